@@ -1,0 +1,62 @@
+"""What one import is: the interface between the schedule that starts it and the importer that runs it."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from importer.query import normalise_query
+
+#: An Azure ML asset name (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules);
+#: no hyphen, so that it is a Python and a Snowflake identifier too.
+AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Query = Annotated[str, AfterValidator(normalise_query)]
+
+#: The environment variable that carries an `ImportSpec` as JSON into the job.
+SPEC_VARIABLE = "IMPORT_SPEC"
+
+
+class ImportSpec(BaseModel):
+    """One import: which query, through which connection, into which asset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: AssetName
+    connection: str
+    datastore: str = "rawdata"
+    query: Query
+    mode: Literal["stream"] = "stream"
+    keep_versions: Annotated[int, Field(ge=1, le=1000)] = 30
+
+
+class SignIn(StrEnum):
+    """How the importer proves to Snowflake who it is."""
+
+    WORKLOAD_IDENTITY = "workload_identity"
+    KEY_PAIR = "key_pair"
+    PASSWORD = "password"  # noqa: S105 - the name of a method
+
+
+class SnowflakeTarget(BaseModel):
+    """How to reach Snowflake: what the workspace connection holds. Never a secret, only where one is kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    account: str
+    host: str
+    port: int = 443
+    protocol: Literal["https", "http"] = "https"
+    warehouse: str
+    role: str
+    user: str | None = None
+    sign_in: SignIn
+    secret_uri: str | None = None
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the metadata of a workspace connection: strings only, empty values left out."""
+        return {key: str(value) for key, value in self.model_dump(mode="json").items() if value is not None}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str]) -> "SnowflakeTarget":
+        """Return the target that `to_metadata` described; keys that are not ours are left alone."""
+        return cls.model_validate({k: v for k, v in metadata.items() if k in cls.model_fields})

@@ -1,0 +1,87 @@
+"""Where the local cloud lives: its directory, its ports and the addresses that follow from them."""
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+SUBSCRIPTION_ID = "00000000-0000-0000-0000-000000000001"
+TENANT_ID = "00000000-0000-0000-0000-0000000000aa"
+
+#: Azurite's well-known key (https://learn.microsoft.com/azure/storage/common/storage-use-azurite); not a secret.
+BLOB_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+_PREFERRED_PORTS = {
+    "blob": 10000,
+    "azure": 18443,
+    "identity": 18080,
+    "snowflake": 18084,
+    "azure-native": 18501,
+    "kubernetes": 18502,
+}
+
+
+@dataclass(frozen=True)
+class Home:
+    """The directory of one local cloud and the port of each of its services, kept from its first start on."""
+
+    path: Path
+    ports: dict[str, int]
+
+    @classmethod
+    def open(cls, path: Path | None = None) -> "Home":
+        """Return the local cloud in `path` (LOCALCLOUD_HOME, else `.local`), choosing its ports once."""
+        path = (path or Path(os.environ.get("LOCALCLOUD_HOME", ".local"))).resolve()
+        file = path / "localcloud.json"
+        if not file.exists():
+            path.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps({"ports": _free_ports()}, indent=2) + "\n")
+        return cls(path, json.loads(file.read_text())["ports"])
+
+    @property
+    def arm_db(self) -> Path:
+        """The file of the ArmStore."""
+        return self.path / "arm.db"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """Certificates that a client of the local cloud trusts: the public ones and the local one."""
+        return self.path / "ca.pem"
+
+    @property
+    def blob_url(self) -> str:
+        """The Blob service; an account's address is this, a slash and its name."""
+        return f"https://127.0.0.1:{self.ports['blob']}"
+
+    @property
+    def azure_url(self) -> str:
+        """Azure Resource Manager, the workspace service and the vaults."""
+        return f"https://127.0.0.1:{self.ports['azure']}"
+
+    @property
+    def identity_url(self) -> str:
+        """The managed identity endpoint."""
+        return f"http://127.0.0.1:{self.ports['identity']}/msi/token"
+
+
+def _free_ports() -> dict[str, int]:
+    """Return a port for each service: the preferred one, or a free one where that is taken."""
+    ports: dict[str, int] = {}
+    for service, preferred in _PREFERRED_PORTS.items():
+        ports[service] = preferred if _is_free(preferred) else _any_free(set(ports.values()))
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _any_free(taken: set[int]) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
