@@ -1,0 +1,107 @@
+"""Who acts on the platform, and what each may do."""
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pulumi
+from pulumi_azure_native import authorization, managedidentity
+
+from components.component import Args, Tags
+
+
+class Role(StrEnum):
+    """The built-in roles that the platform assigns.
+
+    Ids: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+    """
+
+    ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
+    AZUREML_DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+    CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+    KEY_VAULT_ADMINISTRATOR = "00482a5a-887f-4fb3-b363-3b7fe8e74483"
+    KEY_VAULT_SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
+    MANAGED_IDENTITY_OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
+    STORAGE_BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+    STORAGE_BLOB_DATA_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
+
+
+@dataclass(kw_only=True)
+class IdentityArgs(Args):
+    """What an identity needs from outside."""
+
+    resource_group: pulumi.Input[str]
+    location: pulumi.Input[str]
+    tags: Tags | None = None
+
+
+class Identity(pulumi.ComponentResource):
+    """A user-assigned managed identity for one job, with its role assignments and federated credentials.
+
+    Each `grant` is one role at one scope; nothing is granted by default.
+    """
+
+    resource_id: pulumi.Output[str]
+    client_id: pulumi.Output[str]
+    principal_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ai-platform:index:Identity", name, None, opts)
+        self._name = name
+        self._args = args = IdentityArgs.of(args)
+        self._identity = managedidentity.UserAssignedIdentity(
+            name,
+            resource_group_name=args.resource_group,
+            location=args.location,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.resource_id = self._identity.id
+        self.client_id = self._identity.client_id
+        self.principal_id = self._identity.principal_id
+        self.register_outputs(
+            {"resource_id": self.resource_id, "client_id": self.client_id, "principal_id": self.principal_id}
+        )
+
+    def grant(self, role: Role, on: str, scope: pulumi.Input[str]) -> authorization.RoleAssignment:
+        """Assign `role` at `scope` (an ARM id); `on` says in one word what the scope is, for the name.
+
+        The assignment's name follows from scope, role and principal, so that one that exists is found again;
+        the principal's type is given, as Entra ID may not know a new principal yet
+        (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
+        """
+        scope = pulumi.Output.from_input(scope)
+        return authorization.RoleAssignment(
+            f"{self._name}-{role.name.lower().replace('_', '-')}-on-{on}",
+            role_assignment_name=pulumi.Output.all(scope, self.principal_id).apply(
+                lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{known[0]}|{role}|{known[1]}"))
+            ),
+            scope=scope,
+            role_definition_id=scope.apply(lambda known: role_definition_id(known, role)),
+            principal_id=self.principal_id,
+            principal_type=authorization.PrincipalType.SERVICE_PRINCIPAL,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def federate(
+        self, issuer: pulumi.Input[str], namespace: str, service_account: str
+    ) -> managedidentity.FederatedIdentityCredential:
+        """Let a Kubernetes service account of the cluster with this OIDC `issuer` act as this identity.
+
+        https://learn.microsoft.com/azure/aks/workload-identity-overview
+        """
+        return managedidentity.FederatedIdentityCredential(
+            f"{self._name}-{namespace}-{service_account}",
+            resource_group_name=self._args.resource_group,
+            resource_name_=self._identity.name,
+            issuer=issuer,
+            subject=f"system:serviceaccount:{namespace}:{service_account}",
+            audiences=["api://AzureADTokenExchange"],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def role_definition_id(scope: str, role: Role) -> str:
+    """Return the ARM id of `role` in the subscription of `scope`."""
+    subscription = scope.split("/")[2]
+    return f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"

@@ -1,0 +1,92 @@
+"""A program run against Pulumi's mocks: what it declares, without an engine."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+
+SUBSCRIPTION = "/subscriptions/5ab0"
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "clusters": [
+        {"name": "aks", "cluster": {"server": "https://aks:443", "certificate-authority-data": "Q0E="}}
+    ],
+    "contexts": [{"name": "aks", "context": {"cluster": "aks", "user": "clusterUser"}}],
+    "current-context": "aks",
+    "users": [{"name": "clusterUser", "user": {"auth-provider": {"name": "azure"}}}],
+}
+
+
+class Declared:
+    """What a program declared, in any order."""
+
+    def __init__(self, resources: list[MockResourceArgs]) -> None:
+        self.resources = resources
+
+    def all(self, type_: str) -> list[MockResourceArgs]:
+        """Return the resources of a type, such as `azure-native:keyvault:Vault`."""
+        return [resource for resource in self.resources if resource.typ == type_]
+
+    def one(self, type_: str, name: str | None = None) -> dict[str, Any]:
+        """Return the inputs of the only resource of a type (and name)."""
+        found = [r.inputs for r in self.all(type_) if name is None or r.name == name]
+        assert len(found) == 1, f"{len(found)} of {type_} {name or ''}: {[r.name for r in self.resources]}"
+        return found[0]
+
+
+class _Recorder(Mocks):
+    def __init__(self) -> None:
+        self.resources: list[MockResourceArgs] = []
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.resources.append(args)
+        if args.typ.startswith("ai-platform:"):
+            return None, args.inputs
+        return f"{SUBSCRIPTION}/{args.name}", {"name": args.name, **args.inputs, **_computed(args)}
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        match args.token:
+            case "azure-native:authorization:getClientConfig":
+                return {"clientId": "c", "objectId": "o", "subscriptionId": "5ab0", "tenantId": "7e4a"}, []
+            case "azure-native:containerservice:listManagedClusterUserCredentials":
+                encoded = base64.b64encode(json.dumps(KUBECONFIG).encode()).decode()
+                return {"kubeconfigs": [{"name": "clusterUser", "value": encoded}]}, []
+            case _:
+                raise NotImplementedError(args.token)
+
+
+def _computed(args: MockResourceArgs) -> dict[str, Any]:
+    """Return the outputs that only Azure knows, or that it returns in another shape."""
+    computed: dict[str, Any] = {}
+    identity = args.inputs.get("identity")
+    if identity is not None:
+        by_id: dict[str, dict[str, str]] = {
+            identity_id: {} for identity_id in identity["userAssignedIdentities"]
+        }
+        computed["identity"] = {**identity, "userAssignedIdentities": by_id}
+    match args.typ:
+        case "azure-native:storage:StorageAccount":
+            computed["primaryEndpoints"] = {"blob": f"https://{args.name}.blob.core.windows.net/"}
+        case "azure-native:keyvault:Vault":
+            uri = f"https://{args.name}.vault.azure.net/"
+            computed["properties"] = {**args.inputs["properties"], "vaultUri": uri}
+        case "azure-native:managedidentity:UserAssignedIdentity":
+            computed["clientId"] = f"client-{args.name}"
+            computed["principalId"] = f"principal-{args.name}"
+        case "azure-native:containerservice:ManagedCluster":
+            computed["oidcIssuerProfile"] = {"enabled": True, "issuerURL": "https://issuer/"}
+        case "azure-native:containerregistry:Registry":
+            computed["loginServer"] = f"{args.name}.azurecr.io"
+    return computed
+
+
+def declare(program: Callable[[], object]) -> Declared:
+    """Run `program` against the mocks and return what it declared."""
+    recorder = _Recorder()
+    pulumi.runtime.set_mocks(recorder, project="ai-platform", stack="test", preview=False)
+    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+    return Declared(recorder.resources)
