@@ -1,0 +1,71 @@
+"""A setting that breaks a rule, explained in one line: its path, the rule and the value."""
+
+import difflib
+import json
+import typing
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+
+def contradiction(path: list[int | str], rule: str, value: object = None) -> PydanticCustomError:
+    """Return the error of a rule that spans settings; `path`, from the section on, is where to mend it."""
+    return PydanticCustomError("contradiction", "{rule}", {"path": path, "rule": rule, "value": value})
+
+
+def explain(
+    error: ValidationError, project: str, settings: type[BaseModel], secret_keys: frozenset[str]
+) -> Iterator[str]:
+    """Yield a line for each setting that `error` refuses, without the value of those in `secret_keys`."""
+    for detail in error.errors():
+        path = [*detail["loc"], *_path_below(detail)]
+        where = f"{project}:{_dotted(path)}"
+        secret = f"{project}:{path[0]}" in secret_keys
+        yield f"{where}: {_reason(detail, settings, secret=secret)}"
+
+
+def _reason(detail: ErrorDetails, settings: type[BaseModel], *, secret: bool) -> str:
+    if detail["type"] == "extra_forbidden":
+        # the value of a setting that does not exist may be anything, a password too, so it is not shown
+        return f"no such setting{_suggestion(detail['loc'], settings)}"
+    if detail["type"] == "missing":
+        return "required setting is missing; see its comment in Pulumi.dev.yaml"
+    context = detail.get("ctx", {})
+    value = context.get("value") if detail["type"] == "contradiction" else detail["input"]
+    rule = str(context.get("error", detail["msg"]))
+    if value is None:
+        return rule
+    return f"{rule}; it is {'(secret)' if secret else _short(value)}"
+
+
+def _path_below(detail: ErrorDetails) -> list[int | str]:
+    """Return the path of a contradiction below the section that found it."""
+    path: list[int | str] = detail.get("ctx", {}).get("path", [])
+    return list(path)
+
+
+def _dotted(path: list[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _suggestion(path: tuple[int | str, ...], section: type[BaseModel]) -> str:
+    """Return the setting that was meant, among those of the same section."""
+    for part in path[:-1]:
+        if isinstance(part, str):
+            section = _section_at(section, part)
+    known = [to_camel(name) for name in section.model_fields]
+    close = difflib.get_close_matches(str(path[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+
+
+def _section_at(section: type[BaseModel], key: str) -> type[BaseModel]:
+    """Return the section, or the section of the list's items, that `key` holds."""
+    annotation = next(f.annotation for name, f in section.model_fields.items() if to_camel(name) == key)
+    return typing.cast(type[BaseModel], next(iter(typing.get_args(annotation)), annotation))
