@@ -12,6 +12,9 @@ from components.component import Args, Tags
 RAW_CONTAINER = "rawdata"
 CLEAN_CONTAINER = "cleandata"
 
+#: What an Azure ML datastore calls `endpoint`, in the public cloud.
+PUBLIC_ENDPOINT = "core.windows.net"
+
 
 @dataclass(kw_only=True)
 class LakeArgs(Args):
@@ -77,7 +80,9 @@ class Lake(pulumi.ComponentResource):
             for container in (RAW_CONTAINER, CLEAN_CONTAINER)
         )
         self.account_name = account.name
-        self.endpoint = account.primary_endpoints.apply(lambda endpoints: storage_endpoint(endpoints.blob))
+        self.endpoint = account.primary_endpoints.apply(
+            lambda endpoints: storage_endpoint(endpoints.blob) if endpoints else PUBLIC_ENDPOINT
+        )
         self.raw_container, self.raw_container_id = raw.name, raw.id
         self.clean_container, self.clean_container_id = clean.name, clean.id
         self.register_outputs(

@@ -1,0 +1,157 @@
+"""The whole program against Pulumi's mocks: what is made of a stack's settings, and who may do what where."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from components.identity import Role
+from stacks.platform import Platform
+from stacks.settings import Settings, load
+from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+from tests.unit.test_settings import IMPORT, config, snowflake
+
+SCHEDULE = "pulumi-python:dynamic/azureml:ImportSchedule"
+CONNECTION = "pulumi-python:dynamic/azureml:SnowflakeConnection"
+
+#: Resources of Azure that take no tags.
+UNTAGGED = {
+    "azure-native:authorization:RoleAssignment",
+    "azure-native:machinelearningservices:Datastore",
+    "azure-native:managedidentity:FederatedIdentityCredential",
+    "azure-native:storage:BlobContainer",
+    "azure-native:storage:BlobServiceProperties",
+}
+
+
+def build(**changes: Any) -> Declared:
+    settings = load(config(**changes))
+    return declare(lambda: Platform(settings, "test"))
+
+
+def outputs_of(settings: Settings) -> dict[str, Any]:
+    outputs: dict[str, Any] = {}
+    declare(lambda: outputs.update(Platform(settings, "test").outputs))
+    return outputs
+
+
+def grants(declared: Declared) -> Iterator[tuple[str, Role, str]]:
+    """Yield who may do what where; the platform's name is left out."""
+    for assignment in declared.all("azure-native:authorization:RoleAssignment"):
+        inputs = assignment.inputs
+        principal = inputs["principalId"].removeprefix("principal-globodev-")
+        scope = inputs["scope"].removeprefix(f"{SUBSCRIPTION}/globodev")
+        yield principal, Role(inputs["roleDefinitionId"].rsplit("/", 1)[1]), scope.removeprefix("-")
+
+
+def test_every_kind_of_resource_of_the_platform_is_declared() -> None:
+    types = {resource.typ for resource in build().resources}
+    assert types >= {
+        "azure-native:resources:ResourceGroup",
+        "azure-native:operationalinsights:Workspace",
+        "azure-native:applicationinsights:Component",
+        "azure-native:managedidentity:UserAssignedIdentity",
+        "azure-native:keyvault:Vault",
+        "azure-native:storage:StorageAccount",
+        "azure-native:containerregistry:Registry",
+        "azure-native:machinelearningservices:Workspace",
+        "azure-native:machinelearningservices:Datastore",
+        "azure-native:containerservice:ManagedCluster",
+        "pulumi:providers:kubernetes",
+        "kubernetes:helm.sh/v3:Release",
+        CONNECTION,
+        SCHEDULE,
+    }
+
+
+def test_who_may_do_what_where() -> None:
+    assert set(grants(build())) == {
+        ("importer", Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "lake-rawdata"),
+        ("importer", Role.AZUREML_DATA_SCIENTIST, "mlw"),
+        ("importer", Role.ACR_PULL, "registry"),
+        ("workflows", Role.STORAGE_BLOB_DATA_READER, "lake-rawdata"),
+        ("workflows", Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "lake-cleandata"),
+        ("secrets", Role.KEY_VAULT_SECRETS_USER, "kv"),
+        ("aks-nodes", Role.ACR_PULL, "registry"),
+        ("aks-control-plane", Role.MANAGED_IDENTITY_OPERATOR, "aks-nodes"),
+        ("mlw-identity", Role.CONTRIBUTOR, "mlw"),
+        ("mlw-identity", Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "mlw"),
+        ("mlw-identity", Role.CONTRIBUTOR, "kv"),
+        ("mlw-identity", Role.KEY_VAULT_ADMINISTRATOR, "kv"),
+        ("mlw-identity", Role.CONTRIBUTOR, "registry"),
+        ("mlw-identity", Role.CONTRIBUTOR, "observability-insights"),
+    }
+
+
+def test_importer_reads_its_own_secret_and_no_other() -> None:
+    declared = build(snowflake=snowflake(signIn="key_pair", user="IMPORTER", secretName="key"))
+    of_importer = {(role, scope) for who, role, scope in grants(declared) if who == "importer"}
+    assert (Role.KEY_VAULT_SECRETS_USER, "kv/secrets/key") in of_importer
+    uri = declared.one(CONNECTION)["secret_uri"]
+    assert uri == "https://globodev-kv.vault.azure.net/secrets/key"
+
+
+def test_connection_without_a_secret_refers_to_none() -> None:
+    connection = build().one(CONNECTION)
+    assert connection.get("secret_uri") is None
+    assert connection["sign_in"] == "workload_identity"
+
+
+def test_every_resource_that_takes_tags_carries_the_stacks() -> None:
+    declared = build(tags={"owner": "data"})
+    tagged = [r for r in declared.resources if r.typ.startswith("azure-native:") and r.typ not in UNTAGGED]
+    assert tagged
+    for resource in tagged:
+        assert resource.inputs["tags"] == {"project": "ai-platform", "stack": "test", "owner": "data"}
+
+
+def test_each_import_is_a_schedule_and_a_query_of_the_connection() -> None:
+    second = {**IMPORT, "name": "agents", "query": "SELECT * FROM A.B.AGENTS", "enabled": False}
+    declared = build(imports=[IMPORT, second])
+    schedules = {s.inputs["spec"]["name"]: s.inputs for s in declared.all(SCHEDULE)}
+    assert set(schedules) == {"raw_house_data", "agents"}
+    assert schedules["agents"]["spec"]["query"] == second["query"]
+    assert schedules["agents"]["enabled"] is False
+    assert schedules["raw_house_data"]["identity_client_id"] == "client-globodev-importer"
+    assert declared.one(CONNECTION)["queries"] == {
+        "raw_house_data": IMPORT["query"],
+        "agents": second["query"],
+    }
+
+
+def test_a_platform_without_imports_is_one() -> None:
+    assert build(imports=[]).all(SCHEDULE) == []
+
+
+def test_datastores_are_the_lakes_containers() -> None:
+    datastores = build().all("azure-native:machinelearningservices:Datastore")
+    assert {(d.inputs["name"], d.inputs["properties"]["accountName"]) for d in datastores} == {
+        ("rawdata", "globodevlake"),
+        ("cleandata", "globodevlake"),
+    }
+
+
+def test_outputs_are_those_that_people_start_from() -> None:
+    assert set(outputs_of(load(config()))) == {
+        "resourceGroup",
+        "workspace",
+        "storageAccount",
+        "rawContainer",
+        "cleanContainer",
+        "vaultUri",
+        "registry",
+        "cluster",
+        "imports",
+    }
+
+
+@pytest.mark.parametrize(
+    "type_",
+    ["storage:StorageAccount", "keyvault:Vault", "machinelearningservices:Workspace"],
+)
+def test_names_that_soft_deletion_holds_on_to_are_left_to_autonaming(type_: str) -> None:
+    names = {"accountName", "vaultName", "workspaceName"}
+    for resource in build().all(f"azure-native:{type_}"):
+        assert not names & set(resource.inputs)
+        # a storage account's name has at most 24 characters, 8 of which are the suffix
+        assert len(resource.name) <= 16
