@@ -1,0 +1,47 @@
+# The project's commands; `make` alone lists them. Each does the set-up it needs, and only what changed since.
+SHELL := bash
+STACK ?= local
+export OFFLINE
+
+.PHONY: help up preview down test check lock setup venv azurite pulumi
+
+help:
+	@echo "make up      [STACK=local]              set-up, then pulumi up; local: the local cloud and the first imports too"
+	@echo "make preview [STACK=local] [OFFLINE=1]  what pulumi up would change; OFFLINE=1: dev or prod without credentials"
+	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
+	@echo "make test                               every test"
+	@echo "make check                              format, lint, types, import rules"
+	@echo "make lock                               resolve pyproject.toml into requirements.txt"
+	@echo "More arguments for pulumi or pytest: ARGS='...'"
+
+up preview down:
+	@tools/stack.sh $@ "$(STACK)" $(ARGS)
+
+test: setup
+	@. tools/environment.sh && python -m pytest $(ARGS)
+
+check: venv
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/python -m mypy
+	@.venv/bin/lint-imports --no-logo
+
+lock: venv
+	@.venv/bin/uv pip compile pyproject.toml --group localcloud --group dev --python-version 3.11 \
+	    --generate-hashes --no-header --quiet -o requirements.txt
+
+setup:
+	@$(MAKE) -s -j3 venv azurite pulumi
+
+venv: .venv/.installed
+.venv/.installed: requirements.txt
+	@tools/venv.sh
+	@touch $@
+
+azurite: localcloud/node_modules/.installed
+localcloud/node_modules/.installed: localcloud/package-lock.json
+	@tools/azurite.sh
+	@touch $@
+
+pulumi:
+	@"$$(tools/python.sh)" tools/pulumi/install.py >/dev/null

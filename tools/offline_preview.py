@@ -1,0 +1,147 @@
+"""`pulumi preview` of a stack without account, credential or state: the local cloud's providers answer it.
+
+Usage: offline_preview.py STACK [argument of pulumi preview ...]
+
+Everything is in a temporary directory: the state (empty, so every resource shows as created), the providers'
+files, a copy of the stack's configuration with nothing to decrypt, and a home directory, in which no sign-in
+is found. The repository and the user's own state stay as they are.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: What a preview takes from the user's environment: enough to run, and nothing to sign in with.
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TERM", "NO_COLOR", "TMPDIR")
+
+#: Stands where the stack has an encrypted value.
+PLACEHOLDER = "offline-preview"
+
+#: The keys of a stack's file that say how its secrets are encrypted
+#: (https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/).
+ENCRYPTION_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
+
+
+def main() -> int:
+    """Preview the stack that the command line names; return pulumi's exit code."""
+    signal.signal(signal.SIGTERM, stop)
+    stack, *arguments = sys.argv[1:]
+    if not config_of(stack).exists():
+        print(
+            f"preview: there is no {config_of(stack).name}: create it, or name another STACK", file=sys.stderr
+        )
+        return 1
+    try:
+        with tempfile.TemporaryDirectory(prefix="ai-platform-preview-") as directory:
+            return preview(stack, arguments, Path(directory))
+    except KeyboardInterrupt:
+        return 130
+
+
+def config_of(stack: str) -> Path:
+    """Return the path of the stack's configuration."""
+    return ROOT / f"Pulumi.{stack}.yaml"
+
+
+def stop(*_: object) -> NoReturn:
+    """Leave as at Ctrl-C, so that everything is cleaned up."""
+    raise KeyboardInterrupt
+
+
+def preview(stack: str, arguments: list[str], directory: Path) -> int:
+    """Preview the stack with all files in `directory`; return pulumi's exit code."""
+    config = write_project(stack, directory / "project")
+    environment = offline_environment(directory)
+    with running_providers(directory / "localcloud", environment) as providers:
+        environment["PULUMI_DEBUG_PROVIDERS"] = providers
+        # A new stack's encryption salt goes into the configuration beside Pulumi.yaml: the copy's.
+        create = ["pulumi", "stack", "init", stack, "--no-select", "--cwd", str(config.parent)]
+        created = subprocess.run(create, env=environment, capture_output=True, text=True, check=False)
+        if created.returncode != 0:
+            print(f"preview: {created.stderr.strip()}", file=sys.stderr)
+            return created.returncode
+        command = ["pulumi", "preview", "--diff", "--stack", stack, "--config-file", str(config), *arguments]
+        with subprocess.Popen(command, cwd=ROOT, env=environment) as pulumi:
+            return wait(pulumi)
+
+
+def write_project(stack: str, directory: Path) -> Path:
+    """Write a copy of Pulumi.yaml and of the stack's configuration; return the path of the latter."""
+    directory.mkdir()
+    file = directory / config_of(stack).name
+    config = yaml.safe_load(config_of(stack).read_text()) or {}
+    readable = {key: without_secrets(value) for key, value in config.items() if key not in ENCRYPTION_KEYS}
+    file.write_text(yaml.safe_dump(readable))
+    (directory / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    return file
+
+
+def without_secrets(value: Any) -> Any:
+    """Return the configuration value with a placeholder for each `secure:` value in it."""
+    if isinstance(value, dict):
+        if set(value) == {"secure"}:
+            return PLACEHOLDER
+        return {key: without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    return value
+
+
+def offline_environment(directory: Path) -> dict[str, str]:
+    """Return the environment of pulumi and of the providers: all they write goes to `directory`."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    for name in ("home", "state"):
+        (directory / name).mkdir()
+    return kept | {
+        "HOME": str(directory / "home"),
+        "PULUMI_BACKEND_URL": f"file://{directory / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": PLACEHOLDER,
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@contextmanager
+def running_providers(home: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run the stand-in providers on free ports; give the value of PULUMI_DEBUG_PROVIDERS."""
+    home.mkdir()
+    log = home / "providers.log"
+    command = [sys.executable, "-m", "localcloud.providers", "--home", str(home), "--ports", "0,0"]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            addresses = process.stdout.readline().strip() if process.stdout else ""
+            if not addresses:
+                reason = log.read_text().strip().rpartition("\n")[2]
+                raise SystemExit(f"preview: the stand-in providers did not start: {reason}")
+            yield addresses
+        finally:
+            process.terminate()
+
+
+def wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of the process, which Ctrl-C reaches too: it may end in its own way."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        return process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# tools/stack.sh up|preview|down STACK [argument of pulumi ...]
+set -euo pipefail
+
+command=$1 stack=$2
+shift 2
+home=${LOCALCLOUD_HOME:-.local}
+
+set_up() {
+  local parts=(venv pulumi)
+  [ "$stack" != local ] || parts+=(azurite)
+  "${MAKE:-make}" -s -j3 "${parts[@]}" >&2
+  . tools/environment.sh
+}
+
+start_local_cloud() {
+  python -m localcloud start >&2
+  . "$home/env"
+  local said
+  said=$(pulumi stack select --create local 2>&1) || { echo "$said" >&2 && return 1; }
+}
+
+up() {
+  set_up
+  if [ "$stack" = local ]; then
+    start_local_cloud
+    pulumi up --yes --skip-preview --suppress-progress --stack local "$@"
+    python -m localcloud env
+    . "$home/env"
+    python -m importer list --wait
+  else
+    pulumi up --stack "$stack" "$@"
+  fi
+}
+
+preview() {
+  set_up
+  if [ "$stack" = local ]; then
+    start_local_cloud
+  elif [[ ${OFFLINE:-} == @(1|true|yes) ]]; then
+    echo "preview: offline and without state, so every resource shows as created" >&2
+    exec python tools/offline_preview.py "$stack" "$@"
+  fi
+  pulumi preview --diff --stack "$stack" "$@"
+}
+
+down() {
+  if [ "$stack" != local ]; then
+    set_up
+    pulumi destroy --stack "$stack" "$@"
+  elif [ -d "$home" ]; then
+    set_up
+    start_local_cloud
+    pulumi destroy --yes --skip-preview --suppress-progress --stack local "$@"
+    python -m localcloud stop
+  else
+    echo "The local cloud was never up: nothing to do." >&2
+  fi
+}
+
+"$command" "$@"
