@@ -1,0 +1,313 @@
+"""Runs the jobs of the local workspace as processes, at their schedules' times or when triggered.
+
+A job outlives the service that started it. Its directory `jobs/<name>/` says how it fares: `lock` is held by
+its processes as long as one of them lives, `process` is the id of their group, `exit_code` is written at the
+end, and `user_logs/std_log.txt` is what it printed.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+from starlette.concurrency import run_in_threadpool
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from importer.schedule import next_tick, version_of
+from localcloud.arm import ArmStore, Document
+from localcloud.home import Home
+
+#: The property of a job that names the schedule that started it.
+SCHEDULE_PROPERTY = "azureml.scheduleName"
+
+#: How often the runner looks at its schedules and processes, in seconds.
+_INTERVAL = 0.5
+#: A time that lies further back has been missed (the machine slept), and is not made up for.
+_PUNCTUALITY = timedelta(minutes=1)
+_MOST_AT_ONCE = 4
+#: How long a job has to end by itself after SIGTERM, in seconds.
+_GRACE = 5.0
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+_WORKSPACE_TYPE = "microsoft.machinelearningservices/workspaces"
+# Runs the command ($1) in a shell of its own, so that an `exit` in it still leaves its exit code
+_WRAPPER = (
+    'echo $$ > "$2/process"; sh -c "$1"; echo $? > "$2/exit_code.new"; mv "$2/exit_code.new" "$2/exit_code"'
+)
+_EXPRESSION = re.compile(r"\$\{\{\s*(?:parent\.)?inputs\.(\w+)\s*}}")
+
+
+class JobError(Exception):
+    """A job that cannot be started; the message says why."""
+
+
+class JobRunner:
+    """The jobs of a local cloud: queued in the `ArmStore`, run in `jobs/`, at most four at once."""
+
+    def __init__(self, home: Home, store: ArmStore) -> None:
+        self._home = home
+        self._store = store
+
+    async def run(self, lock: threading.Lock) -> None:
+        """Fire schedules and follow jobs until cancelled, holding `lock` while it uses the store."""
+        since = datetime.now(UTC)
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            now = datetime.now(UTC)
+            try:
+                await run_in_threadpool(self._step, lock, since, now)
+            except Exception as error:
+                print(f"jobs: {error!r}; trying again", flush=True)  # noqa: T201
+            else:
+                since = now
+
+    def _step(self, lock: threading.Lock, since: datetime, now: datetime) -> None:
+        with lock:
+            self.fire(max(since, now - _PUNCTUALITY), now)
+            self.advance()
+
+    def fire(self, since: datetime, now: datetime) -> None:
+        """Queue a job for each enabled schedule that has a time after `since` and not after `now`."""
+        for schedule in self._documents("schedules"):
+            trigger = schedule["properties"]["trigger"]
+            if trigger["triggerType"] != "Cron" or not schedule["properties"].get("isEnabled", True):
+                continue
+            changed = datetime.fromisoformat(schedule["systemData"]["lastModifiedAt"])
+            tick = next_tick(trigger["expression"], trigger.get("timeZone", "UTC"), max(since, changed))
+            if tick <= now:
+                # the same schedule and time give the same name, and a name is used once
+                self._queue(schedule, tick, sha256(schedule["id"].encode()).hexdigest()[:6])
+
+    def trigger(self, schedule: Document, at: datetime) -> str:
+        """Queue a job of `schedule` for the time `at` (aware) and return its name."""
+        return self._queue(schedule, at, secrets.token_hex(3))
+
+    def _queue(self, schedule: Document, at: datetime, suffix: str) -> str:
+        """Store the job of `schedule` for `at`, unless it is there, and return its name."""
+        version = version_of(at)
+        name = f"{schedule['name']}-{version}-{suffix}"
+        workspace, _, _ = schedule["id"].rpartition("/schedules/")
+        job_id = f"{workspace}/jobs/{name}"
+        if self._store.get(job_id) is None:
+            definition = schedule["properties"]["action"]["jobDefinition"]
+            properties = {
+                **definition,
+                # as in https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job
+                "displayName": f"{schedule['name']}-{version}",
+                "inputs": _with_trigger_time(definition.get("inputs", {}), version),
+                "properties": {**definition.get("properties", {}), SCHEDULE_PROPERTY: schedule["name"]},
+                "status": "NotStarted",
+            }
+            created = datetime.now(UTC).isoformat()
+            job = {
+                "id": job_id,
+                "name": name,
+                "type": "Microsoft.MachineLearningServices/workspaces/jobs",
+                "systemData": {"createdAt": created, "lastModifiedAt": created},
+                "properties": properties,
+            }
+            self._store.put(job_id, job)
+        return name
+
+    def advance(self) -> None:
+        """Note the jobs that have ended, and start those that wait."""
+        running = 0
+        for job in self._documents("jobs"):
+            if job["properties"]["status"] == "Running":
+                if self._process(job).is_alive():
+                    running += 1
+                else:
+                    self._note_end(job)
+        waiting = [job for job in self._documents("jobs") if job["properties"]["status"] == "NotStarted"]
+        waiting.sort(key=lambda job: str(job["systemData"]["createdAt"]))
+        for job in waiting[: _MOST_AT_ONCE - running]:
+            self._start(job)
+
+    def cancel(self, job: Document) -> None:
+        """End the processes of a job that has not ended, and mark it as canceled."""
+        if job["properties"]["status"] in ("NotStarted", "Running"):
+            self._process(job).stop()
+            self._set_status(job, "Canceled")
+
+    def cancel_all(self) -> None:
+        """Cancel every job that has not ended, also one whose workspace has been deleted."""
+        for job in self._documents("jobs"):
+            self.cancel(job)
+        for directory in (self._home.path / "jobs").glob("*/"):
+            JobProcess(directory).stop()
+
+    def _start(self, job: Document) -> None:
+        # first on record and then alive, so that a crash in between never starts a job twice
+        self._set_status(job, "Running")
+        try:
+            command, variables = _command_of(job, self._store)
+            self._process(job).start(command, {**self._base_environment(), **variables})
+        except (JobError, OSError) as error:
+            self._set_status(job, "Failed", str(error))
+
+    def _note_end(self, job: Document) -> None:
+        process = self._process(job)
+        code = process.exit_code()
+        if code == 0:
+            self._set_status(job, "Completed")
+        elif code is None:
+            self._set_status(job, "Failed", "The job's process ended without an exit code; it was killed.")
+        else:
+            self._set_status(
+                job, "Failed", process.last_line() or f"The command ended with exit code {code}."
+            )
+
+    def _set_status(self, job: Document, status: str, message: str | None = None) -> None:
+        now = datetime.now(UTC).isoformat()
+        properties = {**job["properties"], "status": status}
+        if status == "Running":
+            properties["startTimeUtc"] = now
+        else:
+            properties["endTimeUtc"] = now
+        if message:
+            properties["error"] = {"code": "UserError", "message": message}
+        system = {**job["systemData"], "lastModifiedAt": now}
+        self._store.put(job["id"], {**job, "properties": properties, "systemData": system})
+
+    def _process(self, job: Document) -> "JobProcess":
+        return JobProcess(self._home.path / "jobs" / job["name"])
+
+    def _documents(self, kind: str) -> list[Document]:
+        wanted = f"{_WORKSPACE_TYPE}/{kind}"
+        return [d for d in self._store.descendants("") if d.get("type", "").lower() == wanted]
+
+    def _base_environment(self) -> dict[str, str]:
+        """Return what every job finds in its environment: the way to the local cloud, and little else."""
+        bundle = str(self._home.ca_bundle)
+        return {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "HOME": os.environ.get("HOME", "/"),
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "AZUREML_DEV_URL_MFE": self._home.azure_url,
+            "IDENTITY_ENDPOINT": self._home.identity_url,
+            "IDENTITY_HEADER": "local",
+            "REQUESTS_CA_BUNDLE": bundle,
+            "SSL_CERT_FILE": bundle,
+        }
+
+
+class JobProcess:
+    """The processes of one job, known by the files in its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._log = directory / "user_logs" / "std_log.txt"
+        self._group = directory / "process"
+        self._exit_code = directory / "exit_code"
+
+    def start(self, command: str, environment: Mapping[str, str]) -> None:
+        """Run `command` in a session of its own, which holds the lock as long as a process of it lives."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._group.unlink(missing_ok=True)
+        self._exit_code.unlink(missing_ok=True)
+        with self._open_lock() as lock, self._log.open("w") as log:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            subprocess.Popen(
+                ["/bin/sh", "-c", _WRAPPER, "sh", command, str(self._directory)],
+                cwd=_REPOSITORY,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[lock.fileno()],
+            )
+
+    def _open_lock(self) -> IO[str]:
+        return (self._directory / "lock").open("a")
+
+    def is_alive(self) -> bool:
+        """Whether a process of the job still runs."""
+        if not self._directory.exists():
+            return False
+        with self._open_lock() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def stop(self) -> None:
+        """End the processes of the job: politely, then by force."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(RetryError):
+                Retrying(retry=retry_if_result(bool), stop=stop_after_delay(_GRACE), wait=wait_fixed(0.05))(
+                    self._signal, number
+                )
+
+    def _signal(self, number: signal.Signals) -> bool:
+        """Send a signal to the processes, if any; return whether one lives on."""
+        if self.is_alive():
+            # right after the start the file may not be there, or empty
+            with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+                os.killpg(int(self._group.read_text()), number)
+        return self.is_alive()
+
+    def exit_code(self) -> int | None:
+        """Return the exit code of the command, or None where it did not live to leave one."""
+        return int(self._exit_code.read_text()) if self._exit_code.exists() else None
+
+    def last_line(self) -> str:
+        """Return the last line of the log that is not blank."""
+        lines = self._log.read_text(errors="replace").split("\n") if self._log.exists() else []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def stop_jobs(home: Home) -> None:
+    """Cancel every job of a local cloud that has not ended; its workspace service need not run."""
+    JobRunner(home, ArmStore(home.arm_db)).cancel_all()
+
+
+def _with_trigger_time(inputs: Document, version: str) -> Document:
+    """Return pipeline inputs with the scheduled time in place of the expression for it."""
+    return {
+        key: {**value, "value": version}
+        if "creation_context.trigger_time" in str(value.get("value"))
+        else value
+        for key, value in inputs.items()
+    }
+
+
+def _command_of(job: Document, store: ArmStore) -> tuple[str, dict[str, str]]:
+    """Return the command and the environment variables of a pipeline job that has one command step."""
+    steps = list(job["properties"].get("jobs", {}).values())
+    if len(steps) != 1 or steps[0]["type"] != "command":
+        raise JobError("The local cloud runs pipeline jobs of one command step.")
+    step = steps[0]
+    component = store.get(step["componentId"])
+    if component is None:
+        raise JobError(f"The component {step['componentId']} was not found.")
+    pipeline_inputs = {key: str(given["value"]) for key, given in job["properties"].get("inputs", {}).items()}
+    inputs = {
+        key: _resolve(str(given["value"]), pipeline_inputs) for key, given in step.get("inputs", {}).items()
+    }
+    command = _resolve(component["properties"]["componentSpec"]["command"], inputs)
+    variables = step.get("environment_variables", {})
+    return command, {key: str(value) for key, value in variables.items()}
+
+
+def _resolve(text: str, inputs: Mapping[str, str]) -> str:
+    """Return `text` with the values of `inputs` for its `${{inputs.…}}` expressions."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in inputs:
+            raise JobError(f"The input {match[1]} of {text!r} has no value.")
+        return inputs[match[1]]
+
+    return _EXPRESSION.sub(value, text)
