@@ -228,8 +228,13 @@ class Platform:
                     "schedule": item.schedule_name,
                     "asset": item.asset_name,
                     "mode": item.mode,
-                    "columns": item.columns,
+                    "columns": item.columns.apply(_type_by_name),
                 }
                 for name, item in self._imports.items()
             },
         }
+
+
+def _type_by_name(columns: list[dict[str, object]]) -> dict[str, str]:
+    """Return a query's columns for a reader: a line each, such as `SALE_PRICE: NUMBER(38,0)`."""
+    return {str(c["name"]): f"{c['type']}{'' if c['nullable'] else ' NOT NULL'}" for c in columns}
