@@ -1,0 +1,44 @@
+"""`python -m localcloud.providers`: both providers in one process, until it is told to stop."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from localcloud.home import Home
+from localcloud.providers.azure_native import AzureNative
+from localcloud.providers.grpc_provider import ProviderError, serve
+from localcloud.providers.kubernetes import Kubernetes
+
+
+def main() -> None:
+    """Serve on the local cloud's ports, or on those given, and print PULUMI_DEBUG_PROVIDERS when ready."""
+    parser = argparse.ArgumentParser(prog="python -m localcloud.providers", description=__doc__)
+    parser.add_argument(
+        "--home", type=Path, help="directory of the local cloud (LOCALCLOUD_HOME, else .local)"
+    )
+    parser.add_argument("--ports", help="AZURE,KUBERNETES; 0 picks a free one (the local cloud's)")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    home = Home.open(options.home)
+    chosen = [home.ports["azure-native"], home.ports["kubernetes"]]
+    ports = options.ports.split(",") if options.ports else chosen
+    try:
+        serving = [
+            (provider.name, *serve(provider, int(port)))
+            for provider, port in zip((AzureNative(home), Kubernetes(home)), ports, strict=True)
+        ]
+    except ProviderError as error:
+        sys.exit(str(error))
+    stopped = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stopped.set())
+    print(",".join(f"{name}:{port}" for name, _, port in serving), flush=True)  # noqa: T201 - the answer
+    stopped.wait()
+    for _, server, _ in serving:
+        server.stop(grace=5).wait()
+
+
+main()

@@ -1,0 +1,67 @@
+"""The functions of azure-native that programs call: who am I, a cluster's kubeconfig, get any resource."""
+
+import base64
+
+import yaml
+
+from localcloud.arm import ArmStore, Document
+from localcloud.home import TENANT_ID
+from localcloud.providers import sdk_schema
+from localcloud.providers.azure_body import resolve, to_outputs
+from localcloud.providers.azure_outputs import derived_uuid
+from localcloud.providers.azure_types import TYPES, ArmType, short_token
+from localcloud.providers.grpc_provider import ProviderError
+from localcloud.providers.properties import Properties
+
+#: the application of AKS in Entra ID (https://learn.microsoft.com/azure/aks/kubelogin-authentication)
+_AKS_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
+
+
+def call(token: str, args: Properties, subscription: str, store: ArmStore) -> Properties:
+    """Return what the function `token` answers; ProviderError where it or what it asks for is not there."""
+    function = short_token(token)
+    if function == "authorization:getClientConfig":
+        return {
+            "clientId": derived_uuid(subscription, "deployer-client"),
+            "objectId": derived_uuid(subscription, "deployer"),
+            "subscriptionId": subscription,
+            "tenantId": TENANT_ID,
+        }
+    if function == "containerservice:listManagedClusterUserCredentials":
+        cluster = _find(TYPES["containerservice:ManagedCluster"], args, subscription, store)
+        kubeconfig = base64.b64encode(yaml.safe_dump(_kubeconfig(cluster)).encode()).decode()
+        return {"kubeconfigs": [{"name": "clusterUser", "value": kubeconfig}]}
+    module, name = function.split(":")
+    resource = f"{module}:{name.removeprefix('get')}"
+    if not name.startswith("get") or resource not in TYPES:
+        raise ProviderError(f"the local cloud has no function {token}; add it to {__name__}")
+    body = _find(TYPES[resource], args, subscription, store)
+    schema = sdk_schema.resource_schema("pulumi_azure_native", *resource.split(":"))
+    return to_outputs(body, flat="properties" not in schema.inputs)
+
+
+def _find(arm_type: ArmType, args: Properties, subscription: str, store: ArmStore) -> Document:
+    arm_id = resolve(arm_type.path, args, subscription)
+    body = store.get(arm_id)
+    if body is None:
+        raise ProviderError(f"{arm_id} does not exist (404 ResourceNotFound)")
+    return body
+
+
+def _kubeconfig(cluster: Document) -> Document:
+    """Return the kubeconfig that AKS gives for a cluster with Entra ID: a device code for each sign-in."""
+    name, group = cluster["name"], cluster["id"].split("/")[4]
+    user = f"clusterUser_{group}_{name}"
+    sign_in = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "kubelogin",
+        "args": ["get-token", "--login", "devicecode", "--server-id", _AKS_SERVER, "--tenant-id", TENANT_ID],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": f"https://{cluster['properties']['fqdn']}:443"}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
+        "current-context": name,
+        "users": [{"name": user, "user": {"exec": sign_in}}],
+    }

@@ -1,0 +1,225 @@
+"""The stand-in for Pulumi's azure-native provider: Azure Resource Manager on the local cloud's ArmStore."""
+
+import hashlib
+import importlib.metadata
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+
+from localcloud.arm import ArmStore, Document
+from localcloud.home import SUBSCRIPTION_ID, Home
+from localcloud.providers import azure_functions, sdk_schema
+from localcloud.providers.azure_body import (
+    RANDOM_NAME,
+    current_inputs,
+    path_inputs,
+    resolve,
+    same_location,
+    to_body,
+    to_outputs,
+    without_write_only,
+)
+from localcloud.providers.azure_outputs import add_service_outputs
+from localcloud.providers.azure_rules import AzureRules
+from localcloud.providers.azure_types import ArmType, Naming, find, short_token
+from localcloud.providers.blob_containers import BlobContainers
+from localcloud.providers.grpc_provider import Failure, Provider, ProviderError, Replacement, Resource
+from localcloud.providers.properties import UNKNOWN, Properties
+from localcloud.providers.sdk_schema import ResourceSchema
+
+_CONTAINER_ID = re.compile(
+    r".*/storageAccounts/([^/]+)/blobServices/default/containers/([^/]+)", re.IGNORECASE
+)
+
+
+class AzureNative(Provider):
+    """Resources of `azure_types.TYPES`, with the checks and refusals that Azure has for them."""
+
+    name = "azure-native"
+    version = importlib.metadata.version("pulumi_azure_native")
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._store = ArmStore(home.arm_db)
+        self._rules = AzureRules(self._store)
+        self._containers = BlobContainers(home)
+        # one refusal or creation at a time, so that two resources cannot take the same name
+        self._lock = threading.Lock()
+
+    def check(
+        self, resource: Resource, news: Properties, olds: Properties, seed: bytes
+    ) -> tuple[Properties, list[Failure]]:
+        """Return the inputs with name and location filled in, and what Azure would refuse in them."""
+        arm_type = find(resource.type)
+        if arm_type is None:
+            reason = f"the local cloud has no {resource.type}; add it to localcloud/providers/azure_types.py"
+            return news, [Failure("", reason)]
+        schema = _schema(resource.type)
+        failures = sdk_schema.check(news, schema.inputs)
+        if failures:
+            return news, failures
+        inputs = self._with_name(arm_type, resource, news, olds, seed)
+        inputs = self._with_location(arm_type, schema, resource, inputs)
+        return inputs, list(_broken_name_rules(arm_type, inputs))
+
+    def _with_name(
+        self, arm_type: ArmType, resource: Resource, news: Properties, olds: Properties, seed: bytes
+    ) -> Properties:
+        key = arm_type.name_input
+        if key in news:
+            return news
+        if key in olds:
+            return news | {name: olds[name] for name in (key, RANDOM_NAME) if name in olds}
+        digest = hashlib.sha256(seed).digest()
+        match arm_type.naming:
+            case Naming.RANDOM:
+                return news | {key: resource.name + digest[:4].hex(), RANDOM_NAME: True}
+            case Naming.UUID:
+                return news | {key: str(uuid.UUID(bytes=digest[:16], version=4)), RANDOM_NAME: True}
+            case Naming.COPY:
+                return news | {key: resource.name}
+            case Naming.DEFAULT:
+                return news | {key: "default"}
+
+    def _with_location(
+        self, arm_type: ArmType, schema: ResourceSchema, resource: Resource, inputs: Properties
+    ) -> Properties:
+        """Return the inputs with a location: the provider's, else the resource group's."""
+        if "location" in inputs or "location" not in schema.inputs:
+            return inputs
+        if "location" in resource.config:
+            return inputs | {"location": resource.config["location"]}
+        group = inputs.get("resourceGroupName")
+        if arm_type.name_input == "resourceGroupName" or group is None:
+            return inputs
+        if group == UNKNOWN:
+            return inputs | {"location": UNKNOWN}
+        found = self._store.get(f"/subscriptions/{_subscription(resource)}/resourceGroups/{group}")
+        return inputs | {"location": found["location"]} if found else inputs
+
+    def replacement(self, resource: Resource, olds: Properties) -> Replacement:
+        """Return that name, parents, location and the type's fixed properties ask for a new resource."""
+        arm_type = _arm_type(resource)
+        fixed = [*arm_type.parameters, "location", *arm_type.immutable]
+        paths = re.compile(f"({'|'.join(map(re.escape, fixed))})([.\\[].*)?")
+        return Replacement(paths, delete_first=not olds.get(RANDOM_NAME), normalise=_comparable)
+
+    def preview(self, resource: Resource, inputs: Properties) -> Properties:
+        """Return the inputs; what only Azure knows is unknown."""
+        return sdk_schema.preview(inputs, _schema(resource.type).outputs)
+
+    def create(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
+        """Make the resource, unless Azure would refuse it."""
+        arm_type = _arm_type(resource)
+        subscription = _subscription(resource)
+        arm_id = resolve(arm_type.path, inputs, subscription)
+        with self._lock:
+            self._rules.check_parent(resolve(arm_type.parent, inputs, subscription), arm_id)
+            self._rules.check_name(arm_type, arm_id)
+            self._rules.check_references(inputs, subscription, arm_id)
+            body = self._body(arm_type, arm_id, inputs)
+            self._rules.check_role_assignment(body)
+            if container := _CONTAINER_ID.fullmatch(arm_id):
+                self._containers.create(container[1], container[2])
+            self._put(arm_type, body)
+        return arm_id, to_outputs(body, flat=_is_flat(resource))
+
+    def read(
+        self, resource: Resource, resource_id: str, inputs: Properties
+    ) -> tuple[Properties, Properties] | None:
+        """Return what ARM has; without inputs (an import) they are taken from there."""
+        arm_type = _arm_type(resource)
+        body = self._store.get(resource_id)
+        if body is None:
+            return None
+        outputs = to_outputs(body, flat=_is_flat(resource))
+        if inputs:
+            return outputs, current_inputs(arm_type, inputs, outputs)
+        names = path_inputs(arm_type, resource_id)
+        if names is None:
+            raise ProviderError(f"{resource_id} is not the id of a {resource.type}: expected {arm_type.path}")
+        given = {key: value for key, value in outputs.items() if key in _schema(resource.type).inputs}
+        return outputs, given | names
+
+    def update(self, resource: Resource, resource_id: str, inputs: Properties) -> Properties:
+        """Put the resource anew."""
+        arm_type = _arm_type(resource)
+        with self._lock:
+            if self._store.get(resource_id) is None:
+                raise ProviderError(
+                    f"{resource_id} is gone from the local Azure (404 ResourceNotFound); run `pulumi refresh`"
+                )
+            self._rules.check_references(inputs, _subscription(resource), resource_id)
+            body = self._body(arm_type, resource_id, inputs)
+            self._put(arm_type, body)
+        return to_outputs(body, flat=_is_flat(resource))
+
+    def delete(self, resource: Resource, resource_id: str) -> None:
+        """Delete the resource and all below it; what Azure soft-deletes keeps its name."""
+        del resource
+        with self._lock:
+            body = self._store.get(resource_id)
+            for document in [*([body] if body else []), *self._store.descendants(resource_id)]:
+                if container := _CONTAINER_ID.fullmatch(document["id"]):
+                    self._containers.delete(container[1], container[2])
+                self._rules.remember_deleted(document)
+            self._store.delete(resource_id)
+
+    def invoke(self, token: str, args: Properties, config: Properties) -> Properties:
+        """Answer one of `azure_functions`."""
+        subscription = config.get("subscriptionId", SUBSCRIPTION_ID)
+        return azure_functions.call(token, args, subscription, self._store)
+
+    def _body(self, arm_type: ArmType, arm_id: str, inputs: Properties) -> Document:
+        body = add_service_outputs(to_body(arm_type, arm_id, inputs), self._home, self._store)
+        return without_write_only(arm_type, body)
+
+    def _put(self, arm_type: ArmType, body: Document) -> None:
+        self._store.put(body["id"], body)
+        if arm_type.arm_type == "Microsoft.Network/virtualNetworks":
+            # subnets declared in their network are resources of their own
+            for subnet in body["properties"]["subnets"]:
+                properties = {key: value for key, value in subnet.items() if key not in ("id", "name")}
+                child = {"type": arm_type.arm_type + "/subnets", "properties": properties}
+                self._store.put(subnet["id"], {"id": subnet["id"], "name": subnet["name"], **child})
+
+
+def _arm_type(resource: Resource) -> ArmType:
+    arm_type = find(resource.type)
+    if arm_type is None:
+        raise ProviderError(f"the local cloud has no {resource.type}")
+    return arm_type
+
+
+def _schema(token: str) -> ResourceSchema:
+    module, name = short_token(token).split(":")
+    return sdk_schema.resource_schema("pulumi_azure_native", module, name)
+
+
+def _is_flat(resource: Resource) -> bool:
+    return "properties" not in _schema(resource.type).inputs
+
+
+def _subscription(resource: Resource) -> str:
+    return str(resource.config.get("subscriptionId", SUBSCRIPTION_ID))
+
+
+def _comparable(inputs: Properties) -> Properties:
+    comparable = {key: value for key, value in inputs.items() if key != RANDOM_NAME}
+    if "location" in comparable:
+        comparable["location"] = same_location(comparable["location"])
+    return comparable
+
+
+def _broken_name_rules(arm_type: ArmType, inputs: Properties) -> Iterator[Failure]:
+    key = arm_type.name_input
+    name = inputs[key]
+    if name != UNKNOWN and not re.fullmatch(arm_type.name_rule, name):
+        reason = f"{key} {name!r} is not a name for {arm_type.arm_type}: it must match {arm_type.name_rule}"
+        yield Failure(key, reason)
+    location = inputs.get("location", "")
+    if arm_type.location and location != UNKNOWN and same_location(location) != arm_type.location:
+        yield Failure(
+            "location", f"location of {arm_type.arm_type} must be {arm_type.location!r}, not {location!r}"
+        )

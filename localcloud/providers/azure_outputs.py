@@ -1,0 +1,147 @@
+"""What Azure itself adds to a resource: addresses, identities, telemetry keys. All follow from its ARM id."""
+
+import uuid
+from collections.abc import Callable
+
+from localcloud.arm import ArmStore, Document
+from localcloud.home import TENANT_ID, Home
+from localcloud.providers.properties import overlay
+
+_Addition = Callable[[Document, Home], Document]
+
+
+def add_service_outputs(body: Document, home: Home, store: ArmStore) -> Document:
+    """Return `body` with what the service answers beside it."""
+    body = body | {"properties": body["properties"] | {"provisioningState": "Succeeded"}}
+    if "identity" in body:
+        body["identity"] = _identity(body, store)
+    addition = _ADDITIONS.get(body["type"])
+    return overlay(body, addition(body, home)) if addition else body
+
+
+def derived_uuid(arm_id: str, purpose: str) -> str:
+    """Return the UUID that stands for `purpose` of a resource, the same at every call."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{arm_id.lower()}#{purpose}"))
+
+
+def _identity(body: Document, store: ArmStore) -> Document:
+    """Return the identity block with the ids of the identities in it."""
+    identity = dict(body["identity"])
+    if "SystemAssigned" in identity.get("type", ""):
+        identity |= {"principalId": derived_uuid(body["id"], "principal"), "tenantId": TENANT_ID}
+    if "userAssignedIdentities" in identity:
+        assigned = {arm_id: store.get(arm_id) for arm_id in identity["userAssignedIdentities"]}
+        identity["userAssignedIdentities"] = {
+            arm_id: {key: found["properties"][key] for key in ("clientId", "principalId")}
+            for arm_id, found in assigned.items()
+            if found is not None
+        }
+    return identity
+
+
+def _user_identity(body: Document, _: Home) -> Document:
+    ids = {
+        "clientId": derived_uuid(body["id"], "client"),
+        "principalId": derived_uuid(body["id"], "principal"),
+    }
+    return {"properties": ids | {"tenantId": TENANT_ID}}
+
+
+def _storage(body: Document, home: Home) -> Document:
+    return {"properties": {"primaryEndpoints": {"blob": f"{home.blob_url}/{body['name']}/"}}}
+
+
+def _vault(body: Document, home: Home) -> Document:
+    return {"properties": {"vaultUri": f"{home.azure_url}/vaults/{body['name']}/"}}
+
+
+def _vault_secret(body: Document, home: Home) -> Document:
+    _, _, vault, _, name = body["id"].rsplit("/", 4)
+    return {"properties": {"secretUri": f"{home.azure_url}/vaults/{vault}/secrets/{name}"}}
+
+
+def _log_analytics(body: Document, _: Home) -> Document:
+    return {"properties": {"customerId": derived_uuid(body["id"], "customer")}}
+
+
+def _insights(body: Document, home: Home) -> Document:
+    key = derived_uuid(body["id"], "instrumentation")
+    connection = f"InstrumentationKey={key};IngestionEndpoint={home.azure_url}/"
+    return {
+        "properties": {
+            "instrumentationKey": key,
+            "appId": derived_uuid(body["id"], "application"),
+            "connectionString": connection,
+        }
+    }
+
+
+def _registry(body: Document, _: Home) -> Document:
+    return {"properties": {"loginServer": f"{body['name'].lower()}.azurecr.io"}}
+
+
+def _workspace(body: Document, home: Home) -> Document:
+    return {
+        "properties": {
+            "workspaceId": derived_uuid(body["id"], "workspace"),
+            "tenantId": TENANT_ID,
+            "discoveryUrl": f"{home.azure_url}/discovery",
+        }
+    }
+
+
+def _cluster(body: Document, _: Home) -> Document:
+    cluster = derived_uuid(body["id"], "cluster")
+    properties, group = body["properties"], body["id"].split("/")[4]
+    location = body["location"]
+    host = f"{properties.get('dnsPrefix', body['name'])}-{cluster[:8]}"
+    nodes = properties.get("nodeResourceGroup", f"MC_{group}_{body['name']}_{location}")
+    kubelet = "/".join(
+        [*body["id"].split("/")[:4], nodes, "providers/Microsoft.ManagedIdentity/userAssignedIdentities"]
+    )
+    identity = {
+        "resourceId": f"{kubelet}/{body['name']}-agentpool",
+        "clientId": derived_uuid(body["id"], "kubelet-client"),
+        "objectId": derived_uuid(body["id"], "kubelet-principal"),
+    }
+    added: Document = {
+        "fqdn": f"{host}.hcp.{location}.azmk8s.io",
+        "privateFQDN": f"{host}.private.{location}.azmk8s.io",
+        "nodeResourceGroup": nodes,
+        "currentKubernetesVersion": properties.get("kubernetesVersion", "1.34.1"),
+        "identityProfile": {
+            "kubeletidentity": identity | properties.get("identityProfile", {}).get("kubeletidentity", {})
+        },
+    }
+    if properties.get("oidcIssuerProfile", {}).get("enabled"):
+        issuer = f"https://{location}.oic.prod-aks.azure.com/{TENANT_ID}/{cluster}/"
+        added["oidcIssuerProfile"] = {"issuerURL": issuer}
+    if not (properties.get("apiServerAccessProfile") or {}).get("enablePrivateCluster"):
+        del added["privateFQDN"]
+    return {"properties": added}
+
+
+def _virtual_network(body: Document, _: Home) -> Document:
+    subnets = body["properties"].get("subnets", [])
+    return {"properties": {"subnets": [s | {"id": f"{body['id']}/subnets/{s['name']}"} for s in subnets]}}
+
+
+def _public_ip(body: Document, _: Home) -> Document:
+    # of the block that is set aside for documentation, https://www.rfc-editor.org/rfc/rfc5737
+    host = uuid.UUID(derived_uuid(body["id"], "address")).int % 254 + 1
+    return {"properties": {"ipAddress": f"203.0.113.{host}"}}
+
+
+_ADDITIONS: dict[str, _Addition] = {
+    "Microsoft.ManagedIdentity/userAssignedIdentities": _user_identity,
+    "Microsoft.Storage/storageAccounts": _storage,
+    "Microsoft.KeyVault/vaults": _vault,
+    "Microsoft.KeyVault/vaults/secrets": _vault_secret,
+    "Microsoft.OperationalInsights/workspaces": _log_analytics,
+    "Microsoft.Insights/components": _insights,
+    "Microsoft.ContainerRegistry/registries": _registry,
+    "Microsoft.MachineLearningServices/workspaces": _workspace,
+    "Microsoft.ContainerService/managedClusters": _cluster,
+    "Microsoft.Network/virtualNetworks": _virtual_network,
+    "Microsoft.Network/publicIPAddresses": _public_ip,
+}

@@ -1,0 +1,42 @@
+"""The containers of the local Blob service, which the storage accounts of the local Azure share."""
+
+from collections.abc import Callable
+
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient
+
+from localcloud.home import BLOB_KEY, Home
+from localcloud.providers.grpc_provider import ProviderError
+
+
+class BlobContainers:
+    """Makes and deletes containers in Azurite, where any account name exists."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def create(self, account: str, container: str) -> None:
+        """Make the container; one that is there is fine."""
+        self._call(account, lambda client: client.create_container(container))
+
+    def delete(self, account: str, container: str) -> None:
+        """Delete the container and its blobs; one that is gone is fine."""
+        self._call(account, lambda client: client.delete_container(container))
+
+    def _call(self, account: str, request: Callable[[BlobServiceClient], object]) -> None:
+        url = f"{self._home.blob_url}/{account}"
+        credential = {"account_name": account, "account_key": BLOB_KEY}
+        certificates = str(self._home.ca_bundle)
+        with BlobServiceClient(
+            url, credential=credential, connection_verify=certificates, retry_total=2
+        ) as client:
+            try:
+                request(client)
+            except (ResourceExistsError, ResourceNotFoundError):
+                return
+            except AzureError as error:
+                reason = str(error).splitlines()[0]
+                raise ProviderError(
+                    f"the local Blob service at {url} refused: {reason};"
+                    " is it running? (python -m localcloud status)"
+                ) from None

@@ -1,0 +1,84 @@
+"""Helm releases: what is asked of a chart is kept, and nothing runs."""
+
+from localcloud.providers import sdk_schema
+from localcloud.providers.grpc_provider import Failure, ProviderError, Resource
+from localcloud.providers.kubernetes_objects import ObjectFiles
+from localcloud.providers.properties import UNKNOWN, Properties
+
+_TYPE = "kubernetes:helm.sh/v3:Release"
+_MAX_NAME = 53  # https://helm.sh/docs/topics/charts/ and the source of `helm install`
+
+
+def is_release(resource: Resource) -> bool:
+    """Whether the resource is a Helm release."""
+    return resource.type == _TYPE
+
+
+def check(
+    resource: Resource, news: Properties, olds: Properties, suffix: str, namespace: str
+) -> tuple[Properties, list[Failure]]:
+    """Return the inputs with a name and a namespace, and what is wrong; the version must be pinned."""
+    schema = sdk_schema.resource_schema("pulumi_kubernetes", "helm.v3", "Release")
+    failures = sdk_schema.check(news, schema.inputs)
+    name = news["name"] if "name" in news else olds.get("name", f"{resource.name}-{suffix}")
+    inputs = news | {"name": name, "namespace": news.get("namespace", namespace)}
+    if "version" not in news:
+        failures.append(Failure("version", "missing required property version: pin the chart's version"))
+    if name != UNKNOWN and len(name) > _MAX_NAME:
+        failures.append(Failure("name", f"name {name!r} is longer than Helm's {_MAX_NAME} characters"))
+    return inputs, failures
+
+
+def preview(inputs: Properties) -> Properties:
+    """Return the release as declared; its status is unknown."""
+    return inputs | {"status": UNKNOWN, "resourceNames": UNKNOWN}
+
+
+def create(files: ObjectFiles, inputs: Properties) -> tuple[str, Properties]:
+    """Store the release; its namespace must be there or wanted, and its name free."""
+    name, namespace = inputs["name"], inputs["namespace"]
+    if files.get_release(name) is not None:
+        raise ProviderError(f"release {name}: cannot re-use a name that is still in use; choose another name")
+    if not files.has_namespace(namespace) and not inputs.get("createNamespace"):
+        raise ProviderError(
+            f'release {name}: namespaces "{namespace}" not found; create it first, or set createNamespace'
+        )
+    return f"{namespace}/{name}", _install(files, inputs, revision=1)
+
+
+def read(files: ObjectFiles, resource_id: str, inputs: Properties) -> tuple[Properties, Properties] | None:
+    """Return the release as it is now."""
+    release = files.get_release(resource_id.rpartition("/")[2])
+    if release is None:
+        return None
+    shown = {key: release[key] for key in ("chart", "version", "values") if key in inputs}
+    current = inputs | shown
+    return current | {"status": _status(release)}, current
+
+
+def update(files: ObjectFiles, resource_id: str, inputs: Properties) -> Properties:
+    """Upgrade the release."""
+    release = files.get_release(inputs["name"])
+    if release is None:
+        raise ProviderError(f"release {resource_id} is gone from the cluster; run `pulumi refresh`")
+    return _install(files, inputs, revision=release["revision"] + 1)
+
+
+def _install(files: ObjectFiles, inputs: Properties, revision: int) -> Properties:
+    release = {
+        "name": inputs["name"],
+        "namespace": inputs["namespace"],
+        "createNamespace": inputs.get("createNamespace", False),
+        "chart": inputs["chart"],
+        "version": inputs["version"],
+        "repo": inputs.get("repositoryOpts", {}).get("repo"),
+        "values": inputs.get("values", {}),
+        "revision": revision,
+    }
+    files.put_release(release)
+    return inputs | {"status": _status(release)}
+
+
+def _status(release: Properties) -> Properties:
+    shown = {key: release[key] for key in ("name", "namespace", "chart", "version", "revision")}
+    return {"status": "deployed"} | shown
