@@ -1,0 +1,261 @@
+"""When an import runs: an Azure ML schedule of a job that runs the importer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pulumi
+from azure.core.exceptions import ResourceNotFoundError
+from pulumi import dynamic
+from pydantic import AfterValidator, Field
+
+from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
+from components.dynamic.workspace import ChildId, WorkspaceRefArgs
+from importer.schedule import check_cron, windows_time_zone
+from importer.spec import SPEC_VARIABLE, ImportSpec
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import JobSchedule, PipelineJob
+
+#: The schedule's properties: `importer run` outside of a job reads the first, a refresh the second.
+_SPEC_PROPERTY = "importSpec"
+_IMAGE_PROPERTY = "importImage"
+_IMPORT_TAG = "import"
+_NODE = "import"
+_PREFIX = "import_"
+
+_NOT_IN_THE_SERVICE = ("run_on_create", "schedule_name", "asset_name", "mode")
+
+
+class ImportScheduleInputs(ManagedInputs):
+    """What a program declares of a schedule."""
+
+    identity = frozenset({"workspace", "spec"})
+    only_at_creation = frozenset({"run_on_create"})
+
+    spec: ImportSpec
+    cron: Annotated[str, AfterValidator(check_cron)]
+    time_zone: Annotated[str, AfterValidator(windows_time_zone)]
+    enabled: bool = True
+    run_on_create: bool = True
+    image: str
+    compute: str = "serverless"
+    identity_client_id: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def schedule_name(self) -> str:
+        """The schedule's name in the workspace."""
+        return _PREFIX + self.spec.name
+
+    @property
+    def arm_id(self) -> ChildId:
+        """The ARM id."""
+        return ChildId(self.workspace, "schedules", self.schedule_name)
+
+
+class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
+    """A JobSchedule whose job is a pipeline of one command, as Azure ML schedules no bare command."""
+
+    inputs = ImportScheduleInputs
+
+    def start(self, inputs: ImportScheduleInputs) -> Outputs:
+        """Bring about the schedule, and start the first import if none has started yet.
+
+        A schedule that is there already may be the work of an earlier try that timed out, which may have
+        started the import too: then there is a job of the schedule, or a version of the asset.
+        """
+        client = inputs.workspace.client()
+        adopted = _find(client, inputs.schedule_name) is not None
+        outputs = self.bring_about(inputs, {})
+        if inputs.enabled and inputs.run_on_create and not (adopted and _has_run(client, inputs)):
+            # With one time for all tries, a repeated request starts the same import again: it does nothing.
+            client.schedules.trigger(
+                inputs.schedule_name, schedule_time=_now(), retry_on_methods=frozenset({"POST"})
+            )
+        return outputs
+
+    def bring_about(self, inputs: ImportScheduleInputs, state: Properties) -> Outputs:  # noqa: ARG002
+        """Create or replace the schedule; what it has run stays."""
+        client = inputs.workspace.client()
+        client.schedules.begin_create_or_update(_schedule(inputs)).result()
+        return _computed(inputs)
+
+    def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
+        """Return what the schedule has of what was declared; what the service adds is left out."""
+        schedule = _find(arm_id.workspace.client(), arm_id.name)
+        return None if schedule is None else _observed(schedule, arm_id, state)
+
+    def remove(self, arm_id: ChildId) -> None:
+        """Disable the schedule, which the service wants first, and delete it."""
+        client = arm_id.workspace.client()
+        schedule = _find(client, arm_id.name)
+        if schedule is None:
+            return
+        try:
+            if schedule.is_enabled is not False:
+                client.schedules.begin_disable(arm_id.name).result()
+            client.schedules.begin_delete(arm_id.name).result()
+        except ResourceNotFoundError:
+            return
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _find(client: "MLClient", name: str) -> "JobSchedule | None":
+    try:
+        schedule: JobSchedule = client.schedules.get(name)
+    except ResourceNotFoundError:
+        return None
+    return schedule
+
+
+def _has_run(client: "MLClient", inputs: ImportScheduleInputs) -> bool:
+    """Return whether the import has started or ended before: by a job of the schedule, or by a version."""
+    jobs = client.jobs.list(scheduled_job_name=inputs.schedule_name, max_results=1)
+    return any(True for _ in jobs) or any(True for _ in client.data.list(inputs.spec.name))
+
+
+def _computed(inputs: ImportScheduleInputs) -> Outputs:
+    return {
+        "schedule_name": inputs.schedule_name,
+        "asset_name": inputs.spec.name,
+        "mode": inputs.spec.mode,
+    }
+
+
+def _schedule(inputs: ImportScheduleInputs) -> "JobSchedule":
+    from azure.ai.ml.entities import CronTrigger, JobSchedule
+
+    return JobSchedule(
+        name=inputs.schedule_name,
+        display_name=f"Import {inputs.spec.name}",
+        trigger=CronTrigger(expression=inputs.cron, time_zone=inputs.time_zone),
+        create_job=_job(inputs),
+        is_enabled=inputs.enabled,
+        tags={**inputs.tags, _IMPORT_TAG: inputs.spec.name},
+        properties={_SPEC_PROPERTY: inputs.spec.model_dump_json(), _IMAGE_PROPERTY: inputs.image},
+    )
+
+
+def _job(inputs: ImportScheduleInputs) -> "PipelineJob":
+    """Return the pipeline of one command that runs the importer.
+
+    Built from entities, not with the `@pipeline` decorator: that keeps what it builds in a global, and
+    Pulumi creates several schedules at once.
+    """
+    from azure.ai.ml import Input
+    from azure.ai.ml.entities import (
+        CommandComponent,
+        Environment,
+        ManagedIdentityConfiguration,
+        PipelineJob,
+        PipelineJobSettings,
+    )
+
+    component = CommandComponent(
+        name=inputs.schedule_name,
+        command=f"python -m importer run {inputs.spec.name} --version ${{{{inputs.trigger_time}}}}",
+        inputs={"trigger_time": Input(type="string")},
+        environment=Environment(image=inputs.image),
+        is_deterministic=False,  # else a pipeline may take the outcome of an earlier run for this one's
+    )
+    node = component(trigger_time="${{parent.inputs.trigger_time}}")
+    node.environment_variables = _environment(inputs)
+    if inputs.identity_client_id:
+        node.identity = ManagedIdentityConfiguration(client_id=inputs.identity_client_id)
+    return PipelineJob(
+        display_name=f"Import {inputs.spec.name}",
+        inputs={"trigger_time": "${{creation_context.trigger_time}}"},
+        jobs={_NODE: node},
+        settings=PipelineJobSettings(default_compute=inputs.compute),
+        tags={**inputs.tags, _IMPORT_TAG: inputs.spec.name},
+    )
+
+
+def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
+    environment = {
+        SPEC_VARIABLE: inputs.spec.model_dump_json(),
+        "AZURE_SUBSCRIPTION_ID": inputs.workspace.subscription_id,
+        "AZURE_RESOURCE_GROUP": inputs.workspace.resource_group,
+        "AZUREML_WORKSPACE": inputs.workspace.name,
+    }
+    if inputs.identity_client_id:
+        # azure-identity picks the identity by the first, Snowflake's connector by the second.
+        environment |= dict.fromkeys(
+            ("AZURE_CLIENT_ID", "MANAGED_IDENTITY_CLIENT_ID"), inputs.identity_client_id
+        )
+    return environment
+
+
+def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Outputs:
+    """Return the live values of the declared properties, and what only Pulumi knows."""
+    job: Any = schedule.create_job
+    environment: Mapping[str, str] = job.jobs[_NODE].environment_variables if _NODE in job.jobs else {}
+    tags = schedule.tags or {}
+    live = {
+        **{key: state[key] for key in _NOT_IN_THE_SERVICE if key in state},
+        "workspace": arm_id.workspace.model_dump(mode="json"),
+        "spec": _live_spec(environment, schedule.properties or {}),
+        # a recurrence, which a person may choose in the portal, has no expression
+        "cron": getattr(schedule.trigger, "expression", None),
+        "time_zone": schedule.trigger.time_zone if schedule.trigger else None,
+        "enabled": schedule.is_enabled is not False,
+        "image": (schedule.properties or {}).get(_IMAGE_PROPERTY),
+        "compute": (job.settings.default_compute or "").rsplit("/", 1)[-1] if job.settings else None,
+        "identity_client_id": environment.get("AZURE_CLIENT_ID"),
+        "tags": {key: tags[key] for key in state.get("tags", {}) if key in tags},
+    }
+    return {key: value for key, value in live.items() if value is not None}
+
+
+def _live_spec(environment: Mapping[str, str], properties: Mapping[str, str]) -> Any:
+    """Return the spec that the job runs; nothing where the job's and the schedule's record differ."""
+    spec = environment.get(SPEC_VARIABLE)
+    if spec is None or spec != properties.get(_SPEC_PROPERTY):
+        return {}
+    return json.loads(spec)
+
+
+@dataclass(kw_only=True)
+class ImportScheduleArgs:
+    """What runs, when, and where."""
+
+    workspace: pulumi.Input[WorkspaceRefArgs]
+    spec: pulumi.Input[Mapping[str, Any]]
+    """The fields of an `importer.spec.ImportSpec`."""
+    cron: pulumi.Input[str]
+    time_zone: pulumi.Input[str]
+    """An IANA or a Windows name."""
+    image: pulumi.Input[str]
+    """The container image that has the importer."""
+    compute: pulumi.Input[str] = "serverless"
+    identity_client_id: pulumi.Input[str] | None = None
+    """The user-assigned identity that the import acts as."""
+    enabled: pulumi.Input[bool] = True
+    run_on_create: pulumi.Input[bool] = True
+    """Whether the first import starts with the schedule's creation."""
+    tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None
+
+
+class ImportSchedule(dynamic.Resource, module="azureml", name="ImportSchedule"):
+    """An Azure ML schedule, `import_<name>`, of a job that runs one import.
+
+    Adopts a schedule that has the name. A change of anything but the import's name or the workspace is made
+    in place. Deleting it leaves the imported versions.
+    """
+
+    schedule_name: pulumi.Output[str]
+    asset_name: pulumi.Output[str]
+    mode: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: ImportScheduleArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        computed = {"schedule_name": None, "asset_name": None, "mode": None}
+        super().__init__(ImportScheduleProvider(), name, {**vars(args), **computed}, opts)

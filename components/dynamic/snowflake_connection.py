@@ -1,0 +1,248 @@
+"""How the importer reaches Snowflake, registered in the workspace and proven with each import's query."""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import pulumi
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from pulumi import dynamic
+from pydantic import StringConstraints, ValidationError
+
+from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
+from components.dynamic.workspace import ChildId, WorkspaceRefArgs
+from importer.errors import ImporterError
+from importer.spec import AssetName, Query, SnowflakeTarget
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+SKIPPED = "skipped: the deployer has no sign-in to Snowflake"
+
+_SIGN_IN_VARIABLES = ("SNOWFLAKE_DEFAULT_CONNECTION_NAME", "SNOWFLAKE_USER", "SNOWFLAKE_AUTHENTICATOR")
+
+#: The categories to register it under; the second where the service refuses the first.
+_CATEGORIES = ("snowflake", "custom")
+
+#: Columns of an import's query, by import: `{"name", "type", "nullable"}` each.
+Columns = dict[str, list[dict[str, Any]]]
+
+
+def probe_is_possible() -> bool:
+    """Return whether the environment has a sign-in of the deployer's for `deployer_connection`."""
+    return any(os.environ.get(variable) for variable in _SIGN_IN_VARIABLES)
+
+
+class SnowflakeConnectionInputs(ManagedInputs, SnowflakeTarget):
+    """What a program declares of a connection: the target, its name in the workspace, each import's query."""
+
+    identity = frozenset({"workspace", "connection_name"})
+
+    #: https://learn.microsoft.com/azure/templates/microsoft.machinelearningservices/workspaces/connections
+    connection_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")]
+    queries: dict[AssetName, Query]
+
+    @property
+    def arm_id(self) -> ChildId:
+        """The ARM id."""
+        return ChildId(self.workspace, "connections", self.connection_name)
+
+    @property
+    def target(self) -> SnowflakeTarget:
+        """How to reach Snowflake."""
+        return SnowflakeTarget.model_validate(self.model_dump(include=set(SnowflakeTarget.model_fields)))
+
+
+class Probe(NamedTuple):
+    """What Snowflake says to each import's query: its columns, or why it refuses it."""
+
+    columns: Columns
+    refusals: dict[str, str]
+
+    @property
+    def summary(self) -> str:
+        """`ok`, or the refusals with the import of each."""
+        return "; ".join(f"imports[{name}].query: {why}" for name, why in self.refusals.items()) or "ok"
+
+
+class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
+    """A workspace connection without a secret, and the columns that its queries return.
+
+    `columns` are those of the last `pulumi up`, `observed_columns` those of the last refresh; where they
+    differ, an update is due that records what is there now.
+    """
+
+    inputs = SnowflakeConnectionInputs
+
+    def check(self, olds: Properties, news: Properties) -> dynamic.CheckResult:
+        """Validate, and take over the columns that a refresh has found: Pulumi then shows which are new."""
+        result = super().check(olds, news)
+        if _differ(olds):
+            seen = olds["observed_columns"]
+            result.inputs |= {"columns": seen, "observed_columns": seen}
+        return result
+
+    def changes(self, olds: Properties, news: Properties) -> list[str]:
+        """Return the declared properties that differ, and `columns` where Snowflake's are others by now."""
+        changed = super().changes(olds, news)
+        return [*changed, "columns"] if _differ(olds) else changed
+
+    def inputs_of(self, props: Properties) -> Outputs:
+        """Return what the program declared, with both records of the columns where they differ."""
+        records = ("columns", "observed_columns") if _differ(props) else ()
+        return super().inputs_of(props) | {key: props[key] for key in records}
+
+    def bring_about(self, inputs: SnowflakeConnectionInputs, state: Properties) -> Outputs:
+        """Prove every query first, so that a connection is never registered that does not work."""
+        probe = probe_queries(inputs.target, inputs.queries)
+        if probe and probe.refusals:
+            raise ImporterError(probe.summary)
+        columns = probe.columns if probe else _recorded(inputs.queries, state)
+        _register(inputs.workspace.client(), inputs)
+        return {
+            "columns": columns,
+            "observed_columns": columns,
+            "probe": probe.summary if probe else SKIPPED,
+        }
+
+    def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
+        """Return the registered target, and the columns that the recorded queries return now.
+
+        A query that Snowflake refuses by now is no error: its columns are gone, and `probe` says why.
+        """
+        try:
+            connection = arm_id.workspace.client().connections.get(arm_id.name)
+        except ResourceNotFoundError:
+            return None
+        metadata = connection.metadata or {}
+        live = {
+            "workspace": arm_id.workspace.model_dump(mode="json"),
+            "connection_name": arm_id.name,
+            **{key: value for key, value in metadata.items() if key in SnowflakeTarget.model_fields},
+            **{
+                key: state[key] for key in ("queries", "columns", "observed_columns", "probe") if key in state
+            },
+        }
+        try:
+            target = SnowflakeTarget.from_metadata(metadata)
+        except ValidationError:  # a person made something else of it: the drift says it
+            return live
+        probe = probe_queries(target, state["queries"])
+        return live | {"observed_columns": probe.columns, "probe": probe.summary} if probe else live
+
+    def remove(self, arm_id: ChildId) -> None:
+        """Delete the connection."""
+        try:
+            arm_id.workspace.client().connections.delete(arm_id.name)
+        except ResourceNotFoundError:
+            return
+
+
+def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe | None:
+    """Ask Snowflake as the deployer, in the importer's role, about each query; None without a sign-in."""
+    if not probe_is_possible():
+        return None
+    from importer.snowflake import deployer_connection, describe_query  # the connector takes 0.5 s
+
+    connection = deployer_connection(target)
+    if connection is None:
+        return None
+    probe = Probe({}, {})
+    with closing(connection):
+        for name, query in queries.items():
+            try:
+                described = describe_query(connection, query)
+            except ImporterError as error:
+                probe.refusals[name] = str(error)
+            else:
+                probe.columns[name] = [column._asdict() for column in described]
+    return probe
+
+
+def _differ(props: Properties) -> bool:
+    """Return whether Snowflake's columns were others at the last refresh than at the last update."""
+    return props.get("columns") != props.get("observed_columns")
+
+
+def _recorded(queries: Mapping[str, str], state: Properties) -> Columns:
+    """Return the recorded columns of the imports whose query is still the recorded one."""
+    columns, recorded = state.get("columns", {}), state.get("queries", {})
+    return {
+        name: columns[name]
+        for name, query in queries.items()
+        if name in columns and recorded.get(name) == query
+    }
+
+
+def _register(client: "MLClient", inputs: SnowflakeConnectionInputs) -> None:
+    """Create or replace the connection, under the first category that the service takes."""
+    from azure.ai.ml.entities import NoneCredentialConfiguration, WorkspaceConnection
+
+    refusals: list[HttpResponseError] = []
+    for category in _CATEGORIES:
+        connection = WorkspaceConnection(
+            name=inputs.connection_name,
+            type=category,
+            target=f"{inputs.protocol}://{inputs.host}:{inputs.port}",
+            credentials=NoneCredentialConfiguration(),
+            metadata=inputs.target.to_metadata(),
+        )
+        try:
+            client.connections.create_or_update(connection)
+        except HttpResponseError as error:
+            if error.status_code != 400:
+                raise
+            refusals.append(error)
+        else:
+            return
+    raise refusals[0]
+
+
+@dataclass(kw_only=True)
+class SnowflakeConnectionArgs:
+    """How the importer reaches Snowflake, and what it will ask there. No secret, only where one is kept."""
+
+    workspace: pulumi.Input[WorkspaceRefArgs]
+    connection_name: pulumi.Input[str]
+    account: pulumi.Input[str]
+    host: pulumi.Input[str]
+    warehouse: pulumi.Input[str]
+    role: pulumi.Input[str]
+    sign_in: pulumi.Input[str]
+    user: pulumi.Input[str] | None = None
+    secret_uri: pulumi.Input[str] | None = None
+    port: pulumi.Input[int] = 443
+    protocol: pulumi.Input[str] = "https"
+    queries: pulumi.Input[Mapping[str, pulumi.Input[str]]]
+    """The query of each import, by the import's name."""
+
+
+class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeConnection"):
+    """A workspace connection that says how to reach Snowflake, and a probe of each import's query.
+
+    The probe signs in as the deployer in the importer's role: it proves that each query runs, and records its
+    columns, so that `pulumi preview --refresh` shows a column that appears, goes or changes its type. Where
+    the deployer has no sign-in it is skipped, with a warning. Adopts a connection that has the name.
+    """
+
+    connection_name: pulumi.Output[str]
+    columns: pulumi.Output[dict[str, Any]]
+    """The columns of each import's query (`name`, `type`, `nullable`), as of the last update."""
+    observed_columns: pulumi.Output[dict[str, Any]]
+    """The same as of the last refresh."""
+    probe: pulumi.Output[str]
+    """`ok`, why it was skipped, or which query Snowflake refuses."""
+
+    def __init__(
+        self, name: str, args: SnowflakeConnectionArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        computed = {"columns": None, "observed_columns": None, "probe": None}
+        super().__init__(SnowflakeConnectionProvider(), name, {**vars(args), **computed}, opts)
+        if not probe_is_possible():
+            pulumi.log.warn(
+                "the queries are not checked against Snowflake, as the deployer has no sign-in there: set "
+                "SNOWFLAKE_DEFAULT_CONNECTION_NAME, or SNOWFLAKE_USER with SNOWFLAKE_PASSWORD",
+                resource=self,
+            )

@@ -1,0 +1,98 @@
+"""One table of Snowflake's that arrives as a versioned data asset, on a schedule."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.component import Args, Tags
+from components.dynamic.import_schedule import ImportSchedule, ImportScheduleArgs
+from components.dynamic.workspace import WorkspaceRefArgs
+
+
+@dataclass(kw_only=True)
+class SnowflakeImportArgs(Args):
+    """What an import needs from outside."""
+
+    workspace: pulumi.Input[WorkspaceRefArgs]
+    import_name: pulumi.Input[str]
+    """The import's and the asset's name: small letters, digits and underscores."""
+    query: pulumi.Input[str]
+    """One SELECT statement."""
+    connection: pulumi.Input[str]
+    """The workspace connection that says how to reach Snowflake."""
+    columns: pulumi.Input[Mapping[str, Any]]
+    """The columns of each import's query, from the same `SnowflakeConnection`."""
+    cron: pulumi.Input[str]
+    time_zone: pulumi.Input[str]
+    image: pulumi.Input[str]
+    """The container image that has the importer."""
+    datastore: pulumi.Input[str] = "rawdata"
+    mode: pulumi.Input[str] = "stream"
+    keep_versions: pulumi.Input[int] = 30
+    compute: pulumi.Input[str] = "serverless"
+    identity_client_id: pulumi.Input[str] | None = None
+    """The user-assigned identity that the import acts as."""
+    enabled: pulumi.Input[bool] = True
+    run_on_create: pulumi.Input[bool] = True
+    """Whether the first import starts at once, not at the schedule's first time."""
+    tags: Tags | None = None
+
+
+class SnowflakeImport(pulumi.ComponentResource):
+    """A schedule that imports the result of one query as a new version of a data asset.
+
+    Makes the Azure ML schedule `import_<import_name>`; its job runs the importer. Leaves to others the
+    workspace connection, the datastore, and the roles of the identity that the import acts as. The versions
+    that were imported stay when it is deleted.
+    """
+
+    schedule_name: pulumi.Output[str]
+    asset_name: pulumi.Output[str]
+    mode: pulumi.Output[str]
+    columns: pulumi.Output[list[Any]]
+    """The query's columns (`name`, `type`, `nullable`); none where nobody could ask Snowflake."""
+
+    def __init__(
+        self, name: str, args: SnowflakeImportArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ai-platform:index:SnowflakeImport", name, None, opts)
+        args = SnowflakeImportArgs.of(args)
+        schedule = ImportSchedule(
+            f"{name}-schedule",
+            ImportScheduleArgs(
+                workspace=args.workspace,
+                spec={
+                    "name": args.import_name,
+                    "connection": args.connection,
+                    "datastore": args.datastore,
+                    "query": args.query,
+                    "mode": args.mode,
+                    "keep_versions": args.keep_versions,
+                },
+                cron=args.cron,
+                time_zone=args.time_zone,
+                image=args.image,
+                compute=args.compute,
+                identity_client_id=args.identity_client_id,
+                enabled=args.enabled,
+                run_on_create=args.run_on_create,
+                tags=args.tags,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.schedule_name = schedule.schedule_name
+        self.asset_name = schedule.asset_name
+        self.mode = schedule.mode
+        self.columns = pulumi.Output.all(args.import_name, args.columns).apply(
+            lambda given: list((given[1] or {}).get(given[0], []))
+        )
+        self.register_outputs(
+            {
+                "schedule_name": self.schedule_name,
+                "asset_name": self.asset_name,
+                "mode": self.mode,
+                "columns": self.columns,
+            }
+        )
