@@ -3,14 +3,17 @@
 import json
 import os
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 SUBSCRIPTION_ID = "00000000-0000-0000-0000-000000000001"
 TENANT_ID = "00000000-0000-0000-0000-0000000000aa"
 
-#: Azurite's well-known key (https://learn.microsoft.com/azure/storage/common/storage-use-azurite); not a secret.
+#: Azurite's well-known key, no secret: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 BLOB_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
 
 _PREFERRED_PORTS = {
     "blob": 10000,
@@ -31,12 +34,14 @@ class Home:
 
     @classmethod
     def open(cls, path: Path | None = None) -> "Home":
-        """Return the local cloud in `path` (LOCALCLOUD_HOME, else `.local`), choosing its ports once."""
-        path = (path or Path(os.environ.get("LOCALCLOUD_HOME", ".local"))).resolve()
+        """Return the local cloud in `path` (LOCALCLOUD_HOME, else `.local` of the repository).
+
+        Its ports are chosen at the first call, and kept in `localcloud.json` for good.
+        """
+        path = (path or Path(os.environ.get("LOCALCLOUD_HOME", _REPOSITORY / ".local"))).resolve()
         file = path / "localcloud.json"
         if not file.exists():
-            path.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps({"ports": _free_ports()}, indent=2) + "\n")
+            write_atomically(file, json.dumps({"ports": _free_ports()}, indent=2) + "\n")
         return cls(path, json.loads(file.read_text())["ports"])
 
     @property
@@ -48,6 +53,26 @@ class Home:
     def ca_bundle(self) -> Path:
         """Certificates that a client of the local cloud trusts: the public ones and the local one."""
         return self.path / "ca.pem"
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate of the services that speak TLS, in PEM."""
+        return self.path / "cert.pem"
+
+    @property
+    def certificate_key(self) -> Path:
+        """The private key of `certificate`, in PEM."""
+        return self.path / "key.pem"
+
+    @property
+    def vault_file(self) -> Path:
+        """The secrets of the local vault: a JSON object of name and value."""
+        return self.path / "vault.json"
+
+    @property
+    def environment_file(self) -> Path:
+        """What a shell sources to reach the local cloud with real clients."""
+        return self.path / "env"
 
     @property
     def blob_url(self) -> str:
@@ -63,6 +88,16 @@ class Home:
     def identity_url(self) -> str:
         """The managed identity endpoint."""
         return f"http://127.0.0.1:{self.ports['identity']}/msi/token"
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write `text` to `path` with `mode`; a reader, or the next start after a kill, sees all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        os.fchmod(descriptor, mode)
+    Path(temporary).replace(path)
 
 
 def _free_ports() -> dict[str, int]:

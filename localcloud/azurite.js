@@ -1,0 +1,52 @@
+// Azurite's blob service, with two changes: any account name is accepted, and what is acknowledged is on disk.
+// Arguments are Azurite's own: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+"use strict";
+
+const AccountDataStore = require("azurite/dist/src/common/AccountDataStore").default;
+const BlobRequestListenerFactory = require("azurite/dist/src/blob/BlobRequestListenerFactory").default;
+const { EMULATOR_ACCOUNT_KEY } = require("azurite/dist/src/blob/utils/constants");
+
+const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+
+// The accounts are those of the local Azure; Azurite would want the list of them at its start.
+AccountDataStore.prototype.getAccount = (name) => ({ name, key1: EMULATOR_ACCOUNT_KEY });
+
+// Azurite keeps its metadata in two LokiJS databases and saves them every 5 seconds: a killed process loses
+// writes that it has acknowledged. Here the response to a write waits until they are saved.
+// LokiJS lets the requests that arrive during a save share the next one.
+const createRequestListener = BlobRequestListenerFactory.prototype.createRequestListener;
+BlobRequestListenerFactory.prototype.createRequestListener = function () {
+  const blobs = this.metadataStore.db;
+  saveFirst(this.extentStore.getMetadataStore(), blobs);
+  const listener = createRequestListener.call(this);
+  return (request, response) => {
+    if (!READ_METHODS.has(request.method)) endAfterSave(response, blobs);
+    listener(request, response);
+  };
+};
+
+// A saved blob must find its extents, so each save of the blobs waits for one of the extents; except at the
+// start, where the blobs are loaded and saved before the extents are loaded.
+function saveFirst(extents, blobs) {
+  const adapter = blobs.persistenceAdapter;
+  const save = adapter.saveDatabase.bind(adapter);
+  adapter.saveDatabase = (file, content, callback) => {
+    if (!extents.isInitialized()) return save(file, content, callback);
+    extents.db.saveDatabase((error) => (error ? callback(error) : save(file, content, callback)));
+  };
+}
+
+// Hold back the end of a response until `database` is saved; a write that could not be saved has no answer.
+function endAfterSave(response, database) {
+  const end = response.end.bind(response);
+  response.end = (...last) => {
+    database.saveDatabase((error) => {
+      if (!error) return end(...last);
+      console.error(`cannot save ${database.filename}: ${error.message}`);
+      response.destroy();
+    });
+    return response;
+  };
+}
+
+require("azurite/dist/src/blob/main");

@@ -1,0 +1,101 @@
+"""`.local/env`: what a shell sources so that the real clients reach the local cloud."""
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from localcloud.arm import ArmStore, Document
+from localcloud.home import BLOB_KEY, SUBSCRIPTION_ID, TENANT_ID, Home, write_atomically
+from localcloud.snowflake_account import DATABASE, ROLES, SCHEMA, WAREHOUSE, read_passwords
+
+#: The directory of the Pulumi CLI to use, where it is not the one on PATH.
+PULUMI_BIN_VARIABLE = "AI_PLATFORM_PULUMI_BIN"
+
+_LAKE_DATASTORE = "rawdata"
+
+
+def write_environment(home: Home) -> None:
+    """Write `env`: an `export` line for each of `variables`, and PATH. It holds a password, so mode 600."""
+    (home.path / "state").mkdir(exist_ok=True)  # Pulumi's file backend must be there
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables(home).items()]
+    lines.append(f'export PATH={shlex.quote(os.pathsep.join(map(str, _path_entries())))}:"$PATH"')
+    write_atomically(home.environment_file, "\n".join(lines) + "\n", mode=0o600)
+
+
+def variables(home: Home) -> dict[str, str]:
+    """Return all variables but PATH; those of a workspace and its data lake once Pulumi has made them."""
+    return _azure(home) | _snowflake(home) | _pulumi(home) | _workspace(home)
+
+
+def _azure(home: Home) -> dict[str, str]:
+    return {
+        "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION_ID,
+        "AZURE_TENANT_ID": TENANT_ID,
+        "AZUREML_DEV_URL_MFE": home.azure_url,
+        "IDENTITY_ENDPOINT": home.identity_url,
+        "IDENTITY_HEADER": "local",
+        "REQUESTS_CA_BUNDLE": str(home.ca_bundle),
+        "SSL_CERT_FILE": str(home.ca_bundle),
+    }
+
+
+def _snowflake(home: Home) -> dict[str, str]:
+    return {
+        "SNOWFLAKE_ACCOUNT": "local",
+        "SNOWFLAKE_USER": "DEPLOYER",
+        "SNOWFLAKE_PASSWORD": read_passwords(home)["DEPLOYER"],
+        "SNOWFLAKE_ROLE": ROLES["DEPLOYER"][0],
+        "SNOWFLAKE_WAREHOUSE": WAREHOUSE,
+        "SNOWFLAKE_DATABASE": DATABASE,
+        "SNOWFLAKE_SCHEMA": SCHEMA,
+        "SNOWFLAKE_HOST": "127.0.0.1",
+        "SNOWFLAKE_PORT": str(home.ports["snowflake"]),
+        "SNOWFLAKE_PROTOCOL": "http",
+    }
+
+
+def _pulumi(home: Home) -> dict[str, str]:
+    providers = ("azure-native", "kubernetes")
+    return {
+        "PULUMI_BACKEND_URL": (home.path / "state").as_uri(),
+        "PULUMI_CONFIG_PASSPHRASE": "local",
+        "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{home.ports[name]}" for name in providers),
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+
+def _workspace(home: Home) -> dict[str, str]:
+    """Return the variables of the workspace that holds the data lake's datastore, or none."""
+    for datastore in ArmStore(home.arm_db).descendants(""):
+        if not _is_lake(datastore):
+            continue
+        # /subscriptions/S/resourceGroups/GROUP/providers/NAMESPACE/workspaces/WORKSPACE/datastores/NAME
+        segments = datastore["id"].split("/")
+        account = datastore["properties"]["accountName"]
+        return {
+            "AZURE_RESOURCE_GROUP": segments[4],
+            "AZUREML_WORKSPACE": segments[8],
+            "AZURE_STORAGE_CONNECTION_STRING": (
+                f"DefaultEndpointsProtocol=https;AccountName={account};AccountKey={BLOB_KEY};"
+                f"BlobEndpoint={home.blob_url}/{account};"
+            ),
+        }
+    return {}
+
+
+def _is_lake(document: Document) -> bool:
+    end = f"/datastores/{_LAKE_DATASTORE}"
+    return bool(document["id"].lower().endswith(end)) and "accountName" in document.get("properties", {})
+
+
+def _path_entries() -> list[Path]:
+    """Return the directories of this virtual environment and, after it, of the Pulumi CLI, if there is one.
+
+    In this order, as a CLI in /usr/local/bin would bring the system's Python along.
+    """
+    cli = shutil.which("pulumi")
+    chosen = os.environ.get(PULUMI_BIN_VARIABLE) or (cli and str(Path(cli).parent))
+    return [Path(sys.executable).parent, *([Path(chosen).resolve()] if chosen else [])]

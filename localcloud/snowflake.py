@@ -1,0 +1,282 @@
+"""Snowflake for the local cloud: fakesnow's server, with sign-in, roles and warehouses, on disk.
+
+fakesnow translates Snowflake's SQL to DuckDB and speaks the drivers' protocol, but lets anyone in. Here
+`sign_in` and `run_statement` refuse what Snowflake would refuse, and leave the rest to fakesnow's handlers.
+"""
+
+import gzip
+import hmac
+import json
+import logging
+import secrets
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fakesnow.arrow
+import pyarrow as pa
+import pyarrow.compute as pc
+import uvicorn
+from fakesnow.arrow import timestamp_to_sf_struct
+from fakesnow.conn import FakeSnowflakeConnection
+from fakesnow.dialect import parse_one
+from fakesnow.server import (
+    ServerError,
+    login_request,
+    query_request,
+    routes,
+    sessions,
+    shared_fs,
+    to_conn,
+    to_token,
+)
+from snowflake.connector.errors import ProgrammingError
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from localcloud.home import Home
+from localcloud.houses import load_houses
+from localcloud.snowflake_account import (
+    DATABASE,
+    READ_ONLY_ROLES,
+    ROLES,
+    SCHEMA,
+    WAREHOUSE,
+    read_passwords,
+)
+
+# How many results RESULT_SCAN still finds; fakesnow would keep every one for as long as it runs.
+_RESULTS_KEPT = 32
+
+logger = logging.getLogger(__name__)
+
+_WRITES = (exp.DDL, exp.DML, exp.Alter, exp.Comment, exp.Drop, exp.TruncateTable)
+
+
+@dataclass
+class Session:
+    """What Snowflake knows of a signed-in client and fakesnow does not."""
+
+    user: str
+    role: str
+    warehouse: str | None
+
+    def use(self, statement: exp.Use) -> None:
+        """Take the role or warehouse that `USE ROLE` or `USE WAREHOUSE` names; other kinds are fakesnow's."""
+        kind = str(statement.args.get("kind") or "").upper()
+        identifier = statement.find(exp.Identifier)
+        name = (identifier.name if identifier.quoted else identifier.name.upper()) if identifier else ""
+        if kind == "ROLE":
+            if name not in ROLES[self.user]:
+                message = (
+                    f"SQL access control error:\nRequested role '{name}' is not assigned to the "
+                    "executing user. Specify another role to activate."
+                )
+                raise RefusedError("003013", message, "42501")
+            self.role = name
+        if kind == "WAREHOUSE":
+            if name != WAREHOUSE:
+                message = "SQL compilation error:\nObject does not exist, or operation cannot be performed."
+                raise RefusedError("002043", message, "02000")
+            self.warehouse = name
+
+    def check(self, statement: exp.Expr, *, describe_only: bool) -> None:
+        """Refuse a statement that the role must not run, or that needs a warehouse where there is none."""
+        writes = isinstance(statement, _WRITES) and str(statement.args.get("kind")).upper() != "SESSION"
+        if writes and self.role in READ_ONLY_ROLES:
+            message = (
+                f"SQL access control error:\nInsufficient privileges: the role '{self.role}' only reads."
+            )
+            raise RefusedError("003001", message, "42501")
+        reads_rows = isinstance(statement, exp.Query | exp.DML) and statement.find(exp.Table) is not None
+        if reads_rows and self.warehouse is None and not describe_only:
+            message = (
+                "No active warehouse selected in the current session.  "
+                "Select an active warehouse with the 'use warehouse' command.\n"
+            )
+            raise RefusedError("000606", message, "57P03")
+
+    def show_in(self, connection: FakeSnowflakeConnection) -> None:
+        """Make `current_user()` and its kin answer for this session on its DuckDB connection."""
+        values = {"user": self.user, "role": self.role, "warehouse": self.warehouse, "account": "LOCAL"}
+        for name, value in values.items():
+            literal = f"'{value}'" if value else "NULL::VARCHAR"
+            connection._duck_conn.execute(f"CREATE OR REPLACE TEMP MACRO current_{name}() AS {literal}")
+
+
+class RefusedError(Exception):
+    """Snowflake's answer to what it does not allow: its error code, message and SQLSTATE."""
+
+    def __init__(self, code: str, message: str, sql_state: str) -> None:
+        super().__init__(message)
+        self._answer = {
+            "data": {"errorCode": code, "sqlState": sql_state},
+            "code": code,
+            "message": message,
+            "success": False,
+        }
+
+    def response(self) -> JSONResponse:
+        """Return the answer in the form that Snowflake's drivers read."""
+        return JSONResponse(self._answer)
+
+
+class SnowflakeServer:
+    """The handlers that come before fakesnow's, and the sessions that they share."""
+
+    def __init__(self, passwords: Mapping[str, str]) -> None:
+        self._passwords = passwords
+        self._sessions: weakref.WeakKeyDictionary[FakeSnowflakeConnection, Session] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def build_app(self) -> Starlette:
+        """Return the application; its own routes are matched before fakesnow's of the same path."""
+        own = [
+            Route("/session/v1/login-request", self.sign_in, methods=["POST"]),
+            Route("/queries/v1/query-request", self.run_statement, methods=["POST"]),
+        ]
+        return Starlette(routes=[*own, *routes])
+
+    async def sign_in(self, request: Request) -> Response:
+        """Start a session for a user, its password and one of its roles."""
+        data = (await _json(request))["data"]
+        try:
+            user = self._authenticate(str(data.get("LOGIN_NAME", "")), str(data.get("PASSWORD", "")))
+            role = _granted_role(user, request.query_params.get("roleName"))
+        except RefusedError as refusal:
+            return refusal.response()
+        # as in Snowflake, a warehouse that is not there is noticed by the first query
+        warehouse = request.query_params.get("warehouse", "").upper()
+        session = Session(user, role, WAREHOUSE if warehouse == WAREHOUSE else None)
+        answer = json.loads(bytes((await login_request(request)).body))
+        connection = sessions[answer["data"]["token"]]
+        session.show_in(connection)
+        self._sessions[connection] = session
+        answer["data"]["sessionInfo"] |= {"roleName": session.role, "warehouseName": session.warehouse}
+        # never used, but without one the Python driver does not sign out, and the session stays for good
+        answer["data"]["masterToken"] = secrets.token_urlsafe()
+        return JSONResponse(answer)
+
+    async def run_statement(self, request: Request) -> Response:
+        """Run one statement, unless the session's role or warehouse forbids it."""
+        try:
+            connection = to_conn(to_token(request))
+            body = await _json(request)
+            statement = parse_one(body["sqlText"])
+        except (ServerError, ProgrammingError, SqlglotError):
+            return await _fakesnow_response(request)  # it says what is wrong with the token or the statement
+        session = self._sessions[connection]
+        try:
+            if not isinstance(statement, exp.Use):
+                session.check(statement, describe_only=bool(body.get("describeOnly")))
+                return await _fakesnow_response(request)
+            session.use(statement)
+        except RefusedError as refusal:
+            return refusal.response()
+        session.show_in(connection)
+        response = await _fakesnow_response(request)
+        answer = json.loads(bytes(response.body))
+        if answer["success"]:
+            answer["data"] |= {"finalRoleName": session.role, "finalWarehouseName": session.warehouse}
+        return JSONResponse(answer, response.status_code)
+
+    def _authenticate(self, login_name: str, password: str) -> str:
+        """Return the user; a wrong name and a wrong password are refused alike."""
+        user = login_name.upper()
+        expected = self._passwords.get(user, "")
+        if not hmac.compare_digest(expected.encode(), password.encode()) or not expected:
+            raise RefusedError("390100", "Incorrect username or password was specified.", "08001")
+        return user
+
+
+class RecentResults(dict[str, tuple[Any, ...]]):
+    """Query results by query id, the oldest dropped when there are too many."""
+
+    def __setitem__(self, query_id: str, result: tuple[Any, ...]) -> None:
+        super().__setitem__(query_id, result)
+        if len(self) > _RESULTS_KEPT:
+            del self[next(iter(self))]
+
+
+def open_databases(directory: Path) -> None:
+    """Make fakesnow keep its databases in `directory`, with the house sales if they were never loaded.
+
+    What a person does to the sales afterwards stays done: a marker beside the database says that they were
+    loaded.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    shared_fs.db_path = directory
+    shared_fs.results_cache = RecentResults()
+    for database in directory.glob("*.db"):
+        shared_fs.connect(database.stem)
+    marker = directory / "houses.loaded"
+    if not marker.exists():
+        load_houses(shared_fs.connect(DATABASE, SCHEMA)._duck_conn)
+        marker.touch()
+    # from here on a client that names a database which is not there gets an error, not a new database
+    shared_fs.create_database_on_connect = shared_fs.create_schema_on_connect = False
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    """Return the request's body; Starlette keeps it, so that fakesnow's handler can read it again."""
+    body = await request.body()
+    if request.headers.get("content-encoding") == "gzip":
+        body = gzip.decompress(body)
+    document: dict[str, Any] = json.loads(body)
+    return document
+
+
+async def _fakesnow_response(request: Request) -> Response:
+    """Return fakesnow's answer; where it fails, an error that drivers report, as they retry on HTTP 500."""
+    try:
+        response: Response = await query_request(request)
+    except Exception:
+        logger.exception("fakesnow cannot encode a result")
+    else:
+        if response.status_code < 500:
+            return response
+    message = (
+        "SQL execution internal error: the local Snowflake cannot run this; see .local/logs/snowflake.log"
+    )
+    return RefusedError("000603", message, "XX000").response()
+
+
+def timestamps_with_nulls(ts: pa.Array | pa.ChunkedArray) -> pa.StructArray:
+    """Return fakesnow's encoding of timestamps, in which a null is null, not 1970."""
+    if isinstance(ts, pa.ChunkedArray):
+        ts = ts.combine_chunks()
+    encoded = timestamp_to_sf_struct(ts)
+    fields = [encoded.type.field(n) for n in range(encoded.type.num_fields)]
+    values = [pc.fill_null(encoded.field(n), 0) for n in range(encoded.type.num_fields)]
+    return pa.StructArray.from_arrays(values, fields=fields, mask=ts.is_null())
+
+
+def _granted_role(user: str, requested: str | None) -> str:
+    role = requested.upper() if requested else ROLES[user][0]
+    if role not in ROLES[user]:
+        message = (
+            f"Role '{role}' specified in the connect string does not exist or not authorized. "
+            "Contact your local system administrator, or attempt to login with another role, e.g. PUBLIC."
+        )
+        raise RefusedError("390189", message, "08001")
+    return role
+
+
+def serve(home: Home) -> None:
+    """Serve until told to stop."""
+    fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
+    open_databases(home.path / "snowflake")
+    app = SnowflakeServer(read_passwords(home)).build_app()
+    port = home.ports["snowflake"]
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3)
+
+
+if __name__ == "__main__":
+    serve(Home.open())

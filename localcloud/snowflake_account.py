@@ -1,0 +1,35 @@
+"""What the local Snowflake account holds: users with their roles and passwords, a warehouse, a database."""
+
+import json
+import secrets
+
+from localcloud.home import Home, write_atomically
+
+#: The roles of each user, the default one first.
+ROLES = {"DEPLOYER": ("SYSADMIN", "IMPORTER"), "IMPORTER": ("IMPORTER",)}
+
+#: Roles that may read and nothing else; the others may do everything.
+READ_ONLY_ROLES = frozenset({"IMPORTER"})
+
+WAREHOUSE = "IMPORT_WH"
+DATABASE = "GLOBOREALTY"
+SCHEMA = "REAL_ESTATE"
+
+
+def ensure_passwords(home: Home) -> None:
+    """Add a random password to the vault's file for each user that has none there."""
+    kept = json.loads(home.vault_file.read_text()) if home.vault_file.exists() else {}
+    missing = [name for name in map(_secret_name, ROLES) if name not in kept]
+    if missing:
+        made = {name: secrets.token_urlsafe(24) for name in missing}
+        write_atomically(home.vault_file, json.dumps(kept | made, indent=2) + "\n", mode=0o600)
+
+
+def read_passwords(home: Home) -> dict[str, str]:
+    """Return the password of each user; they exist from the first start on."""
+    kept = json.loads(home.vault_file.read_text())
+    return {user: kept[_secret_name(user)] for user in ROLES}
+
+
+def _secret_name(user: str) -> str:
+    return f"snowflake-{user.lower()}"

@@ -1,0 +1,189 @@
+"""Starting and stopping the local cloud's processes, and what a shell sources afterwards."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localcloud import services
+from localcloud.arm import ArmStore
+from localcloud.certificate import ensure_certificate
+from localcloud.environment import variables, write_environment
+from localcloud.home import SUBSCRIPTION_ID, Home
+from localcloud.services import Service, ServiceError, running_pid, start_services, stop_services
+from localcloud.snowflake_account import ensure_passwords
+from tests.local_cloud import Cloud, new_cloud
+
+WORKSPACE = (
+    f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg/providers/"
+    "Microsoft.MachineLearningServices/workspaces/ws"
+)
+LISTENING = "0A"  # https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
+
+
+@pytest.fixture
+def own_cloud(tmp_path: Path) -> Iterator[Cloud]:
+    cloud = new_cloud(tmp_path / "cloud")
+    yield cloud
+    cloud.run("stop")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return new_cloud(tmp_path / "home").home
+
+
+def script(name: str, code: str) -> Service:
+    """A service that is a line of Python, and listens nowhere."""
+    return Service(name, (), lambda _: [sys.executable, "-c", code])
+
+
+def listening_addresses(port: int) -> set[str]:
+    """The local addresses, as the kernel writes them, on which anyone listens on `port`."""
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()]
+    return {
+        line[1].partition(":")[0]
+        for line in lines
+        if line[3] == LISTENING and int(line[1].rpartition(":")[2], 16) == port
+    }
+
+
+def test_the_whole_cloud_starts_is_healed_and_stops(own_cloud: Cloud) -> None:
+    own_cloud.start()
+    first = {name: own_cloud.pid(name) for name in services.SERVICES}
+    assert own_cloud.run("status").returncode == 0
+    for port in own_cloud.home.ports.values():
+        # IPv4, or the same address as IPv6 writes it
+        assert listening_addresses(port) <= {"0100007F", "0000000000000000FFFF00000100007F"}, port
+        assert listening_addresses(port), port
+
+    os.kill(first["blob"], signal.SIGKILL)
+    status = own_cloud.run("status", "--json")
+    assert status.returncode == 3
+    assert [name for name, state in json.loads(status.stdout).items() if not state["running"]] == ["blob"]
+    own_cloud.start()
+    assert {name for name in first if own_cloud.pid(name) != first[name]} == {"blob"}
+
+    last = [own_cloud.pid(name) for name in services.SERVICES]
+    assert own_cloud.run("stop").returncode == 0
+    assert not [pid for pid in last if Path(f"/proc/{pid}/exe").exists()]
+    assert not any(listening_addresses(port) for port in own_cloud.home.ports.values())
+    assert own_cloud.run("stop").returncode == 0
+
+
+def test_a_taken_port_is_named(own_cloud: Cloud) -> None:
+    port = own_cloud.home.ports["snowflake"]
+    with socket.create_server(("127.0.0.1", port)):
+        done = own_cloud.run("start", "snowflake")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"snowflake: port {port} is taken")
+    assert "localcloud.json" in line
+
+
+def test_an_unknown_service_is_named(own_cloud: Cloud) -> None:
+    done = own_cloud.run("start", "storage")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["no service storage; there are blob, snowflake, azure, providers"]
+
+
+def test_a_service_that_ends_is_named_with_its_last_words(home: Home) -> None:
+    code = "print('first'); print('no space left'); raise SystemExit(1)"
+    broken = Service("broken", ("blob",), lambda _: [sys.executable, "-c", code])
+    with pytest.raises(ServiceError) as failed:
+        start_services(home, [broken])
+    assert str(failed.value) == "broken: did not start: no space left"
+
+
+def test_a_service_that_never_answers_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    mute = Service("mute", ("blob",), lambda _: [sys.executable, "-c", "import signal; signal.pause()"])
+    monkeypatch.setattr(services, "START_SECONDS", 0.5)
+    monkeypatch.setattr(services, "SERVICES", {"mute": mute})
+    with pytest.raises(ServiceError, match="mute: no answer within"):
+        start_services(home, [mute])
+    stop_services(home)
+    assert running_pid(home, mute) is None
+
+
+def test_what_ignores_sigterm_is_killed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"
+    stubborn = script("stubborn", code)
+    monkeypatch.setattr(services, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(services, "SERVICES", {"stubborn": stubborn})
+    start_services(home, [stubborn])
+    assert running_pid(home, stubborn) is not None
+    stop_services(home)
+    assert running_pid(home, stubborn) is None
+
+
+def test_a_process_that_only_has_the_same_id_is_left_alone(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = script("gone", "")
+    monkeypatch.setattr(services, "SERVICES", {"gone": service})
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as other:
+        noted = home.path / "pids" / "gone.json"
+        noted.parent.mkdir()
+        noted.write_text(json.dumps({"pid": other.pid, "started_at": 1}))
+        assert running_pid(home, service) is None
+        stop_services(home)
+        assert other.poll() is None
+        other.kill()
+
+
+def test_a_shell_can_source_the_environment(tmp_path: Path) -> None:
+    home = new_cloud(tmp_path / "it's a $HOME").home
+    ensure_passwords(home)
+    write_environment(home)
+    told = subprocess.run(
+        ["sh", "-c", '. "$1"; env -0', "sh", str(home.environment_file)],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    sourced = dict(line.split("=", 1) for line in told.split("\0") if line)
+    assert variables(home).items() <= sourced.items()
+    assert sourced["PATH"].endswith(f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    assert home.environment_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_pulumi_of_the_makefile_comes_first(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_passwords(home)
+    monkeypatch.setenv("AI_PLATFORM_PULUMI_BIN", str(tmp_path / "pulumi"))
+    write_environment(home)
+    assert f"export PATH={tmp_path / 'pulumi'}:" in home.environment_file.read_text()
+
+
+def test_workspace_and_lake_appear_when_pulumi_has_made_them(home: Home) -> None:
+    ensure_passwords(home)
+    names = {"AZURE_STORAGE_CONNECTION_STRING", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE"}
+    assert not names & variables(home).keys()
+    datastore = f"{WORKSPACE}/datastores/rawdata"
+    ArmStore(home.arm_db).put(
+        datastore, {"id": datastore, "name": "rawdata", "properties": {"accountName": "lakeabc"}}
+    )
+    told = variables(home)
+    assert (told["AZURE_RESOURCE_GROUP"], told["AZUREML_WORKSPACE"]) == ("rg", "ws")
+    assert f"BlobEndpoint={home.blob_url}/lakeabc;" in told["AZURE_STORAGE_CONNECTION_STRING"]
+
+
+def test_secrets_are_made_once_and_are_only_ours_to_read(home: Home) -> None:
+    ensure_passwords(home)
+    ensure_certificate(home)
+    files = (home.vault_file, home.certificate_key, home.ca_bundle)
+    made = [file.read_text() for file in files]
+    ensure_passwords(home)
+    ensure_certificate(home)
+    assert [file.read_text() for file in files] == made
+    assert [file.stat().st_mode & 0o777 for file in files[:2]] == [0o600, 0o600]
+    assert len(set(json.loads(made[0]).values())) == 2
