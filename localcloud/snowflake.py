@@ -152,8 +152,8 @@ class SnowflakeServer:
             role = _granted_role(user, request.query_params.get("roleName"))
         except RefusedError as refusal:
             return refusal.response()
-        # as in Snowflake, a warehouse that is not there is noticed by the first query
-        warehouse = request.query_params.get("warehouse", "").upper()
+        # the users' default; as in Snowflake, one that is not there is noticed by the first query
+        warehouse = (request.query_params.get("warehouse") or WAREHOUSE).upper()
         session = Session(user, role, WAREHOUSE if warehouse == WAREHOUSE else None)
         answer = json.loads(bytes((await login_request(request)).body))
         connection = sessions[answer["data"]["token"]]

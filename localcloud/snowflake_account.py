@@ -11,6 +11,7 @@ ROLES = {"DEPLOYER": ("SYSADMIN", "IMPORTER"), "IMPORTER": ("IMPORTER",)}
 #: Roles that may read and nothing else; the others may do everything.
 READ_ONLY_ROLES = frozenset({"IMPORTER"})
 
+#: The only warehouse, and the default one of each user.
 WAREHOUSE = "IMPORT_WH"
 DATABASE = "GLOBOREALTY"
 SCHEMA = "REAL_ESTATE"

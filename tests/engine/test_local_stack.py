@@ -1,0 +1,291 @@
+"""The stack `local`, as a newcomer gets it: the real engine, the whole local cloud, the real clients."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import snowflake.connector
+import yaml
+from azure.ai.ml import MLClient
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient, ContainerClient
+
+from tests.local_cloud import REPOSITORY, Cloud, new_cloud
+
+UP = ("up", "--yes", "--skip-preview", "--suppress-progress")
+
+
+@dataclass
+class LocalStack:
+    """The repository's program and stack `local`, on a local cloud of the test's own."""
+
+    cloud: Cloud
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, **self.cloud.env}
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env={**self.env, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def pulumi(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        stack = ("--stack", "local", "--non-interactive", "--color", "never")
+        return self.run("pulumi", *command, *stack, **environment)
+
+    def succeed(self, *command: str) -> str:
+        done = self.pulumi(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def importer(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("python", "-m", "importer", *command, **environment)
+
+    def imports(self) -> list[dict[str, Any]]:
+        done = self.importer("list", "--json", "--wait")
+        assert done.returncode == 0, done.stderr
+        listed: list[dict[str, Any]] = json.loads(done.stdout)
+        return listed
+
+    def outputs(self) -> dict[str, Any]:
+        outputs: dict[str, Any] = json.loads(self.succeed("stack", "output", "--json"))
+        return outputs
+
+    def up(self) -> str:
+        self.cloud.start()
+        (self.cloud.home.path / "state").mkdir(exist_ok=True)
+        self.run("pulumi", "stack", "select", "--create", "local")
+        return self.succeed(*UP)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    cloud = new_cloud(tmp_path_factory.mktemp("stack"))
+    stack = LocalStack(cloud)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        cloud.run("stop")
+
+
+@pytest.fixture
+def clients(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> LocalStack:
+    """The stack, with what `. .local/env` sets in this process too."""
+    for name, value in stack.cloud.env.items():
+        monkeypatch.setenv(name, value)
+    return stack
+
+
+def container(clients: LocalStack) -> ContainerClient:
+    service = BlobServiceClient.from_connection_string(os.environ["AZURE_STORAGE_CONNECTION_STRING"])
+    return service.get_container_client(clients.outputs()["rawContainer"])
+
+
+def workspace() -> MLClient:
+    names = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE")
+    return MLClient(DefaultAzureCredential(), *(os.environ[name] for name in names))
+
+
+def test_the_houses_arrive_and_load_with_the_values_of_the_table(clients: LocalStack, tmp_path: Path) -> None:
+    import mltable
+
+    (arrived,) = clients.imports()
+    folder = f"{arrived['name']}/version={arrived['version']}/"
+    blobs = container(clients)
+    names = [blob.name for blob in blobs.list_blobs(name_starts_with=folder + "attempt=")]
+    assert {name.rsplit("/", 1)[1] for name in names} == {"MLTable", "_manifest.json", "part-00000.parquet"}
+    for name in names:
+        (tmp_path / name.rsplit("/", 1)[1]).write_bytes(blobs.download_blob(name).readall())
+
+    with snowflake.connector.connect(
+        **{k: os.environ[f"SNOWFLAKE_{k.upper()}"] for k in ("user", "password", "account", "host", "port")},
+        protocol="http",
+    ) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT * FROM GLOBOREALTY.REAL_ESTATE.RAW")
+        table = cursor.fetchall()
+    written = pq.read_table(tmp_path / "part-00000.parquet")
+    loaded = mltable.load(str(tmp_path)).to_pandas_dataframe()
+
+    assert len(loaded) == len(table) == arrived["rows"] == 2930
+    assert list(loaded.columns) == written.column_names
+    rows = [tuple(row.values()) for row in written.to_pylist()]
+    assert sorted(rows, key=repr) == sorted(map(tuple, table), key=repr)
+    assert list(loaded["SALE_PRICE"]) == written["SALE_PRICE"].to_pylist()
+
+
+def test_azure_ai_ml_gets_what_the_program_made(clients: LocalStack) -> None:
+    ml = workspace()
+    connection = ml.connections.get("snowflake")
+    assert connection.metadata["role"] == "IMPORTER"
+    assert "/secrets/snowflake-importer" in connection.metadata["secret_uri"]
+    assert ml.schedules.get("import_raw_house_data").trigger.time_zone == "Central Standard Time"
+    account = clients.outputs()["storageAccount"]
+    for name in ("rawdata", "cleandata"):
+        datastore = ml.datastores.get(name)
+        assert (datastore.account_name, datastore.container_name) == (account, name)
+    newest = ml.data.get("raw_house_data", label="latest")
+    assert newest.type == "mltable"
+    assert newest.tags["rows"] == "2930"
+
+
+def test_the_outputs_say_what_an_import_is(stack: LocalStack) -> None:
+    outputs = stack.outputs()
+    arrived = outputs["imports"]["raw_house_data"]
+    assert arrived["schedule"] == "import_raw_house_data"
+    assert (arrived["asset"], arrived["mode"]) == ("raw_house_data", "stream")
+    assert arrived["columns"]["SALE_PRICE"] == "NUMBER(38,0)"
+    assert len(arrived["columns"]) == 74
+
+
+def test_a_second_up_changes_nothing_and_imports_nothing(stack: LocalStack) -> None:
+    before = stack.imports()
+    stack.succeed("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert stack.imports() == before
+    stack.succeed("preview", "--refresh", "--expect-no-changes")
+
+
+def test_triggering_the_schedule_makes_another_version(clients: LocalStack) -> None:
+    (before,) = clients.imports()
+    workspace().schedules.trigger("import_raw_house_data", schedule_time="2026-11-24T12:00:00Z")
+    (after,) = clients.imports()
+    assert after["version"] == "20261124T120000Z" != before["version"]
+    assert workspace().data.get("raw_house_data", "20261124T120000Z").tags["rows"] == "2930"
+
+
+def test_nothing_is_lost_when_every_process_is_killed(clients: LocalStack) -> None:
+    before = clients.imports()
+    for file in (clients.cloud.home.path / "pids").glob("*.json"):
+        os.kill(json.loads(file.read_text())["pid"], signal.SIGKILL)
+    assert clients.cloud.run("status").returncode == 3
+    clients.cloud.start()
+    assert clients.imports() == before
+    clients.succeed("preview", "--refresh", "--expect-no-changes")
+    assert any(container(clients).list_blobs(name_starts_with="raw_house_data/"))
+
+
+def test_no_secret_is_written_anywhere_but_where_it_is_kept(stack: LocalStack) -> None:
+    home = stack.cloud.home.path
+    secrets = json.loads((home / "vault.json").read_text()).values()
+    assert secrets
+    kept = {home / "vault.json", home / "env"}
+    for file in home.rglob("*"):
+        # DuckDB's own files hold the table, and node's none of ours
+        if not file.is_file() or file in kept:
+            continue
+        content = file.read_bytes()
+        for secret in secrets:
+            assert secret.encode() not in content, file
+    assert stat_mode(home / "vault.json") == 0o600
+
+
+def stat_mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def changed_config(tmp_path: Path, **changes: Any) -> str:
+    """Return the path of the stack's config with other settings; None leaves one out."""
+    document = yaml.safe_load((REPOSITORY / "Pulumi.local.yaml").read_text())
+    for key, value in changes.items():
+        document["config"][f"ai-platform:{key}"] = value
+        if value is None:
+            del document["config"][f"ai-platform:{key}"]
+    path = tmp_path / "Pulumi.local.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return str(path)
+
+
+IMPORT = {"name": "raw_house_data", "query": "SELECT 1", "schedule": "0 6 * * *"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": None}, "ai-platform:name: required setting is missing"),
+        ({"nmae": "globo"}, "ai-platform:nmae: no such setting; did you mean name?"),
+        (
+            {"logRetentionDays": 7},
+            "ai-platform:logRetentionDays: Input should be greater than or equal to 30; it is 7",
+        ),
+        (
+            {"imports": [{**IMPORT, "query": "DELETE FROM T"}]},
+            'ai-platform:imports[0].query: expected one SELECT statement, not DELETE; it is "DELETE FROM T"',
+        ),
+        (
+            {"imports": [{**IMPORT, "schedule": "0 0 30 2 *"}]},
+            "ai-platform:imports[0].schedule: not a cron expression that ever fires",
+        ),
+    ],
+)
+def test_a_bad_setting_stops_before_any_resource(
+    stack: LocalStack, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    config = changed_config(tmp_path, **changes)
+    done = stack.pulumi("preview", "--config-file", config)
+    assert done.returncode != 0
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "azure-native" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [("blob", "rawdata of https://127.0.0.1:"), ("snowflake", "cannot sign in to Snowflake")],
+)
+def test_a_server_that_is_down_is_one_line(stack: LocalStack, service: str, said: str) -> None:
+    os.kill(stack.cloud.pid(service), signal.SIGKILL)
+    done = stack.importer("run", "raw_house_data", "--version", "2020-01-01T00:00:00Z")
+    stack.cloud.start()
+    assert done.returncode == 1
+    errors = done.stderr.splitlines()
+    assert len(errors) == 1
+    assert errors[0].startswith("error: ")
+    assert said in errors[0]
+
+
+def test_a_wrong_password_of_the_deployer_is_said_without_it(stack: LocalStack, tmp_path: Path) -> None:
+    # another query makes the connection change, and so probes it
+    config = changed_config(tmp_path, imports=[{**IMPORT, "query": "SELECT 2 AS TWO"}])
+    done = stack.pulumi(*UP, "--config-file", config, SNOWFLAKE_PASSWORD="Canary-47")
+    assert done.returncode != 0
+    assert "Incorrect username or password" in done.stdout
+    assert "Canary-47" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_down_leaves_nothing_and_up_works_again(tmp_path: Path) -> None:
+    stack = LocalStack(new_cloud(tmp_path / "cloud"))
+    try:
+        stack.up()
+        first = stack.outputs()
+        stack.succeed("destroy", "--yes", "--skip-preview")
+        assert json.loads(stack.succeed("stack", "export"))["deployment"].get("resources", []) == []
+        assert stack.cloud.run("stop").returncode == 0
+        assert not [port for port in stack.cloud.home.ports.values() if is_open(port)]
+        stack.up()
+        second = stack.outputs()
+        # the vault is soft-deleted and holds on to its name, so the new one has another
+        assert second["vaultUri"] != first["vaultUri"]
+        assert stack.imports()[0]["rows"] == 2930
+    finally:
+        stack.cloud.run("stop")
