@@ -35,7 +35,7 @@ def normalise_query(query: str) -> str:
 
 
 def _where(error: ParseError | TokenError) -> str:
-    """Return what the parser could not read and where, without the excerpt that it marks up for a terminal."""
+    """Return what the parser could not read and where, without the excerpt marked up for a terminal."""
     if isinstance(error, ParseError) and error.errors:
         first = error.errors[0]
         return f"cannot be read at line {first['line']}, column {first['col']}"

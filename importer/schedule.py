@@ -41,6 +41,15 @@ def next_tick(expression: str, time_zone: str, after: datetime) -> datetime:
     return next(CronSim(expression, after.astimezone(zone))).astimezone(UTC)
 
 
+def parse_tick(text: str) -> datetime:
+    """Return a scheduled time from ISO 8601 (in UTC where it names no zone) or from a version of it."""
+    try:
+        tick = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("expected a time such as 2026-11-23T06:00:00Z") from None
+    return tick if tick.tzinfo else tick.replace(tzinfo=UTC)
+
+
 def version_of(tick: datetime) -> str:
     """Return the asset version of a scheduled time: `YYYYMMDDTHHMMSSZ` in UTC."""
     return tick.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

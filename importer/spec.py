@@ -15,6 +15,12 @@ Query = Annotated[str, AfterValidator(normalise_query)]
 #: The environment variable that carries an `ImportSpec` as JSON into the job.
 SPEC_VARIABLE = "IMPORT_SPEC"
 
+#: The property of a schedule that holds its `ImportSpec` as JSON.
+SPEC_PROPERTY = "importSpec"
+
+#: The tag of a schedule and of its jobs that holds the import's name.
+IMPORT_TAG = "import"
+
 
 class ImportSpec(BaseModel):
     """One import: which query, through which connection, into which asset."""

@@ -1,0 +1,91 @@
+"""The commands of `python -m importer`."""
+
+import logging
+import sys
+import warnings
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from importer.errors import ImporterError
+from importer.schedule import parse_tick, version_of
+
+app = typer.Typer(
+    help="Imports Snowflake queries as versioned data assets of the Azure ML workspace in the environment.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(help="The import's name, as in ai-platform:imports.", metavar="NAME")]
+
+# The clients of Azure and Snowflake are imported by the command that needs them: together they take seconds.
+
+
+@app.command()
+def run(
+    name: Name,
+    version: Annotated[
+        str | None, typer.Option(help="The scheduled time, such as 2026-11-23T06:00:00Z; now if not given.")
+    ] = None,
+) -> None:
+    """Import once, unless the version is registered already."""
+    try:
+        tick = parse_tick(version) if version else datetime.now(UTC)
+    except ValueError as error:
+        raise ImporterError(f"--version {version}: {error}") from None
+
+    from importer.progress import open_progress
+    from importer.run import Import
+    from importer.workspace import Workspace
+
+    workspace = Workspace()
+    with open_progress() as progress:
+        Import(workspace.spec(name), workspace, progress).run(version_of(tick))
+
+
+@app.command("list")
+def list_imports(
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="First wait until no import is running.")] = False,
+    timeout: Annotated[float, typer.Option(help="How long to wait, in seconds.")] = 300,
+) -> None:
+    """List the imports, each with its schedule, newest version and last job (--wait: fail with it)."""
+    from importer.status import check_last_jobs, import_statuses, print_statuses, wait_for_jobs
+    from importer.workspace import Workspace
+
+    workspace = Workspace()
+    if wait:
+        wait_for_jobs(workspace, timeout)
+    statuses = import_statuses(workspace, datetime.now(UTC))
+    print_statuses(statuses, as_json=json)
+    if wait:
+        check_last_jobs(statuses)
+
+
+@app.command()
+def preview(name: Name) -> None:
+    """Show the columns of an import's query, its number of rows and the first ten; write nothing."""
+    from importer.preview import preview_query, print_preview
+    from importer.workspace import Workspace
+
+    workspace = Workspace()
+    print_preview(preview_query(workspace.spec(name), workspace))
+
+
+def main() -> None:
+    """Run the command line; what stops a command is one line on standard error, and exit code 1."""
+    # The clients' own logs and warnings: what matters in them is in our errors.
+    logging.disable()
+    warnings.simplefilter("ignore")
+    try:
+        app()
+    except ImporterError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The blobs of one asset: `<asset>/version=<v>/attempt=<id>/…`, and which attempt is the version."""
+
+import json
+import re
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import IO, NamedTuple
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import ContainerClient, ExponentialRetry
+
+from importer.azure import calling, credential, is_emulator
+from importer.errors import ImporterError
+from importer.manifest import MANIFEST_NAME, Manifest
+
+#: The blob whose creation makes an attempt the version; it can be created once.
+_COMMIT_NAME = "_committed.json"
+_PATH = re.compile(rf"[^/]+/version=([^/]+)/(?:attempt=([^/]+)/.*|{re.escape(_COMMIT_NAME)})")
+
+#: An attempt that has written nothing for this long has died; one that has not will find its files gone.
+ABANDONED_AFTER = timedelta(minutes=30)
+
+
+class Datastore(NamedTuple):
+    """Where a datastore of the workspace keeps its blobs."""
+
+    name: str
+    account: str
+    container: str
+    protocol: str
+    endpoint: str
+
+    @property
+    def account_url(self) -> str:
+        """The address of the storage account's blob service."""
+        if is_emulator(self.endpoint):
+            return f"{self.protocol}://{self.endpoint}/{self.account}"
+        return f"{self.protocol}://{self.account}.blob.{self.endpoint}"
+
+
+class VersionBlobs(NamedTuple):
+    """What lies in a version's folder: its attempts with their last writes, and whether one is committed."""
+
+    attempts: dict[str, datetime]
+    is_committed: bool
+
+
+class AssetBlobs:
+    """The blobs of one asset in a container."""
+
+    def __init__(self, datastore: Datastore, asset: str) -> None:
+        self._asset = asset
+        self._service = f"container {datastore.container} of {datastore.account_url}"
+        self._container = ContainerClient(
+            datastore.account_url,
+            datastore.container,
+            credential(),
+            retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4),
+            connection_timeout=10,
+            read_timeout=60,
+        )
+
+    def attempt_path(self, version: str, attempt: str) -> str:
+        """Return the folder of an attempt, with a slash at its end."""
+        return f"{self._version_path(version)}attempt={attempt}/"
+
+    def _version_path(self, version: str) -> str:
+        return f"{self._asset}/version={version}/"
+
+    def versions(self) -> dict[str, VersionBlobs]:
+        """Return what there is of each version, oldest first."""
+        attempts: dict[str, dict[str, datetime]] = defaultdict(dict)
+        committed: set[str] = set()
+        with calling(self._service):
+            for blob in self._container.list_blobs(name_starts_with=f"{self._asset}/version="):
+                if (found := _PATH.fullmatch(blob.name)) is None:
+                    continue
+                version, attempt = found.groups()
+                if attempt is None:
+                    committed.add(version)
+                    continue
+                last = attempts[version].get(attempt, blob.last_modified)
+                attempts[version][attempt] = max(last, blob.last_modified)
+        return {v: VersionBlobs(attempts[v], v in committed) for v in sorted({*attempts, *committed})}
+
+    def write(self, path: str, content: IO[bytes] | str) -> None:
+        """Write one blob, in place of what was there."""
+        with calling(self._service):
+            self._container.upload_blob(path, content, overwrite=True, max_concurrency=2)
+
+    def commit(self, manifest: Manifest) -> str:
+        """Make the attempt the version, unless another one is already; return the attempt that is.
+
+        Raises an ImporterError where the attempt's files are not as its manifest says.
+        """
+        lost = self._lost_parts(manifest)
+        if lost and self.is_committed(manifest.version):  # who was first has cleaned up
+            return self.committed(manifest.version)
+        if lost:
+            raise ImporterError(f"{lost[0]} is not in {self._service} as it was written: import again")
+        with calling(self._service):
+            try:
+                self._container.upload_blob(
+                    self._version_path(manifest.version) + _COMMIT_NAME,
+                    json.dumps({"attempt": manifest.attempt}),
+                )
+            except ResourceExistsError:
+                return self.committed(manifest.version)
+        return manifest.attempt
+
+    def _lost_parts(self, manifest: Manifest) -> list[str]:
+        """Return the paths of the attempt's files that are not there, or of another size."""
+        folder = self.attempt_path(manifest.version, manifest.attempt)
+        with calling(self._service):
+            stored = {blob.name: blob.size for blob in self._container.list_blobs(name_starts_with=folder)}
+        return [folder + part.name for part in manifest.files if stored.get(folder + part.name) != part.bytes]
+
+    def is_committed(self, version: str) -> bool:
+        """Return whether an attempt is the version already."""
+        with calling(self._service):
+            return bool(self._container.get_blob_client(self._version_path(version) + _COMMIT_NAME).exists())
+
+    def committed(self, version: str) -> str:
+        """Return the attempt that is the version."""
+        return str(json.loads(self._read(self._version_path(version) + _COMMIT_NAME))["attempt"])
+
+    def manifest(self, version: str, attempt: str) -> Manifest:
+        """Return the manifest of an attempt."""
+        return Manifest.model_validate_json(self._read(self.attempt_path(version, attempt) + MANIFEST_NAME))
+
+    def _read(self, path: str) -> bytes:
+        with calling(f"{path} in {self._service}"):
+            return self._container.download_blob(path).readall()
+
+    def delete_attempt(self, version: str, attempt: str) -> None:
+        """Delete what an attempt wrote."""
+        self._delete(self.attempt_path(version, attempt))
+
+    def delete_version(self, version: str) -> None:
+        """Delete all blobs of a version."""
+        self._delete(self._version_path(version))
+
+    def _delete(self, folder: str) -> None:
+        with calling(self._service):
+            names = [blob.name for blob in self._container.list_blobs(name_starts_with=folder)]
+            # backwards, so that a hierarchical account's directories come after what is in them
+            for name in [*reversed(names), folder.rstrip("/")]:
+                try:
+                    self._container.delete_blob(name)
+                except ResourceNotFoundError:
+                    continue

@@ -1,0 +1,144 @@
+"""Arrow tables of one result to Parquet files of a bounded size, in bounded memory."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from snowflake.connector.constants import FIELD_ID_TO_NAME
+from snowflake.connector.cursor import ResultMetadata
+
+from importer.errors import ImporterError
+from importer.manifest import Part
+
+PART_BYTES = 128 * 2**20
+ROW_GROUP_BYTES = 64 * 2**20
+
+#: Arrow types of Snowflake's that do not depend on precision or scale; semi-structured values are JSON text.
+_TYPES = {
+    "REAL": pa.float64(),
+    "DATE": pa.date32(),
+    "BOOLEAN": pa.bool_(),
+    "BINARY": pa.binary(),
+}
+
+Upload = Callable[[str, IO[bytes]], None]
+
+
+def arrow_schema(description: list[ResultMetadata]) -> pa.Schema:
+    """Return the Parquet schema of a query's result: it follows from the columns' types, not from the rows.
+
+    So every version of an asset has the same schema as long as the query's columns have. Integers are 64 bits
+    wide, times of a scale beyond 6 in nanoseconds; `write_parts` widens where a value does not fit.
+    """
+    names = [column.name for column in description]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ImporterError(f"the query returns column {twice[0]} twice: give each an alias of its own")
+    return pa.schema([pa.field(column.name, _arrow_type(column)) for column in description])
+
+
+def _arrow_type(column: ResultMetadata) -> pa.DataType:
+    kind = FIELD_ID_TO_NAME[column.type_code]
+    unit = "us" if (column.scale or 0) <= 6 else "ns"
+    if kind == "FIXED":
+        return pa.decimal128(column.precision or 38, column.scale) if column.scale else pa.int64()
+    if kind == "TIME":
+        return pa.time64(unit)
+    if kind in ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"):
+        return pa.timestamp(unit, "UTC")
+    if kind.startswith("TIMESTAMP"):
+        return pa.timestamp(unit)
+    return _TYPES.get(kind, pa.string())
+
+
+def write_parts(
+    read: Callable[[], Iterable[pa.Table]],
+    schema: pa.Schema,
+    upload: Upload,
+    on_rows: Callable[[int], None],
+) -> tuple[list[Part], pa.Schema]:
+    """Write the tables as `part-00000.parquet`, …; return the parts and the schema that they have.
+
+    `read` is called again, and the parts are written again, where a column turns out to need a wider type.
+    No rows give one part without rows. `on_rows` hears the rows written so far.
+    """
+    while True:
+        try:
+            return list(_write(read(), schema, upload, on_rows)), schema
+        except _TooNarrowError as error:
+            schema = schema.set(schema.get_field_index(error.field.name), error.field)
+
+
+def _write(
+    tables: Iterable[pa.Table], schema: pa.Schema, upload: Upload, on_rows: Callable[[int], None]
+) -> Iterator[Part]:
+    groups = _row_groups(tables, schema)
+    group: pa.Table | None = next(groups, schema.empty_table())
+    number = written = 0
+    while group is not None:
+        name = f"part-{number:05d}.parquet"
+        with tempfile.NamedTemporaryFile() as file:
+            size = 0
+            with (
+                pa.OSFile(file.name, "wb") as sink,
+                pq.ParquetWriter(sink, schema, compression="zstd") as writer,
+            ):
+                while group is not None and size < PART_BYTES:
+                    writer.write_table(group)
+                    size = sink.tell()
+                    written += group.num_rows
+                    on_rows(written)
+                    group = next(groups, None)
+            part = Part(name, pq.read_metadata(file.name).num_rows, Path(file.name).stat().st_size)
+            upload(name, file)
+        yield part
+        number += 1
+
+
+def _row_groups(tables: Iterable[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows in tables of about ROW_GROUP_BYTES: Snowflake's batches may be far smaller."""
+    pending: list[pa.Table] = []
+    for table in tables:
+        if table.num_rows:
+            pending.append(_conform(table, schema))
+        if sum(t.nbytes for t in pending) >= ROW_GROUP_BYTES:
+            yield pa.concat_tables(pending)
+            pending = []
+    if pending:
+        yield pa.concat_tables(pending)
+
+
+def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return `table` in `schema`; the connector picks a type for each batch, by the values in it."""
+    return pa.table([_cast(c, f) for c, f in zip(table.columns, schema, strict=True)], schema=schema)
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    try:
+        return column.cast(field.type)
+    except pa.ArrowInvalid:
+        wider = _wider(field)
+    if wider is None:
+        raise ImporterError(
+            f"column {field.name} holds values that no {field.type} can, such as nanoseconds "
+            "in years beyond 2261: cast it in the query"
+        )
+    raise _TooNarrowError(wider)
+
+
+def _wider(field: pa.Field) -> pa.Field | None:
+    if field.type == pa.int64():
+        return field.with_type(pa.decimal128(38, 0))
+    if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
+        return field.with_type(pa.timestamp("us", field.type.tz))
+    return None
+
+
+class _TooNarrowError(Exception):
+    """A value does not fit the type of its column, but fits that of `field`."""
+
+    def __init__(self, field: pa.Field) -> None:
+        self.field = field

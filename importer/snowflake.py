@@ -1,0 +1,201 @@
+"""Signing in to Snowflake, and what a query would return."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import snowflake.connector
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.constants import FIELD_ID_TO_NAME
+from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
+from snowflake.connector.errors import Error, OperationalError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from importer.errors import ImporterError
+from importer.spec import SignIn, SnowflakeTarget
+
+#: Snowflake's name of each type that the connector numbers otherwise
+#: (https://docs.snowflake.com/en/sql-reference/intro-summary-data-types).
+_TYPE_NAMES = {"FIXED": "NUMBER", "REAL": "FLOAT", "TEXT": "VARCHAR"}
+_WITH_SCALE = {"TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"}
+_LONGEST_TEXT = 16_777_216
+
+#: The deployer's own sign-in, by the environment variables that Snowflake's tools share
+#: (https://docs.snowflake.com/en/developer-guide/snowflake-cli/connecting/configure-connections).
+_DEPLOYER_VARIABLES = {
+    "SNOWFLAKE_USER": "user",
+    "SNOWFLAKE_PASSWORD": "password",
+    "SNOWFLAKE_AUTHENTICATOR": "authenticator",
+    "SNOWFLAKE_TOKEN": "token",
+    "SNOWFLAKE_PRIVATE_KEY_FILE": "private_key_file",
+    "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER": "workload_identity_provider",
+    "SNOWFLAKE_HOST": "host",
+    "SNOWFLAKE_PORT": "port",
+    "SNOWFLAKE_PROTOCOL": "protocol",
+}
+_CONNECTION_VARIABLE = "SNOWFLAKE_DEFAULT_CONNECTION_NAME"
+
+
+class Column(NamedTuple):
+    """A column that a query returns; `type` as Snowflake writes it, such as `NUMBER(38,0)`."""
+
+    name: str
+    type: str
+    nullable: bool
+
+
+def connect(target: SnowflakeTarget, secret: str | None, query_tag: str) -> SnowflakeConnection:
+    """Return an open connection as the importer; `secret` is the password, or the private key in PEM.
+
+    Raises an ImporterError with Snowflake's own message.
+    """
+    return _open(target, {**_address(target), **_sign_in(target, secret)}, query_tag)
+
+
+def deployer_connection(target: SnowflakeTarget) -> SnowflakeConnection | None:
+    """Return a connection with the deployer's own sign-in in the importer's role, or None if there is none.
+
+    The sign-in is a named connection of Snowflake's `connections.toml` (SNOWFLAKE_DEFAULT_CONNECTION_NAME),
+    or SNOWFLAKE_USER with SNOWFLAKE_PASSWORD, or SNOWFLAKE_AUTHENTICATOR with what that needs.
+    """
+    if name := os.environ.get(_CONNECTION_VARIABLE):
+        return _open(target, {"connection_name": name}, "ai-platform probe")
+    given = {key: os.environ[name] for name, key in _DEPLOYER_VARIABLES.items() if os.environ.get(name)}
+    if not given.keys() & {"user", "authenticator"}:
+        return None
+    return _open(target, {**_address(target), **given}, "ai-platform probe")
+
+
+def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:
+    """Return the columns of `query` without running it; an ImporterError says why Snowflake refuses it."""
+    with connection.cursor() as cursor:
+        try:
+            described = cursor.describe(query)
+        except Error as error:
+            raise ImporterError(f"Snowflake refuses the query: {error_text(error)}") from None
+    return [Column(column.name, type_text(column), column.is_nullable) for column in described or []]
+
+
+def execute(connection: SnowflakeConnection, query: str) -> SnowflakeCursor:
+    """Return the cursor of `query`, run; an ImporterError has Snowflake's own message."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute(query)
+    except Error as error:
+        raise ImporterError(f"the query failed in Snowflake: {error_text(error)}") from None
+    return cursor
+
+
+def arrow_batches(cursor: SnowflakeCursor) -> Iterator[pa.Table]:
+    """Yield the rows of a query as Snowflake sends them, the next batches being fetched meanwhile."""
+    try:
+        yield from cursor.fetch_arrow_batches()
+    except Error as error:
+        raise ImporterError(f"reading the result from Snowflake failed: {error_text(error)}") from None
+
+
+def error_text(error: Exception) -> str:
+    """Return Snowflake's error code and message, without the class name and the connector's decorations."""
+    message = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
+    number = getattr(error, "errno", None)
+    return f"{number}: {message}" if number and number > 0 and str(number) not in message else str(message)
+
+
+def type_text(column: ResultMetadata) -> str:
+    """Return the type of a described column as Snowflake writes it."""
+    name = _TYPE_NAMES.get(kind := FIELD_ID_TO_NAME[column.type_code], kind)
+    if name == "NUMBER":
+        return f"NUMBER({column.precision},{column.scale})"
+    if name in _WITH_SCALE:
+        return f"{name}({column.scale})"
+    if name == "VARCHAR" and 0 < (column.internal_size or 0) < _LONGEST_TEXT:
+        return f"VARCHAR({column.internal_size})"
+    return name
+
+
+def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -> SnowflakeConnection:
+    given = {
+        "host": target.host,
+        "port": target.port,
+        **sign_in,
+        "role": target.role,
+        "warehouse": target.warehouse,
+    }
+    # not all that is given: there is a secret in it
+    shown = ("connection_name", "host", "port", "user", "role", "warehouse")
+    where = ", ".join(f"{name} {given[name]}" for name in shown if name in given)
+    try:
+        connection = _connect(
+            **sign_in,
+            role=target.role,
+            warehouse=target.warehouse,
+            validate_default_parameters=True,
+            login_timeout=20,
+            backoff_policy=_pauses,
+            platform_detection_timeout_seconds=0.0,  # it is told how to sign in
+            arrow_number_to_decimal=True,  # NUMBER(12,2) as a decimal, not as the nearest double
+            session_parameters={
+                "QUERY_TAG": query_tag,
+                "TIMEZONE": "UTC",
+                "CLIENT_TELEMETRY_ENABLED": False,
+                "CLIENT_PREFETCH_THREADS": 4,
+            },
+        )
+    except Error as error:
+        raise ImporterError(f"cannot sign in to Snowflake ({where}): {error_text(error)}") from None
+    if connection.warehouse is None:
+        connection.close()
+        raise ImporterError(f"Snowflake ({where}): there is no such warehouse, or the role may not use it")
+    return connection
+
+
+@retry(
+    retry=retry_if_exception_type(OperationalError),  # no answer; a refusal is another DatabaseError
+    wait=wait_random_exponential(max=5),
+    stop=stop_after_delay(20),
+    reraise=True,
+)
+def _connect(**arguments: Any) -> SnowflakeConnection:
+    return snowflake.connector.connect(**arguments)
+
+
+def _pauses() -> Iterator[int]:
+    """Yield the seconds between the connector's tries of one request, then end it.
+
+    The connector's `network_timeout` would not do: it also cancels a query that runs longer.
+    """
+    yield from (1, 2, 4, 8, 8, 0)
+    raise OperationalError(msg="no answer to 6 tries of one request")
+
+
+def _address(target: SnowflakeTarget) -> dict[str, str | int]:
+    return {"account": target.account, "host": target.host, "port": target.port, "protocol": target.protocol}
+
+
+def _sign_in(target: SnowflakeTarget, secret: str | None) -> dict[str, Any]:
+    """Return the connector's arguments for the target's way to sign in."""
+    if target.sign_in is SignIn.WORKLOAD_IDENTITY:
+        return {"authenticator": "WORKLOAD_IDENTITY", "workload_identity_provider": "AZURE"}
+    if target.user is None or secret is None:
+        raise ImporterError(f"Snowflake connection: sign_in {target.sign_in} needs user and secret_uri")
+    if target.sign_in is SignIn.PASSWORD:
+        return {"user": target.user, "password": secret}
+    return {"user": target.user, "private_key": _private_key_der(secret)}
+
+
+def _private_key_der(pem: str) -> bytes:
+    """Return a private key from PEM, as Key Vault keeps it, in the DER that the connector takes."""
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError):
+        raise ImporterError(
+            "Snowflake connection: the secret is not an unencrypted private key in PEM"
+        ) from None
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

@@ -1,0 +1,130 @@
+"""How the importer and the deployer sign in, as the connector is asked to."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+from snowflake.connector.errors import DatabaseError, OperationalError
+
+from importer.errors import ImporterError
+from importer.snowflake import connect, deployer_connection
+from importer.spec import SignIn, SnowflakeTarget
+
+TARGET = SnowflakeTarget(
+    account="acme",
+    host="acme.snowflakecomputing.com",
+    warehouse="WH",
+    role="IMPORTER",
+    user="IMPORTER",
+    sign_in=SignIn.PASSWORD,
+)
+
+Asked = Callable[[], dict[str, Any]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """What the connector was asked for last."""
+    arguments: dict[str, Any] = {}
+
+    def connect(**given: Any) -> SimpleNamespace:
+        arguments.update(given)
+        return SimpleNamespace(warehouse=given["warehouse"])
+
+    monkeypatch.setattr("snowflake.connector.connect", connect)
+    for name in ("SNOWFLAKE_USER", "SNOWFLAKE_AUTHENTICATOR", "SNOWFLAKE_DEFAULT_CONNECTION_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda: arguments
+
+
+def test_a_workload_identity_needs_no_secret(asked: Asked) -> None:
+    connect(TARGET.model_copy(update={"sign_in": SignIn.WORKLOAD_IDENTITY}), None, "tag")
+    assert asked()["authenticator"] == "WORKLOAD_IDENTITY"
+    assert asked()["workload_identity_provider"] == "AZURE"
+    assert "password" not in asked()
+
+
+def test_a_key_pair_signs_in_with_the_key_of_the_vault(asked: Asked) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    connect(TARGET.model_copy(update={"sign_in": SignIn.KEY_PAIR}), pem, "tag")
+    given = load_der_private_key(asked()["private_key"], None)
+    assert isinstance(given, rsa.RSAPrivateKey)
+    assert given.private_numbers() == key.private_numbers()
+
+
+def test_a_secret_that_is_no_key_is_refused_without_showing_it() -> None:
+    with pytest.raises(ImporterError, match="not an unencrypted private key in PEM") as refused:
+        connect(TARGET.model_copy(update={"sign_in": SignIn.KEY_PAIR}), "canary-7391", "tag")
+    assert "canary" not in str(refused.value)
+
+
+def test_a_connection_acts_in_the_importers_role(asked: Asked) -> None:
+    connect(TARGET, "secret", "ai-platform import houses:1")
+    assert (asked()["role"], asked()["warehouse"]) == ("IMPORTER", "WH")
+    assert asked()["session_parameters"]["QUERY_TAG"] == "ai-platform import houses:1"
+    assert asked()["session_parameters"]["TIMEZONE"] == "UTC"
+
+
+def test_without_a_sign_in_of_the_deployer_there_is_no_connection(asked: Asked) -> None:
+    assert deployer_connection(TARGET) is None
+    assert asked() == {}
+
+
+def test_the_deployer_signs_in_from_the_environment(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"USER": "ME", "PASSWORD": "mine", "HOST": "127.0.0.1", "PORT": "8084"}.items():
+        monkeypatch.setenv(f"SNOWFLAKE_{name}", value)
+    deployer_connection(TARGET)
+    signed_in = {key: asked()[key] for key in ("user", "password", "host", "port", "role", "account")}
+    assert signed_in == {
+        "user": "ME",
+        "password": "mine",
+        "host": "127.0.0.1",
+        "port": "8084",
+        "role": "IMPORTER",
+        "account": "acme",
+    }
+
+
+def test_the_deployer_signs_in_by_a_named_connection(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNOWFLAKE_DEFAULT_CONNECTION_NAME", "acme_dev")
+    deployer_connection(TARGET)
+    assert asked()["connection_name"] == "acme_dev"
+    assert (asked()["role"], asked()["warehouse"]) == ("IMPORTER", "WH")
+    assert "host" not in asked()
+
+
+def test_a_refusal_is_not_tried_again_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def refuse(**_: Any) -> None:
+        tries.append(1)
+        raise DatabaseError("Role 'NOBODY' does not exist\n  or is not authorized.", errno=390189)
+
+    monkeypatch.setattr("snowflake.connector.connect", refuse)
+    with pytest.raises(ImporterError, match=r"390189.*Role 'NOBODY' does not exist or is not") as refused:
+        connect(TARGET, "canary-7391", "tag")
+    assert tries == [1]
+    assert "canary" not in str(refused.value)
+
+
+def test_a_server_that_comes_back_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([OperationalError("Could not connect to Snowflake backend", errno=250001), None])
+
+    def answer(**_: Any) -> SimpleNamespace:
+        if (error := next(answers)) is not None:
+            raise error
+        return SimpleNamespace(warehouse="WH")
+
+    monkeypatch.setattr("snowflake.connector.connect", answer)
+    monkeypatch.setattr("importer.snowflake._connect.retry.wait", lambda _: 0)
+    connect(TARGET, "secret", "tag")
+    assert next(answers, "all used") == "all used"

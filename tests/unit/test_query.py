@@ -1,0 +1,49 @@
+import pytest
+
+from importer.query import normalise_query, query_hash
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM a.b.c",
+        "WITH x AS (SELECT 1 AS n) SELECT n FROM x",
+        "SELECT 1 UNION ALL SELECT 2",
+        "SELECT v:n::INT FROM t, LATERAL FLATTEN(input => t.v) QUALIFY ROW_NUMBER() OVER (ORDER BY n) = 1",
+        "SELECT ';' AS semicolon -- delete from t",
+    ],
+)
+def test_one_select_is_kept_as_written(query: str) -> None:
+    assert normalise_query(query) == query
+
+
+def test_a_trailing_semicolon_goes() -> None:
+    assert normalise_query("  SELECT 1 ;\n") == "SELECT 1"
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("", "expected one SELECT statement, not 0"),
+        ("SELECT 1; SELECT 2", "expected one SELECT statement, not 2"),
+        ("DELETE FROM t", "not DELETE"),
+        ("DROP TABLE t", "not DROP"),
+        ("CREATE TABLE u AS SELECT 1", "not CREATE"),
+        ("CALL p()", "not "),
+        ("SELECT SYSTEM$ABORT_SESSION(1)", "calls SYSTEM$ABORT_SESSION"),
+        ("SELECT 1 INTO t", "INTO"),
+        ("SELECT FROM WHERE", "cannot be read"),
+        ("SELECT 'a", "cannot be read"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(query: str, reason: str) -> None:
+    with pytest.raises(ValueError, match="expected") as refused:
+        normalise_query(query)
+    assert reason in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "\x1b" not in str(refused.value)
+
+
+def test_the_hash_tells_queries_apart() -> None:
+    assert query_hash("SELECT 1") == query_hash("SELECT 1")
+    assert query_hash("SELECT 1") != query_hash("SELECT 2")

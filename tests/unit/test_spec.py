@@ -1,0 +1,43 @@
+import pytest
+from pydantic import ValidationError
+
+from importer.spec import ImportSpec, SignIn, SnowflakeTarget
+
+TARGET = SnowflakeTarget(
+    account="acme-prod",
+    host="acme-prod.snowflakecomputing.com",
+    warehouse="IMPORT_WH",
+    role="IMPORTER",
+    sign_in=SignIn.WORKLOAD_IDENTITY,
+)
+
+
+def test_a_spec_survives_the_environment_variable() -> None:
+    spec = ImportSpec(name="houses", connection="snowflake", query="SELECT 1;", keep_versions=3)
+    assert ImportSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert spec.query == "SELECT 1"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "Raw-Houses"),
+        ("name", ""),
+        ("query", "DELETE FROM t"),
+        ("keep_versions", 0),
+        ("mode", "unload"),
+        ("keep_version", 3),
+    ],
+)
+def test_a_spec_names_the_field_that_is_wrong(field: str, value: object) -> None:
+    good = {"name": "houses", "connection": "snowflake", "query": "SELECT 1"}
+    with pytest.raises(ValidationError) as refused:
+        ImportSpec.model_validate({**good, field: value})
+    assert [error["loc"] for error in refused.value.errors()] == [(field,)]
+
+
+def test_a_target_survives_a_connection_whose_metadata_are_strings() -> None:
+    metadata = TARGET.to_metadata()
+    assert set(map(type, metadata.values())) == {str}
+    assert "user" not in metadata
+    assert SnowflakeTarget.from_metadata({**metadata, "ApiType": "added by Azure"}) == TARGET
