@@ -12,11 +12,15 @@ from importer.query import normalise_query
 AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Query = Annotated[str, AfterValidator(normalise_query)]
 
-#: The environment variable that carries an `ImportSpec` as JSON into the job.
+#: The environment variable that carries an `ImportSpec` as JSON into the job; who reads the schedule finds
+#: it there too. Azure ML keeps a schedule's tags short, and its properties as they were first.
 SPEC_VARIABLE = "IMPORT_SPEC"
 
-#: The property of a schedule that holds its `ImportSpec` as JSON.
-SPEC_PROPERTY = "importSpec"
+#: The environment variable that tells the job which image it runs in.
+IMAGE_VARIABLE = "IMPORTER_IMAGE"
+
+#: The one step of the job's pipeline.
+JOB_STEP = "import"
 
 #: The tag of a schedule and of its jobs that holds the import's name.
 IMPORT_TAG = "import"

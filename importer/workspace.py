@@ -15,7 +15,7 @@ from importer.azure import calling, credential
 from importer.blob import Datastore
 from importer.errors import ImporterError
 from importer.manifest import Manifest
-from importer.spec import IMPORT_TAG, SPEC_PROPERTY, SPEC_VARIABLE, ImportSpec, SnowflakeTarget
+from importer.spec import IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, ImportSpec, SnowflakeTarget
 
 _VARIABLES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE")
 
@@ -178,16 +178,22 @@ class _Table(Data):
 
 def _scheduled_imports(schedules: Iterable[Any]) -> Iterator[ScheduledImport]:
     for schedule in schedules:
-        if not isinstance(schedule, JobSchedule) or SPEC_PROPERTY not in (schedule.properties or {}):
+        if not isinstance(schedule, JobSchedule) or IMPORT_TAG not in (schedule.tags or {}):
             continue
         trigger = schedule.trigger
         yield ScheduledImport(
-            spec=_parse_spec(schedule.properties[SPEC_PROPERTY], f"schedule {schedule.name}"),
+            spec=_parse_spec(_step_variables(schedule).get(SPEC_VARIABLE, ""), f"schedule {schedule.name}"),
             schedule=str(schedule.name),
             cron=trigger.expression if isinstance(trigger, CronTrigger) else "",
             time_zone=str(trigger.time_zone) if trigger else "UTC",
             is_enabled=bool(schedule.is_enabled),
         )
+
+
+def _step_variables(schedule: JobSchedule) -> dict[str, str]:
+    """Return the environment variables that the schedule gives to its job's one step."""
+    steps = getattr(schedule.create_job, "jobs", {})
+    return dict(steps[JOB_STEP].environment_variables or {}) if JOB_STEP in steps else {}
 
 
 def _parse_spec(text: str, where: str) -> ImportSpec:

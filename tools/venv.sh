@@ -10,6 +10,6 @@ fi
 
 # pip brings uv, in its locked version; uv the rest, from the index that pip is told to use.
 uv_requirement() { sed -n '/^uv==/,/[^\\]$/p' requirements.txt; }
-.venv/bin/python -m pip install --quiet --no-deps --require-hashes --requirement <(uv_requirement)
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement <(uv_requirement)
 [ -z "${PIP_INDEX_URL:-}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"
 .venv/bin/uv pip sync --quiet --system-certs --python .venv/bin/python requirements.txt

@@ -14,17 +14,12 @@ from pydantic import AfterValidator, Field
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.schedule import check_cron, windows_time_zone
-from importer.spec import SPEC_VARIABLE, ImportSpec
+from importer.spec import IMAGE_VARIABLE, IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, ImportSpec
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import JobSchedule, PipelineJob
 
-#: The schedule's properties: `importer run` outside of a job reads the first, a refresh the second.
-_SPEC_PROPERTY = "importSpec"
-_IMAGE_PROPERTY = "importImage"
-_IMPORT_TAG = "import"
-_NODE = "import"
 _PREFIX = "import_"
 
 _NOT_IN_THE_SERVICE = ("run_on_create", "schedule_name", "asset_name", "mode")
@@ -138,8 +133,7 @@ def _schedule(inputs: ImportScheduleInputs) -> "JobSchedule":
         trigger=CronTrigger(expression=inputs.cron, time_zone=inputs.time_zone),
         create_job=_job(inputs),
         is_enabled=inputs.enabled,
-        tags={**inputs.tags, _IMPORT_TAG: inputs.spec.name},
-        properties={_SPEC_PROPERTY: inputs.spec.model_dump_json(), _IMAGE_PROPERTY: inputs.image},
+        tags={**inputs.tags, IMPORT_TAG: inputs.spec.name},
     )
 
 
@@ -172,15 +166,16 @@ def _job(inputs: ImportScheduleInputs) -> "PipelineJob":
     return PipelineJob(
         display_name=f"Import {inputs.spec.name}",
         inputs={"trigger_time": "${{creation_context.trigger_time}}"},
-        jobs={_NODE: node},
+        jobs={JOB_STEP: node},
         settings=PipelineJobSettings(default_compute=inputs.compute),
-        tags={**inputs.tags, _IMPORT_TAG: inputs.spec.name},
+        tags={**inputs.tags, IMPORT_TAG: inputs.spec.name},
     )
 
 
 def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
     environment = {
         SPEC_VARIABLE: inputs.spec.model_dump_json(),
+        IMAGE_VARIABLE: inputs.image,
         "AZURE_SUBSCRIPTION_ID": inputs.workspace.subscription_id,
         "AZURE_RESOURCE_GROUP": inputs.workspace.resource_group,
         "AZUREML_WORKSPACE": inputs.workspace.name,
@@ -196,17 +191,17 @@ def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
 def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Outputs:
     """Return the live values of the declared properties, and what only Pulumi knows."""
     job: Any = schedule.create_job
-    environment: Mapping[str, str] = job.jobs[_NODE].environment_variables if _NODE in job.jobs else {}
+    environment: Mapping[str, str] = job.jobs[JOB_STEP].environment_variables if JOB_STEP in job.jobs else {}
     tags = schedule.tags or {}
     live = {
         **{key: state[key] for key in _NOT_IN_THE_SERVICE if key in state},
         "workspace": arm_id.workspace.model_dump(mode="json"),
-        "spec": _live_spec(environment, schedule.properties or {}),
+        "spec": _live_spec(environment),
         # a recurrence, which a person may choose in the portal, has no expression
         "cron": getattr(schedule.trigger, "expression", None),
         "time_zone": schedule.trigger.time_zone if schedule.trigger else None,
         "enabled": schedule.is_enabled is not False,
-        "image": (schedule.properties or {}).get(_IMAGE_PROPERTY),
+        "image": environment.get(IMAGE_VARIABLE),
         "compute": (job.settings.default_compute or "").rsplit("/", 1)[-1] if job.settings else None,
         "identity_client_id": environment.get("AZURE_CLIENT_ID"),
         "tags": {key: tags[key] for key in state.get("tags", {}) if key in tags},
@@ -214,12 +209,12 @@ def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Ou
     return {key: value for key, value in live.items() if value is not None}
 
 
-def _live_spec(environment: Mapping[str, str], properties: Mapping[str, str]) -> Any:
-    """Return the spec that the job runs; nothing where the job's and the schedule's record differ."""
-    spec = environment.get(SPEC_VARIABLE)
-    if spec is None or spec != properties.get(_SPEC_PROPERTY):
+def _live_spec(environment: Mapping[str, str]) -> Any:
+    """Return the spec that the job runs; nothing where a person left none that can be read."""
+    try:
+        return json.loads(environment.get(SPEC_VARIABLE, "{}"))
+    except json.JSONDecodeError:
         return {}
-    return json.loads(spec)
 
 
 @dataclass(kw_only=True)

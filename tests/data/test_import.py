@@ -444,6 +444,11 @@ def test_an_unknown_import_is_told_which_there_are(home: Home) -> None:
 def schedule(home: Home, name: str) -> str:
     """Store a schedule as `ImportSchedule` makes it, and return its id."""
     arm_id = f"{WORKSPACE}/schedules/import_{name}"
+    step = {
+        "type": "command",
+        "componentId": f"{WORKSPACE}/components/azureml_anonymous/versions/1",
+        "environment_variables": {"IMPORT_SPEC": spec(name).model_dump_json()},
+    }
     put(
         home,
         arm_id,
@@ -451,10 +456,10 @@ def schedule(home: Home, name: str) -> str:
         trigger={"triggerType": "Cron", "expression": "0 6 * * *", "timeZone": "W. Europe Standard Time"},
         action={
             "actionType": "CreateJob",
-            "jobDefinition": {"jobType": "Pipeline", "jobs": {}, "settings": {}},
+            "jobDefinition": {"jobType": "Pipeline", "jobs": {"import": step}, "settings": {}},
         },
         isEnabled=True,
-        properties={"importSpec": spec(name).model_dump_json()},
+        tags={"import": name},
     )
     return arm_id
 

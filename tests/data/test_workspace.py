@@ -180,7 +180,7 @@ def _schedule(name: str, script: str, cron: str = "0 6 * * *", **variables: str)
     job = build(tick="${{creation_context.trigger_time}}")
     job.settings.default_compute = "serverless"
     trigger = CronTrigger(expression=cron, time_zone="W. Europe Standard Time")
-    return JobSchedule(name=name, trigger=trigger, create_job=job, properties={"importSpec": "{}"})
+    return JobSchedule(name=name, trigger=trigger, create_job=job, properties={"owner": "data"})
 
 
 def _create(client: MLClient, schedule: JobSchedule) -> None:
@@ -259,7 +259,7 @@ def test_connection_gives_metadata_back_and_its_key_only_when_asked(client: MLCl
 def test_schedule_keeps_properties_and_must_be_disabled_before_it_is_deleted(client: MLClient) -> None:
     _create(client, _schedule("kept", "true"))
     found = client.schedules.get("kept")
-    assert found.properties == {"importSpec": "{}"}
+    assert found.properties == {"owner": "data"}
     assert (found.is_enabled, found.trigger.time_zone) == (True, "W. Europe Standard Time")
     with pytest.raises(HttpResponseError, match="disable it"):
         client.schedules.begin_delete("kept").result()

@@ -99,9 +99,9 @@ def test_create_makes_a_schedule_whose_job_runs_the_importer(workspace: FakeWork
     assert properties["tags"] == {"stack": "dev", "import": "raw_house_data"}
     node = live_job(workspace)["jobs"]["import"]
     spec = ImportSpec.model_validate_json(node["environment_variables"].pop("IMPORT_SPEC"))
-    assert spec == ImportSpec.model_validate_json(properties["properties"]["importSpec"])
     assert spec.query == "SELECT * FROM raw"
     assert node["environment_variables"] == {
+        "IMPORTER_IMAGE": "importer:1",
         "AZURE_SUBSCRIPTION_ID": "5ab0",
         "AZURE_RESOURCE_GROUP": "rg",
         "AZUREML_WORKSPACE": "mlw",
@@ -133,7 +133,8 @@ def test_create_adopts_a_namesake_and_brings_it_to_the_declared_state(workspace:
     create(cron="5 5 * * *", query="SELECT 1")
     create()
     assert workspace.documents[SCHEDULE]["properties"]["trigger"]["expression"] == "0 6 * * *"
-    assert "SELECT * FROM raw" in workspace.documents[SCHEDULE]["properties"]["properties"]["importSpec"]
+    variables = live_job(workspace)["jobs"]["import"]["environment_variables"]
+    assert "SELECT * FROM raw" in variables["IMPORT_SPEC"]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,9 @@ def test_read_after_create_shows_no_drift(workspace: FakeWorkspace) -> None:
     assert PROVIDER.diff(ID, result.outs or {}, declared()).changes is False
 
 
+VARIABLES = ("action", "jobDefinition", "jobs", "import", "environment_variables")
+
+
 @pytest.mark.parametrize(
     ("path", "value", "name"),
     [
@@ -188,8 +192,9 @@ def test_read_after_create_shows_no_drift(workspace: FakeWorkspace) -> None:
         (("trigger", "timeZone"), "UTC", "time_zone"),
         (("isEnabled",), False, "enabled"),
         (("tags",), {}, "tags"),
-        (("properties",), {}, "spec"),
-        (("action", "jobDefinition", "jobs", "import", "environment_variables"), {}, "spec"),
+        (VARIABLES, {}, "spec"),
+        ((*VARIABLES, "IMPORT_SPEC"), "no JSON", "spec"),
+        ((*VARIABLES, "IMPORTER_IMAGE"), "importer:2", "image"),
         (("action", "jobDefinition", "settings"), {"default_compute": f"{ROOT}/computes/gpu"}, "compute"),
     ],
 )
@@ -212,7 +217,7 @@ def test_read_shows_what_a_person_changed(
 
 def test_what_a_person_broke_can_be_refreshed_updated_and_deleted(workspace: FakeWorkspace) -> None:
     outs = create()
-    workspace.documents[SCHEDULE]["properties"]["properties"] = {}
+    live_job(workspace)["jobs"]["import"]["environment_variables"] = {}
 
     live = PROVIDER.read(ID, outs).outs or {}
     assert PROVIDER.read(ID, live).outs == live
