@@ -1,6 +1,5 @@
 """Signing in to Snowflake, and what a query would return."""
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -27,21 +26,6 @@ _TYPE_NAMES = {"FIXED": "NUMBER", "REAL": "FLOAT", "TEXT": "VARCHAR"}
 _WITH_SCALE = {"TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"}
 _LONGEST_TEXT = 16_777_216
 
-#: The deployer's own sign-in, by the environment variables that Snowflake's tools share
-#: (https://docs.snowflake.com/en/developer-guide/snowflake-cli/connecting/configure-connections).
-_DEPLOYER_VARIABLES = {
-    "SNOWFLAKE_USER": "user",
-    "SNOWFLAKE_PASSWORD": "password",
-    "SNOWFLAKE_AUTHENTICATOR": "authenticator",
-    "SNOWFLAKE_TOKEN": "token",
-    "SNOWFLAKE_PRIVATE_KEY_FILE": "private_key_file",
-    "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER": "workload_identity_provider",
-    "SNOWFLAKE_HOST": "host",
-    "SNOWFLAKE_PORT": "port",
-    "SNOWFLAKE_PROTOCOL": "protocol",
-}
-_CONNECTION_VARIABLE = "SNOWFLAKE_DEFAULT_CONNECTION_NAME"
-
 
 class Column(NamedTuple):
     """A column that a query returns; `type` as Snowflake writes it, such as `NUMBER(38,0)`."""
@@ -59,18 +43,10 @@ def connect(target: SnowflakeTarget, secret: str | None, query_tag: str) -> Snow
     return _open(target, {**_address(target), **_sign_in(target, secret)}, query_tag)
 
 
-def deployer_connection(target: SnowflakeTarget) -> SnowflakeConnection | None:
-    """Return a connection with the deployer's own sign-in in the importer's role, or None if there is none.
-
-    The sign-in is a named connection of Snowflake's `connections.toml` (SNOWFLAKE_DEFAULT_CONNECTION_NAME),
-    or SNOWFLAKE_USER with SNOWFLAKE_PASSWORD, or SNOWFLAKE_AUTHENTICATOR with what that needs.
-    """
-    if name := os.environ.get(_CONNECTION_VARIABLE):
-        return _open(target, {"connection_name": name}, "ai-platform probe")
-    given = {key: os.environ[name] for name, key in _DEPLOYER_VARIABLES.items() if os.environ.get(name)}
-    if not given.keys() & {"user", "authenticator"}:
-        return None
-    return _open(target, {**_address(target), **given}, "ai-platform probe")
+def deployer_connection(target: SnowflakeTarget, sign_in: Mapping[str, str]) -> SnowflakeConnection:
+    """Return a connection in the importer's role with the `deployer_sign_in`."""
+    address = {} if "connection_name" in sign_in else _address(target)
+    return _open(target, {**address, **sign_in}, "ai-platform probe")
 
 
 def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:

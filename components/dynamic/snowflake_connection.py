@@ -1,6 +1,5 @@
 """How the importer reaches Snowflake, registered in the workspace and proven with each import's query."""
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pydantic import StringConstraints, ValidationError
 
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
+from importer.deployer import deployer_sign_in
 from importer.errors import ImporterError
 from importer.spec import AssetName, Query, SnowflakeTarget
 
@@ -21,18 +21,11 @@ if TYPE_CHECKING:
 
 SKIPPED = "skipped: the deployer has no sign-in to Snowflake"
 
-_SIGN_IN_VARIABLES = ("SNOWFLAKE_DEFAULT_CONNECTION_NAME", "SNOWFLAKE_USER", "SNOWFLAKE_AUTHENTICATOR")
-
 #: The categories to register it under; the second where the service refuses the first.
 _CATEGORIES = ("snowflake", "custom")
 
 #: Columns of an import's query, by import: `{"name", "type", "nullable"}` each.
 Columns = dict[str, list[dict[str, Any]]]
-
-
-def probe_is_possible() -> bool:
-    """Return whether the environment has a sign-in of the deployer's for `deployer_connection`."""
-    return any(os.environ.get(variable) for variable in _SIGN_IN_VARIABLES)
 
 
 class SnowflakeConnectionInputs(ManagedInputs, SnowflakeTarget):
@@ -142,15 +135,13 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
 
 def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe | None:
     """Ask Snowflake as the deployer, in the importer's role, about each query; None without a sign-in."""
-    if not probe_is_possible():
+    sign_in = deployer_sign_in()
+    if sign_in is None:
         return None
     from importer.snowflake import deployer_connection, describe_query  # the connector takes 0.5 s
 
-    connection = deployer_connection(target)
-    if connection is None:
-        return None
     probe = Probe({}, {})
-    with closing(connection):
+    with closing(deployer_connection(target, sign_in)) as connection:
         for name, query in queries.items():
             try:
                 described = describe_query(connection, query)
@@ -240,7 +231,7 @@ class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeCon
     ) -> None:
         computed = {"columns": None, "observed_columns": None, "probe": None}
         super().__init__(SnowflakeConnectionProvider(), name, {**vars(args), **computed}, opts)
-        if not probe_is_possible():
+        if deployer_sign_in() is None:
             pulumi.log.warn(
                 "the queries are not checked against Snowflake, as the deployer has no sign-in there: set "
                 "SNOWFLAKE_DEFAULT_CONNECTION_NAME, or SNOWFLAKE_USER with SNOWFLAKE_PASSWORD",

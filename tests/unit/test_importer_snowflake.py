@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from snowflake.connector.errors import DatabaseError, OperationalError
 
+from importer.deployer import deployer_sign_in
 from importer.errors import ImporterError
 from importer.snowflake import connect, deployer_connection
 from importer.spec import SignIn, SnowflakeTarget
@@ -74,15 +75,15 @@ def test_a_connection_acts_in_the_importers_role(asked: Asked) -> None:
     assert asked()["session_parameters"]["TIMEZONE"] == "UTC"
 
 
-def test_without_a_sign_in_of_the_deployer_there_is_no_connection(asked: Asked) -> None:
-    assert deployer_connection(TARGET) is None
-    assert asked() == {}
+@pytest.mark.usefixtures("asked")
+def test_without_a_sign_in_of_the_deployer_there_is_none() -> None:
+    assert deployer_sign_in() is None
 
 
 def test_the_deployer_signs_in_from_the_environment(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"USER": "ME", "PASSWORD": "mine", "HOST": "127.0.0.1", "PORT": "8084"}.items():
         monkeypatch.setenv(f"SNOWFLAKE_{name}", value)
-    deployer_connection(TARGET)
+    deployer_connection(TARGET, deployer_sign_in() or {})
     signed_in = {key: asked()[key] for key in ("user", "password", "host", "port", "role", "account")}
     assert signed_in == {
         "user": "ME",
@@ -96,7 +97,7 @@ def test_the_deployer_signs_in_from_the_environment(asked: Asked, monkeypatch: p
 
 def test_the_deployer_signs_in_by_a_named_connection(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNOWFLAKE_DEFAULT_CONNECTION_NAME", "acme_dev")
-    deployer_connection(TARGET)
+    deployer_connection(TARGET, deployer_sign_in() or {})
     assert asked()["connection_name"] == "acme_dev"
     assert (asked()["role"], asked()["warehouse"]) == ("IMPORTER", "WH")
     assert "host" not in asked()

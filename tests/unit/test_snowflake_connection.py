@@ -8,10 +8,10 @@ from components.dynamic.provider import ResourceError
 from components.dynamic.snowflake_connection import (
     SKIPPED,
     SnowflakeConnectionProvider,
-    probe_is_possible,
 )
 from components.dynamic.workspace import WorkspaceRef
 from importer import snowflake
+from importer.deployer import deployer_sign_in
 from importer.errors import ImporterError
 from importer.snowflake import Column
 from importer.spec import SnowflakeTarget
@@ -33,7 +33,8 @@ class FakeSnowflake:
         self.targets: list[SnowflakeTarget] = []
         self.closed = 0
 
-    def connect(self, target: SnowflakeTarget) -> "FakeSnowflake":
+    def connect(self, target: SnowflakeTarget, sign_in: dict[str, str]) -> "FakeSnowflake":
+        assert sign_in == {"user": "DEPLOYER"}
         if self.problem:
             raise ImporterError(self.problem)
         self.targets.append(target)
@@ -153,7 +154,7 @@ def test_a_sign_in_that_fails_is_an_error_with_snowflakes_message(
 @pytest.mark.usefixtures("no_sign_in")
 def test_without_a_sign_in_the_probe_is_skipped_and_says_so(workspace: FakeWorkspace) -> None:
     outs = create()
-    assert not probe_is_possible()
+    assert deployer_sign_in() is None
     assert (outs["columns"], outs["probe"]) == ({}, SKIPPED)
     assert CONNECTION in workspace.documents
     assert PROVIDER.diff(ID, PROVIDER.read(ID, outs).outs or {}, declared()).changes is False

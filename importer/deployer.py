@@ -1,0 +1,34 @@
+"""The deployer's own sign-in to Snowflake, as the environment has it."""
+
+import os
+
+#: Variables that Snowflake's tools share, by the connector's argument
+#: (https://docs.snowflake.com/en/developer-guide/snowflake-cli/connecting/configure-connections).
+_VARIABLES = {
+    "user": "SNOWFLAKE_USER",
+    "password": "SNOWFLAKE_PASSWORD",
+    "authenticator": "SNOWFLAKE_AUTHENTICATOR",
+    "token": "SNOWFLAKE_TOKEN",
+    "private_key_file": "SNOWFLAKE_PRIVATE_KEY_FILE",
+    "workload_identity_provider": "SNOWFLAKE_WORKLOAD_IDENTITY_PROVIDER",
+    "host": "SNOWFLAKE_HOST",
+    "port": "SNOWFLAKE_PORT",
+    "protocol": "SNOWFLAKE_PROTOCOL",
+}
+_CONNECTION_VARIABLE = "SNOWFLAKE_DEFAULT_CONNECTION_NAME"
+
+#: What the environment must have one of.
+SIGN_IN_VARIABLES = (_CONNECTION_VARIABLE, _VARIABLES["user"], _VARIABLES["authenticator"])
+
+
+def deployer_sign_in() -> dict[str, str] | None:
+    """Return the connector's arguments for the deployer's sign-in, or None if there is none.
+
+    It is a named connection of Snowflake's `connections.toml` (SNOWFLAKE_DEFAULT_CONNECTION_NAME), or
+    SNOWFLAKE_USER with SNOWFLAKE_PASSWORD, or SNOWFLAKE_AUTHENTICATOR with what that needs.
+    """
+    if name := os.environ.get(_CONNECTION_VARIABLE):
+        return {"connection_name": name}
+    if not any(os.environ.get(variable) for variable in SIGN_IN_VARIABLES):
+        return None
+    return {key: os.environ[name] for key, name in _VARIABLES.items() if os.environ.get(name)}
