@@ -2,6 +2,8 @@
 // Arguments are Azurite's own: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 "use strict";
 
+const { existsSync } = require("fs");
+const { dirname } = require("path");
 const AccountDataStore = require("azurite/dist/src/common/AccountDataStore").default;
 const BlobRequestListenerFactory = require("azurite/dist/src/blob/BlobRequestListenerFactory").default;
 const { EMULATOR_ACCOUNT_KEY } = require("azurite/dist/src/blob/utils/constants");
@@ -48,5 +50,9 @@ function endAfterSave(response, database) {
     return response;
   };
 }
+
+// Like the other services: nothing could find and stop this one once the local cloud's directory is deleted.
+const location = process.argv[process.argv.indexOf("--location") + 1];
+setInterval(() => existsSync(dirname(location)) || process.exit(1), 1000).unref();
 
 require("azurite/dist/src/blob/main");

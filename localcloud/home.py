@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import tempfile
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,9 @@ TENANT_ID = "00000000-0000-0000-0000-0000000000aa"
 
 #: Azurite's well-known key, no secret: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 BLOB_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+_FILE = "localcloud.json"
+_WATCH_SECONDS = 1.0
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -36,10 +41,10 @@ class Home:
     def open(cls, path: Path | None = None) -> "Home":
         """Return the local cloud in `path` (LOCALCLOUD_HOME, else `.local` of the repository).
 
-        Its ports are chosen at the first call, and kept in `localcloud.json` for good.
+        Its ports are chosen at the first call, and kept in its file for good.
         """
         path = (path or Path(os.environ.get("LOCALCLOUD_HOME", _REPOSITORY / ".local"))).resolve()
-        file = path / "localcloud.json"
+        file = path / _FILE
         if not file.exists():
             write_atomically(file, json.dumps({"ports": _free_ports()}, indent=2) + "\n")
         return cls(path, json.loads(file.read_text())["ports"])
@@ -88,6 +93,17 @@ class Home:
     def identity_url(self) -> str:
         """The managed identity endpoint."""
         return f"http://127.0.0.1:{self.ports['identity']}/msi/token"
+
+
+def end_with(home: Home) -> None:
+    """End this process soon after `home` is deleted: from then on nothing could find and stop it."""
+
+    def watch() -> None:
+        while (home.path / _FILE).exists():
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:

@@ -36,6 +36,8 @@ _INTERVAL = 0.5
 #: A time that lies further back has been missed (the machine slept), and is not made up for.
 _PUNCTUALITY = timedelta(minutes=1)
 _MOST_AT_ONCE = 4
+#: What a job prints, below its directory.
+_LOG = Path("user_logs", "std_log.txt")
 #: How long a job has to end by itself after SIGTERM, in seconds.
 _GRACE = 5.0
 
@@ -108,6 +110,10 @@ class JobRunner:
                 "inputs": _with_trigger_time(definition.get("inputs", {}), version),
                 "properties": {**definition.get("properties", {}), SCHEDULE_PROPERTY: schedule["name"]},
                 "status": "NotStarted",
+                # where Azure has the job's page in the studio, which shows its log
+                "services": {
+                    "Studio": {"endpoint": (self._log_of(name)).as_uri(), "jobServiceType": "Studio"}
+                },
             }
             created = datetime.now(UTC).isoformat()
             job = {
@@ -183,6 +189,9 @@ class JobRunner:
     def _process(self, job: Document) -> "JobProcess":
         return JobProcess(self._home.path / "jobs" / job["name"])
 
+    def _log_of(self, job_name: str) -> Path:
+        return self._home.path / "jobs" / job_name / _LOG
+
     def _documents(self, kind: str) -> list[Document]:
         wanted = f"{_WORKSPACE_TYPE}/{kind}"
         return [d for d in self._store.descendants("") if d.get("type", "").lower() == wanted]
@@ -207,7 +216,7 @@ class JobProcess:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._log = directory / "user_logs" / "std_log.txt"
+        self._log = directory / _LOG
         self._group = directory / "process"
         self._exit_code = directory / "exit_code"
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import fakesnow.arrow
 import pyarrow as pa
@@ -40,7 +41,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from localcloud.home import Home
+from localcloud.home import Home, end_with
 from localcloud.houses import load_houses
 from localcloud.snowflake_account import (
     DATABASE,
@@ -146,6 +147,7 @@ class SnowflakeServer:
 
     async def sign_in(self, request: Request) -> Response:
         """Start a session for a user, its password and one of its roles."""
+        _set_default_namespace(request)
         data = (await _json(request))["data"]
         try:
             user = self._authenticate(str(data.get("LOGIN_NAME", "")), str(data.get("PASSWORD", "")))
@@ -194,6 +196,14 @@ class SnowflakeServer:
         if not hmac.compare_digest(expected.encode(), password.encode()) or not expected:
             raise RefusedError("390100", "Incorrect username or password was specified.", "08001")
         return user
+
+
+def _set_default_namespace(request: Request) -> None:
+    """Give a sign-in that names no database the users' default one."""
+    given = dict(parse_qsl(request.scope["query_string"].decode()))
+    if "databaseName" not in given:
+        given |= {"databaseName": DATABASE, "schemaName": SCHEMA}
+        request.scope["query_string"] = urlencode(given).encode()
 
 
 class RecentResults(dict[str, tuple[Any, ...]]):
@@ -271,6 +281,7 @@ def _granted_role(user: str, requested: str | None) -> str:
 
 def serve(home: Home) -> None:
     """Serve until told to stop."""
+    end_with(home)
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
     open_databases(home.path / "snowflake")
     app = SnowflakeServer(read_passwords(home)).build_app()

@@ -27,7 +27,7 @@ from localcloud.arm import ArmStore, Document
 from localcloud.arm_id import ArmId
 from localcloud.errors import ServiceError
 from localcloud.faults import FaultMiddleware
-from localcloud.home import Home
+from localcloud.home import Home, end_with
 from localcloud.identity import build_identity_app
 from localcloud.jobs import SCHEDULE_PROPERTY, JobRunner
 from localcloud.vault import vault_routes
@@ -331,6 +331,7 @@ class RequestLog:
 
 async def serve(home: Home) -> None:
     """Serve the `azure` and the `identity` port of a local cloud until a signal ends it."""
+    end_with(home)
     store = ArmStore(home.arm_db)
     options: dict[str, Any] = {
         "host": "127.0.0.1",

@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-from localcloud.home import Home
+from localcloud.home import Home, end_with
 from localcloud.providers.azure_native import AzureNative
 from localcloud.providers.grpc_provider import ProviderError, serve
 from localcloud.providers.kubernetes import Kubernetes
@@ -23,6 +23,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = Home.open(options.home)
+    end_with(home)
     chosen = [home.ports["azure-native"], home.ports["kubernetes"]]
     ports = options.ports.split(",") if options.ports else chosen
     try:

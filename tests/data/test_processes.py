@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
 from localcloud import services
 from localcloud.arm import ArmStore
@@ -155,13 +157,16 @@ def test_a_shell_can_source_the_environment(tmp_path: Path) -> None:
     assert home.environment_file.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_pulumi_of_the_makefile_comes_first(
+def test_the_pulumi_of_the_makefile_comes_after_the_virtual_environment(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensure_passwords(home)
     monkeypatch.setenv("AI_PLATFORM_PULUMI_BIN", str(tmp_path / "pulumi"))
     write_environment(home)
-    assert f"export PATH={tmp_path / 'pulumi'}:" in home.environment_file.read_text()
+    assert (
+        f"export PATH={Path(sys.executable).parent}:{tmp_path / 'pulumi'}:"
+        in home.environment_file.read_text()
+    )
 
 
 def test_workspace_and_lake_appear_when_pulumi_has_made_them(home: Home) -> None:
@@ -187,3 +192,16 @@ def test_secrets_are_made_once_and_are_only_ours_to_read(home: Home) -> None:
     assert [file.read_text() for file in files] == made
     assert [file.stat().st_mode & 0o777 for file in files[:2]] == [0o600, 0o600]
     assert len(set(json.loads(made[0]).values())) == 2
+
+
+def test_the_services_end_with_the_directory_they_live_in(own_cloud: Cloud) -> None:
+    own_cloud.start()
+    processes = [Path(f"/proc/{own_cloud.pid(name)}/exe") for name in services.SERVICES]
+    shutil.rmtree(own_cloud.home.path, ignore_errors=True)  # as they write on meanwhile
+    shutil.rmtree(own_cloud.home.path, ignore_errors=True)
+
+    @retry(retry=retry_if_not_result(bool), stop=stop_after_delay(20), wait=wait_fixed(0.2))
+    def all_have_ended() -> bool:
+        return not any(process.exists() for process in processes)
+
+    assert all_have_ended()
