@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -11,7 +10,7 @@ import yaml
 from pulumi_azure_native import containerservice as aks
 
 from components.component import Args, Tags
-from components.identity import Identity, IdentityArgs, Role
+from components.identity import Identity, IdentityArgs, Role, assign_role
 
 #: The application id of AKS's Entra ID server, the same in every tenant
 #: (https://azure.github.io/kubelogin/concepts/aks.html).
@@ -25,11 +24,11 @@ class ClusterArgs(Args):
     resource_group: pulumi.Input[str]
     location: pulumi.Input[str]
     registry_id: pulumi.Input[str]
-    log_analytics_id: pulumi.Input[str]
     node_size: pulumi.Input[str]
     min_nodes: pulumi.Input[int]
     max_nodes: pulumi.Input[int]
-    admin_groups: pulumi.Input[Sequence[pulumi.Input[str]]]
+    administrators: pulumi.Input[str]
+    """Object id of the Entra ID principal, best a group, that administers what runs on the cluster."""
     kubernetes_version: pulumi.Input[str] | None = None
     tags: Tags | None = None
 
@@ -39,7 +38,8 @@ class Cluster(pulumi.ComponentResource):
 
     Its control plane and its nodes each have an identity of their own; the nodes' may pull from the registry.
     Local accounts are off, so `kubeconfig` holds no credential: it signs in with kubelogin, as the person or
-    the pipeline that is signed in to the Azure CLI. Leaves what runs on it to others, by `provider`.
+    the pipeline that is signed in to the Azure CLI. Owners of the subscription may do nothing on it unless
+    they are among the administrators. Leaves what runs on it to others, by `provider`, and its monitoring.
     """
 
     cluster_name: pulumi.Output[str]
@@ -73,9 +73,7 @@ class Cluster(pulumi.ComponentResource):
                     object_id=nodes.principal_id,
                 )
             },
-            aad_profile=aks.ManagedClusterAADProfileArgs(
-                managed=True, enable_azure_rbac=True, admin_group_object_ids=args.admin_groups
-            ),
+            aad_profile=aks.ManagedClusterAADProfileArgs(managed=True, enable_azure_rbac=True),
             disable_local_accounts=True,
             enable_rbac=True,
             oidc_issuer_profile=aks.ManagedClusterOIDCIssuerProfileArgs(enabled=True),
@@ -88,18 +86,23 @@ class Cluster(pulumi.ComponentResource):
                 network_dataplane=aks.NetworkDataplane.CILIUM,
                 network_policy=aks.NetworkPolicy.CILIUM,
             ),
-            addon_profiles={
-                "omsagent": aks.ManagedClusterAddonProfileArgs(
-                    enabled=True,
-                    config={
-                        "logAnalyticsWorkspaceResourceID": args.log_analytics_id,
-                        "useAADAuth": "true",
-                    },
-                )
-            },
             agent_pool_profiles=[self._system_pool()],
             tags=args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[operator]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[operator],
+                # only the first size: from then on the autoscaler's
+                ignore_changes=["agentPoolProfiles[0].count"],
+            ),
+        )
+        administer = assign_role(
+            f"{name}-administrators",
+            Role.AKS_RBAC_CLUSTER_ADMIN,
+            cluster.id,
+            args.administrators,
+            None,
+            # a person's and a pipeline's `up` are not to take the role from each other
+            pulumi.ResourceOptions(parent=self, ignore_changes=["principalId", "roleAssignmentName"]),
         )
         self.cluster_name = cluster.name
         self.oidc_issuer = cluster.oidc_issuer_profile.apply(
@@ -112,7 +115,7 @@ class Cluster(pulumi.ComponentResource):
         self.provider = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=self.kubeconfig,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[administer]),
         )
         self.register_outputs(
             {

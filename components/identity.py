@@ -16,6 +16,7 @@ class Role(StrEnum):
     Ids: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
     """
 
+    AKS_RBAC_CLUSTER_ADMIN = "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b"
     ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
     AZUREML_DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
     CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
@@ -66,42 +67,64 @@ class Identity(pulumi.ComponentResource):
     def grant(self, role: Role, on: str, scope: pulumi.Input[str]) -> authorization.RoleAssignment:
         """Assign `role` at `scope` (an ARM id); `on` says in one word what the scope is, for the name.
 
-        The assignment's name follows from scope, role and principal, so that one that exists is found again;
-        the principal's type is given, as Entra ID may not know a new principal yet
+        The principal's type is given, as Entra ID may not know a new principal yet
         (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
         """
-        scope = pulumi.Output.from_input(scope)
-        return authorization.RoleAssignment(
+        return assign_role(
             f"{self._name}-{role.name.lower().replace('_', '-')}-on-{on}",
-            role_assignment_name=pulumi.Output.all(scope, self.principal_id).apply(
-                lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{known[0]}|{role}|{known[1]}"))
-            ),
-            scope=scope,
-            role_definition_id=scope.apply(lambda known: role_definition_id(known, role)),
-            principal_id=self.principal_id,
-            principal_type=authorization.PrincipalType.SERVICE_PRINCIPAL,
-            opts=pulumi.ResourceOptions(parent=self),
+            role,
+            scope,
+            self.principal_id,
+            authorization.PrincipalType.SERVICE_PRINCIPAL,
+            pulumi.ResourceOptions(parent=self),
         )
 
     def federate(
-        self, issuer: pulumi.Input[str], namespace: str, service_account: str
+        self, issuer: pulumi.Input[str], namespace: pulumi.Input[str], service_account: str
     ) -> managedidentity.FederatedIdentityCredential:
         """Let a Kubernetes service account of the cluster with this OIDC `issuer` act as this identity.
 
         https://learn.microsoft.com/azure/aks/workload-identity-overview
         """
         return managedidentity.FederatedIdentityCredential(
-            f"{self._name}-{namespace}-{service_account}",
+            f"{self._name}-{service_account}",
             resource_group_name=self._args.resource_group,
             resource_name_=self._identity.name,
             issuer=issuer,
-            subject=f"system:serviceaccount:{namespace}:{service_account}",
+            subject=pulumi.Output.format("system:serviceaccount:{0}:{1}", namespace, service_account),
             audiences=["api://AzureADTokenExchange"],
             opts=pulumi.ResourceOptions(parent=self),
         )
 
 
-def role_definition_id(scope: str, role: Role) -> str:
+def assign_role(
+    name: str,
+    role: Role,
+    scope: pulumi.Input[str],
+    principal_id: pulumi.Input[str],
+    principal_type: authorization.PrincipalType | None,
+    opts: pulumi.ResourceOptions,
+) -> authorization.RoleAssignment:
+    """Assign `role` at `scope` to a principal, which may be of any type where that is None.
+
+    The assignment's name follows from scope, role and principal, as Azure takes each three once; for the same
+    reason an assignment is deleted before its replacement is made.
+    """
+    scope = pulumi.Output.from_input(scope)
+    return authorization.RoleAssignment(
+        name,
+        role_assignment_name=pulumi.Output.all(scope, principal_id).apply(
+            lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{known[0].lower()}|{role}|{known[1]}"))
+        ),
+        scope=scope,
+        role_definition_id=scope.apply(lambda known: _role_definition_id(known, role)),
+        principal_id=principal_id,
+        principal_type=principal_type,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=True)),
+    )
+
+
+def _role_definition_id(scope: str, role: Role) -> str:
     """Return the ARM id of `role` in the subscription of `scope`."""
     subscription = scope.split("/")[2]
     return f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"

@@ -28,6 +28,7 @@ class LakeArgs(Args):
 class Lake(pulumi.ComponentResource):
     """A storage account with a hierarchical namespace and a container each for raw and clean data.
 
+    `name`, of lower-case letters and digits, starts the account's.
     Only Entra ID opens it: no account keys, no anonymous access, TLS 1.2. Deleted blobs and containers
     can be restored for 14 days. Leaves role assignments to `Identity.grant`, and the workspace's own
     storage account, which cannot have a hierarchical namespace, to the workspace.
@@ -44,7 +45,7 @@ class Lake(pulumi.ComponentResource):
         super().__init__("ai-platform:index:Lake", name, None, opts)
         args = LakeArgs.of(args)
         account = storage.StorageAccount(
-            name.replace("-", ""),
+            name,
             resource_group_name=args.resource_group,
             location=args.location,
             kind=storage.Kind.STORAGE_V2,

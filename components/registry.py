@@ -20,6 +20,7 @@ class RegistryArgs(Args):
 class Registry(pulumi.ComponentResource):
     """A container registry without admin user or anonymous pull.
 
+    `name`, of letters and digits, starts the registry's.
     Premium, as Azure ML and private endpoints need it. Leaves role assignments to `Identity.grant`.
     """
 
@@ -30,7 +31,7 @@ class Registry(pulumi.ComponentResource):
         super().__init__("ai-platform:index:Registry", name, None, opts)
         args = RegistryArgs.of(args)
         registry = containerregistry.Registry(
-            name.replace("-", ""),
+            name,
             resource_group_name=args.resource_group,
             location=args.location,
             sku=containerregistry.SkuArgs(name=containerregistry.SkuName.PREMIUM),

@@ -41,8 +41,9 @@ class Platform:
         self._vault = self._make_vault()
         self._registry = self._make_registry()
         self._lake = self._make_lake()
+        self._importer = self._make_identity("importer")
         self._workspace = self._make_workspace()
-        self._importer = self._make_importer()
+        self._grant_importer()
         self._cluster = self._make_cluster()
         self._make_argo()
         self._make_secrets()
@@ -77,24 +78,25 @@ class Platform:
 
     def _make_registry(self) -> Registry:
         return Registry(
-            self._name("registry"),
+            f"{self._settings.name}registry",
             RegistryArgs(resource_group=self._group.name, location=self._settings.location, tags=self._tags),
         )
 
     def _make_lake(self) -> Lake:
         return Lake(
-            self._name("lake"),
+            f"{self._settings.name}lake",
             LakeArgs(resource_group=self._group.name, location=self._settings.location, tags=self._tags),
         )
 
     def _make_workspace(self) -> Workspace:
         workspace = Workspace(
-            self._name("mlw"),
+            f"{self._settings.name}mlw",
             WorkspaceArgs(
                 resource_group=self._group.name,
                 location=self._settings.location,
                 application_insights_id=self._observability.application_insights_id,
-                vault_id=self._vault.resource_id,
+                tenant_id=self._azure.tenant_id,
+                job_identity_ids=[self._importer.resource_id],
                 registry_id=self._registry.resource_id,
                 tags=self._tags,
             ),
@@ -104,16 +106,15 @@ class Platform:
             workspace.add_datastore(datastore, self._lake.account_name, self._lake.endpoint, container)
         return workspace
 
-    def _make_importer(self) -> Identity:
-        """Make the identity that imports run as: it writes raw data, and registers it in the workspace."""
-        importer = self._make_identity("importer")
+    def _grant_importer(self) -> None:
+        """Let imports write raw data, register it in the workspace, and read the one secret they need."""
+        importer = self._importer
         importer.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "rawdata", self._lake.raw_container_id)
         importer.grant(Role.AZUREML_DATA_SCIENTIST, "workspace", self._workspace.resource_id)
         importer.grant(Role.ACR_PULL, "registry", self._registry.resource_id)
         secret = self._settings.snowflake.secret_name
         if secret is not None:
             importer.grant(Role.KEY_VAULT_SECRETS_USER, "secret", self._vault.secret_id(secret))
-        return importer
 
     def _make_cluster(self) -> Cluster:
         cluster = self._settings.cluster
@@ -123,30 +124,28 @@ class Platform:
                 resource_group=self._group.name,
                 location=self._settings.location,
                 registry_id=self._registry.resource_id,
-                log_analytics_id=self._observability.log_analytics_id,
                 kubernetes_version=cluster.kubernetes_version,
                 node_size=cluster.node_size,
                 min_nodes=cluster.min_nodes,
                 max_nodes=cluster.max_nodes,
-                admin_groups=cluster.admin_groups,
+                administrators=cluster.administrators or self._azure.object_id,
                 tags=self._tags,
             ),
         )
 
-    def _make_argo(self) -> Argo:
+    def _make_argo(self) -> None:
         """Make Argo, and the identity that its workflows run as: it reads raw data and writes clean data."""
         argo = Argo(self._name("argo"), ArgoArgs(), self._on_cluster())
         workflows = self._make_identity("workflows")
         workflows.grant(Role.STORAGE_BLOB_DATA_READER, "rawdata", self._lake.raw_container_id)
         workflows.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "cleandata", self._lake.clean_container_id)
-        workflows.federate(self._cluster.oidc_issuer, "argo", "workflows")
-        return argo
+        workflows.federate(self._cluster.oidc_issuer, argo.namespace, "workflows")
 
-    def _make_secrets(self) -> secrets.Secrets:
+    def _make_secrets(self) -> None:
+        """Make External Secrets, and its identity; a role on each secret comes with what needs the secret."""
         reader = self._make_identity("secrets")
-        reader.grant(Role.KEY_VAULT_SECRETS_USER, "vault", self._vault.resource_id)
         reader.federate(self._cluster.oidc_issuer, secrets.NAMESPACE, secrets.SERVICE_ACCOUNT)
-        return secrets.Secrets(
+        secrets.Secrets(
             self._name("external-secrets"),
             secrets.SecretsArgs(client_id=reader.client_id, tenant_id=self._azure.tenant_id),
             self._on_cluster(),

@@ -24,8 +24,8 @@ from stacks.explain import contradiction, explain
 
 PROJECT = "ai-platform"
 
-#: 2 to 11 characters: with the 4 of the longest component name and 8 random ones it fits a storage account's
-#: 24 (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
+#: 2 to 11 characters: with the 5 of the longest component's and 8 random ones it fits the 24 of a storage
+#: account or vault (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,10}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$")]
 #: An organisation and account, or an account locator with its region
@@ -33,6 +33,7 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*
 SnowflakeAccount = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 #: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates
 SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
+ObjectId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 #: An image is named by digest, so that the same settings always run the same code.
 Image = Annotated[str, StringConstraints(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")]
 
@@ -113,8 +114,10 @@ class ClusterSettings(_Section):
     node_size: str = Field(default="Standard_D4ds_v5", description="Virtual machine size of the nodes.")
     min_nodes: Annotated[int, Field(ge=1, le=1000)] = Field(default=2, description="Fewest nodes.")
     max_nodes: Annotated[int, Field(ge=1, le=1000)] = Field(default=5, description="Most nodes.")
-    admin_groups: list[str] = Field(
-        default=[], description="Object ids of the Entra ID groups that administer the cluster."
+    administrators: ObjectId | None = Field(
+        default=None,
+        description="Object id of the Entra ID group that administers what runs on the cluster; "
+        "where it is absent, whoever runs the first `pulumi up` does.",
     )
 
     @model_validator(mode="after")

@@ -46,7 +46,7 @@ def grants(declared: Declared) -> Iterator[tuple[str, Role, str]]:
     """Yield who may do what where; the platform's name is left out."""
     for assignment in declared.all("azure-native:authorization:RoleAssignment"):
         inputs = assignment.inputs
-        principal = inputs["principalId"].removeprefix("principal-globodev-")
+        principal = inputs["principalId"].removeprefix("principal-globodev").removeprefix("-")
         scope = inputs["scope"].removeprefix(f"{SUBSCRIPTION}/globodev")
         yield principal, Role(inputs["roleDefinitionId"].rsplit("/", 1)[1]), scope.removeprefix("-")
 
@@ -78,13 +78,13 @@ def test_who_may_do_what_where() -> None:
         ("importer", Role.ACR_PULL, "registry"),
         ("workflows", Role.STORAGE_BLOB_DATA_READER, "lake-rawdata"),
         ("workflows", Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "lake-cleandata"),
-        ("secrets", Role.KEY_VAULT_SECRETS_USER, "kv"),
+        ("o", Role.AKS_RBAC_CLUSTER_ADMIN, "aks"),  # who is signed in
         ("aks-nodes", Role.ACR_PULL, "registry"),
         ("aks-control-plane", Role.MANAGED_IDENTITY_OPERATOR, "aks-nodes"),
         ("mlw-identity", Role.CONTRIBUTOR, "mlw"),
         ("mlw-identity", Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "mlw"),
-        ("mlw-identity", Role.CONTRIBUTOR, "kv"),
-        ("mlw-identity", Role.KEY_VAULT_ADMINISTRATOR, "kv"),
+        ("mlw-identity", Role.CONTRIBUTOR, "mlwkv"),
+        ("mlw-identity", Role.KEY_VAULT_ADMINISTRATOR, "mlwkv"),
         ("mlw-identity", Role.CONTRIBUTOR, "registry"),
         ("mlw-identity", Role.CONTRIBUTOR, "observability-insights"),
     }
@@ -153,12 +153,35 @@ def test_outputs_are_those_that_people_start_from() -> None:
 
 
 @pytest.mark.parametrize(
-    "type_",
-    ["storage:StorageAccount", "keyvault:Vault", "machinelearningservices:Workspace"],
+    ("type_", "most"),
+    [
+        ("storage:StorageAccount", 24),
+        ("keyvault:Vault", 24),
+        ("machinelearningservices:Workspace", 33),
+        ("containerregistry:Registry", 50),
+    ],
 )
-def test_names_that_soft_deletion_holds_on_to_are_left_to_autonaming(type_: str) -> None:
-    names = {"accountName", "vaultName", "workspaceName"}
-    for resource in unchanged().all(f"azure-native:{type_}"):
+def test_names_that_soft_deletion_holds_on_to_are_left_to_autonaming(type_: str, most: int) -> None:
+    longest_name = "elevenchars"
+    names = {"accountName", "vaultName", "workspaceName", "registryName"}
+    found = build(name=longest_name).all(f"azure-native:{type_}")
+    assert found
+    for resource in found:
         assert not names & set(resource.inputs)
-        # a storage account's name has at most 24 characters, 8 of which are the suffix
-        assert len(resource.name) <= 16
+        assert len(resource.name) + len("12345678") <= most
+
+
+def test_what_runs_on_the_cluster_goes_through_its_provider() -> None:
+    releases = [r for r in unchanged().resources if r.typ.startswith("kubernetes:")]
+    assert releases
+    for release in releases:
+        assert release.provider
+        assert "globodev-aks-kubernetes" in release.provider
+
+
+@pytest.mark.parametrize("administrators", [None, "5ab0ec0f-0000-4000-8000-000000000000"])
+def test_a_group_administers_the_cluster_where_one_is_set(administrators: str | None) -> None:
+    cluster = {"administrators": administrators} if administrators else {}
+    declared = build(cluster=cluster)
+    assignment = declared.one("azure-native:authorization:RoleAssignment", "globodev-aks-administrators")
+    assert assignment["principalId"] == (administrators or "o")
