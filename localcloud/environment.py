@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localcloud.arm import ArmStore, Document
 from localcloud.home import BLOB_KEY, SUBSCRIPTION_ID, TENANT_ID, Home, write_atomically
+from localcloud.pulumi_state import state_directory
 from localcloud.snowflake_account import DATABASE, ROLES, SCHEMA, WAREHOUSE, read_passwords
 
 #: The directory of the Pulumi CLI to use, where it is not the one on PATH.
@@ -18,7 +19,6 @@ _LAKE_DATASTORE = "rawdata"
 
 def write_environment(home: Home) -> None:
     """Write `env`: an `export` line for each of `variables`, and PATH. It holds a password, so mode 600."""
-    (home.path / "state").mkdir(exist_ok=True)  # Pulumi's file backend must be there
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables(home).items()]
     lines.append(f'export PATH={shlex.quote(os.pathsep.join(map(str, _path_entries())))}:"$PATH"')
     write_atomically(home.environment_file, "\n".join(lines) + "\n", mode=0o600)
@@ -59,7 +59,7 @@ def _snowflake(home: Home) -> dict[str, str]:
 def _pulumi(home: Home) -> dict[str, str]:
     providers = ("azure-native", "kubernetes")
     return {
-        "PULUMI_BACKEND_URL": (home.path / "state").as_uri(),
+        "PULUMI_BACKEND_URL": state_directory(home).as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "local",
         "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{home.ports[name]}" for name in providers),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

@@ -107,7 +107,7 @@ class JobRunner:
                 **definition,
                 # as in https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job
                 "displayName": f"{schedule['name']}-{version}",
-                "inputs": _with_trigger_time(definition.get("inputs", {}), version),
+                "inputs": _with_trigger_time(definition.get("inputs", {}), at),
                 "properties": {**definition.get("properties", {}), SCHEDULE_PROPERTY: schedule["name"]},
                 "status": "NotStarted",
                 # where Azure has the job's page in the studio, which shows its log
@@ -283,12 +283,11 @@ def stop_jobs(home: Home) -> None:
     JobRunner(home, ArmStore(home.arm_db)).cancel_all()
 
 
-def _with_trigger_time(inputs: Document, version: str) -> Document:
-    """Return pipeline inputs with the scheduled time in place of the expression for it."""
+def _with_trigger_time(inputs: Document, at: datetime) -> Document:
+    """Return pipeline inputs with the scheduled time, in ISO 8601, in place of the expression for it."""
+    time = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
-        key: {**value, "value": version}
-        if "creation_context.trigger_time" in str(value.get("value"))
-        else value
+        key: {**value, "value": time} if "creation_context.trigger_time" in str(value.get("value")) else value
         for key, value in inputs.items()
     }
 

@@ -25,7 +25,7 @@ up() {
   if [ "$stack" = local ]; then
     start_local_cloud
     pulumi up --yes --skip-preview --suppress-progress --suppress-outputs --stack local "$@"
-    python -m localcloud env
+    python -m localcloud env >/dev/null
     . "$home/env"
     python -m importer list --wait
   else

@@ -10,6 +10,7 @@ from pathlib import Path
 from localcloud.home import Home, end_with
 from localcloud.providers.azure_native import AzureNative
 from localcloud.providers.grpc_provider import ProviderError, serve
+from localcloud.providers.journal import Journal
 from localcloud.providers.kubernetes import Kubernetes
 
 
@@ -26,9 +27,13 @@ def main() -> None:
     end_with(home)
     chosen = [home.ports["azure-native"], home.ports["kubernetes"]]
     ports = options.ports.split(",") if options.ports else chosen
+    urns = home.path / "urns"
     try:
         serving = [
-            (provider.name, *serve(provider, int(port)))
+            (
+                provider.name,
+                *serve(provider, int(port), Journal(home.path / "urns" / f"{provider.name}.json")),
+            )
             for provider, port in zip((AzureNative(home), Kubernetes(home)), ports, strict=True)
         ]
     except ProviderError as error:

@@ -7,7 +7,7 @@ import re
 
 from localcloud.arm import ArmStore, Document
 from localcloud.providers.azure_types import ArmType, soft_deleted_types
-from localcloud.providers.grpc_provider import ProviderError
+from localcloud.providers.grpc_provider import AlreadyExistsError, ProviderError
 from localcloud.providers.properties import Properties, leaves
 
 _RESOURCE_ID = re.compile(
@@ -38,9 +38,10 @@ class AzureRules:
         """Refuse a name that is taken: here, elsewhere in the world, or by a deleted namesake."""
         name = arm_id.rsplit("/", 1)[1]
         if self._store.get(arm_id):
-            raise ProviderError(
+            raise AlreadyExistsError(
+                arm_id,
                 f"{arm_id} already exists (409 Conflict);"
-                f" choose another {arm_type.name_input}, or `pulumi import` it"
+                f" choose another {arm_type.name_input}, or `pulumi import` it",
             )
         if arm_type.globally_unique and any(
             other["type"] == arm_type.arm_type and other["name"].lower() == name.lower()

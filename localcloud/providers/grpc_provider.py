@@ -24,6 +24,7 @@ from pulumi.runtime.proto.provider_pb2_grpc import (
     add_ResourceProviderServicer_to_server,
 )
 
+from localcloud.providers.journal import Journal
 from localcloud.providers.properties import Properties, changed_paths, from_struct, settle, to_struct
 
 _log = logging.getLogger("localcloud.providers")
@@ -32,6 +33,14 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 class ProviderError(Exception):
     """What the service refuses, as one line for the person who runs Pulumi."""
+
+
+class AlreadyExistsError(ProviderError):
+    """The service has a resource of that id."""
+
+    def __init__(self, resource_id: str, message: str) -> None:
+        super().__init__(message)
+        self.resource_id = resource_id
 
 
 @dataclass(frozen=True)
@@ -139,8 +148,9 @@ class ProviderService(ResourceProviderServicer):
     whose configuration a call is under.
     """
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: Provider, journal: Journal) -> None:
         self.provider = provider
+        self._journal = journal
         self._configs: dict[str, Properties] = {}
 
     def Handshake(self, request: pb.ProviderHandshakeRequest, context: grpc.ServicerContext) -> Any:
@@ -196,7 +206,15 @@ class ProviderService(ResourceProviderServicer):
         resource, inputs = self._resource(request, context), from_struct(request.properties)
         if request.preview:
             return pb.CreateResponse(properties=to_struct(self.provider.preview(resource, inputs)))
-        resource_id, outputs = self.provider.create(resource, inputs)
+        try:
+            resource_id, outputs = self.provider.create(resource, inputs)
+        except AlreadyExistsError as error:
+            # an earlier `pulumi up` of the same resource made it, and was killed before it knew
+            if self._journal.urn_of(resource.type, error.resource_id) != request.urn:
+                raise
+            resource_id = error.resource_id
+            outputs = self.provider.update(resource, resource_id, inputs)
+        self._journal.note(resource.type, resource_id, request.urn)
         _log.info("created %s", resource_id)
         return pb.CreateResponse(id=resource_id, properties=to_struct(outputs))
 
@@ -256,7 +274,7 @@ def _diff(changes: dict[str, str], replacement: Replacement) -> pb.DiffResponse:
     )
 
 
-def serve(provider: Provider, port: int) -> tuple[grpc.Server, int]:
+def serve(provider: Provider, port: int, journal: Journal) -> tuple[grpc.Server, int]:
     """Start `provider` on 127.0.0.1 and return the server and its port; 0 picks a free one.
 
     Raises ProviderError where the port is taken.
@@ -267,7 +285,7 @@ def serve(provider: Provider, port: int) -> tuple[grpc.Server, int]:
         ("grpc.max_send_message_length", -1),
     ]
     server = grpc.server(ThreadPoolExecutor(max_workers=16), options=options)
-    add_ResourceProviderServicer_to_server(ProviderService(provider), server)
+    add_ResourceProviderServicer_to_server(ProviderService(provider, journal), server)
     try:
         port = server.add_insecure_port(f"127.0.0.1:{port}")
     except RuntimeError:

@@ -1,7 +1,7 @@
 """Helm releases: what is asked of a chart is kept, and nothing runs."""
 
 from localcloud.providers import sdk_schema
-from localcloud.providers.grpc_provider import Failure, ProviderError, Resource
+from localcloud.providers.grpc_provider import AlreadyExistsError, Failure, ProviderError, Resource
 from localcloud.providers.kubernetes_objects import ObjectFiles
 from localcloud.providers.properties import UNKNOWN, Properties
 
@@ -38,7 +38,10 @@ def create(files: ObjectFiles, inputs: Properties) -> tuple[str, Properties]:
     """Store the release; its namespace must be there or wanted, and its name free."""
     name, namespace = inputs["name"], inputs["namespace"]
     if files.get_release(name) is not None:
-        raise ProviderError(f"release {name}: cannot re-use a name that is still in use; choose another name")
+        raise AlreadyExistsError(
+            f"{namespace}/{name}",
+            f"release {name}: cannot re-use a name that is still in use; choose another name",
+        )
     if not files.has_namespace(namespace) and not inputs.get("createNamespace"):
         raise ProviderError(
             f'release {name}: namespaces "{namespace}" not found; create it first, or set createNamespace'

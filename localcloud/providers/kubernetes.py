@@ -11,7 +11,14 @@ import yaml
 
 from localcloud.home import Home
 from localcloud.providers import helm, kubernetes_rules
-from localcloud.providers.grpc_provider import Failure, Provider, ProviderError, Replacement, Resource
+from localcloud.providers.grpc_provider import (
+    AlreadyExistsError,
+    Failure,
+    Provider,
+    ProviderError,
+    Replacement,
+    Resource,
+)
 from localcloud.providers.kubernetes_objects import ObjectFiles
 from localcloud.providers.properties import UNKNOWN, Properties, overlay
 
@@ -98,7 +105,9 @@ class Kubernetes(Provider):
                 f'{kind} {resource_id}: namespaces "{namespace}" not found; create the namespace first'
             )
         if self._files.get(namespace, kind, name) is not None:
-            raise ProviderError(f"{kind} {resource_id} already exists; choose another name, or delete it")
+            raise AlreadyExistsError(
+                resource_id, f"{kind} {resource_id} already exists; choose another name, or delete it"
+            )
         created = {
             "uid": str(uuid.uuid4()),
             "creationTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

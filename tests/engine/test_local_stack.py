@@ -17,7 +17,9 @@ import yaml
 from azure.ai.ml import MLClient
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
+from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
+from localcloud.arm import ArmStore
 from tests.local_cloud import REPOSITORY, Cloud, new_cloud
 
 UP = ("up", "--yes", "--skip-preview", "--suppress-progress")
@@ -65,10 +67,12 @@ class LocalStack:
         outputs: dict[str, Any] = json.loads(self.succeed("stack", "output", "--json"))
         return outputs
 
-    def up(self) -> str:
+    def start(self) -> None:
         self.cloud.start()
-        (self.cloud.home.path / "state").mkdir(exist_ok=True)
         self.run("pulumi", "stack", "select", "--create", "local")
+
+    def up(self) -> str:
+        self.start()
         return self.succeed(*UP)
 
 
@@ -266,6 +270,36 @@ def test_a_wrong_password_of_the_deployer_is_said_without_it(stack: LocalStack, 
     assert "Incorrect username or password" in done.stdout
     assert "Canary-47" not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout
+
+
+def test_an_up_that_was_killed_is_completed_by_the_next(tmp_path: Path) -> None:
+    stack = LocalStack(new_cloud(tmp_path / "cloud"))
+    try:
+        stack.start()
+        with subprocess.Popen(
+            ["pulumi", *UP, "--stack", "local", "--non-interactive"],
+            cwd=REPOSITORY,
+            env=stack.env,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as killed:
+            wait_for_documents(stack, 20)
+            os.killpg(killed.pid, signal.SIGKILL)
+        stack.up()
+        stack.succeed("preview", "--refresh", "--expect-no-changes")
+        assert stack.imports()[0]["rows"] == 2930
+    finally:
+        stack.cloud.run("stop")
+
+
+def wait_for_documents(stack: LocalStack, count: int) -> None:
+    """Return once the local Azure holds `count` resources."""
+
+    @retry(retry=retry_if_not_result(bool), stop=stop_after_delay(60), wait=wait_fixed(0.05))
+    def are_there() -> bool:
+        return len(ArmStore(stack.cloud.home.arm_db).descendants("")) >= count
+
+    assert are_there()
 
 
 def is_open(port: int) -> bool:
