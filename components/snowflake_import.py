@@ -9,6 +9,7 @@ import pulumi
 from components.component import Args, Tags
 from components.dynamic.import_schedule import ImportSchedule, ImportScheduleArgs
 from components.dynamic.workspace import WorkspaceRefArgs
+from importer.spec import DEFAULT_KEEP_VERSIONS, DEFAULT_MODE
 
 
 @dataclass(kw_only=True)
@@ -29,8 +30,8 @@ class SnowflakeImportArgs(Args):
     image: pulumi.Input[str]
     """The container image that has the importer."""
     datastore: pulumi.Input[str] = "rawdata"
-    mode: pulumi.Input[str] = "stream"
-    keep_versions: pulumi.Input[int] = 30
+    mode: pulumi.Input[str] = DEFAULT_MODE
+    keep_versions: pulumi.Input[int] = DEFAULT_KEEP_VERSIONS
     compute: pulumi.Input[str] = "serverless"
     identity_client_id: pulumi.Input[str] | None = None
     """The user-assigned identity that the import acts as."""

@@ -33,7 +33,7 @@ def run(
 ) -> None:
     """Import once, unless the version is registered already."""
     try:
-        tick = parse_tick(version) if version else datetime.now(UTC)
+        tick = parse_tick(version) if version is not None else datetime.now(UTC)
     except ValueError as error:
         raise ImporterError(f"--version {version}: {error}") from None
 

@@ -1,16 +1,32 @@
 """Signing in to Azure, and the calls that need no more than that."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from importer.errors import ImporterError
+from importer.errors import ImporterError, MissingRoleError
+
+#: What Azure Resource Manager, Blob Storage and Key Vault answer whoever has no role for a call.
+_NO_ROLE = {"AuthorizationFailed", "AuthorizationPermissionMismatch", "Forbidden", "ForbiddenByRbac"}
+
+#: Mostly a role assignment applies within minutes
+#: (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
+ROLE_RETRIES = Retrying(
+    retry=retry_if_exception_type(MissingRoleError),
+    stop=stop_after_delay(300),
+    wait=wait_fixed(15),
+    reraise=True,
+)
+Result = TypeVar("Result")
 
 
 @cache
@@ -25,11 +41,44 @@ def calling(service: str) -> Iterator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
-        raise ImporterError(f"{service}: cannot sign in to Azure: {_first_line(error.message)}") from None
+        raise ImporterError(f"{service}: cannot sign in to Azure: {error_text(error)}") from None
     except HttpResponseError as error:
-        raise ImporterError(f"{service}: {error.status_code} {_first_line(error.message)}") from None
+        kind = MissingRoleError if _is_for_lack_of_a_role(error) else ImporterError
+        raise kind(f"{service}: {error_text(error)}") from None
     except AzureError as error:
-        raise ImporterError(f"{service} cannot be reached: {_first_line(error.message)}") from None
+        raise ImporterError(f"{service} cannot be reached: {error_text(error)}") from None
+
+
+def error_text(error: AzureError) -> str:
+    """Return a service's message, with the status and the request id where the service has answered."""
+    if not isinstance(error, HttpResponseError) or error.response is None:
+        return _first_line(error.message)
+    # where the service's error has no structure, lines with its details follow the message
+    message = (error.error and error.error.message) or _first_line(error.message)
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    request_id = headers.get("x-ms-request-id") or headers.get("x-ms-correlation-request-id")
+    return f"{' '.join(message.split())} (status {error.status_code}, request id {request_id or 'none'})"
+
+
+def _is_for_lack_of_a_role(error: HttpResponseError) -> bool:
+    # Blob Storage has its code in an attribute of its own, Key Vault the reason within the error
+    code = getattr(error, "error_code", None)
+    if error.error is not None:
+        code = (error.error.innererror or {}).get("code", error.error.code)
+    return error.status_code == HTTPStatus.FORBIDDEN and code in _NO_ROLE
+
+
+def awaiting_roles(call: Callable[[], Result], on_wait: Callable[[], None]) -> Result:
+    """Return what `call` returns; for five minutes, call it again where a role is missing.
+
+    `on_wait` is called before the first pause.
+    """
+
+    def tell(state: RetryCallState) -> None:
+        if state.attempt_number == 1:
+            on_wait()
+
+    return ROLE_RETRIES.copy(before_sleep=tell)(call)
 
 
 def _first_line(message: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import IO, NamedTuple
 
@@ -88,25 +89,21 @@ class AssetBlobs:
         with calling(self._service):
             self._container.upload_blob(path, content, overwrite=True, max_concurrency=2)
 
-    def commit(self, manifest: Manifest) -> str:
-        """Make the attempt the version, unless another one is already; return the attempt that is.
+    def commit(self, manifest: Manifest) -> None:
+        """Make the attempt the version, unless another one is already.
 
         Raises an ImporterError where the attempt's files are not as its manifest says.
         """
         lost = self._lost_parts(manifest)
         if lost and self.is_committed(manifest.version):  # who was first has cleaned up
-            return self.committed(manifest.version)
+            return
         if lost:
             raise ImporterError(f"{lost[0]} is not in {self._service} as it was written: import again")
-        with calling(self._service):
-            try:
-                self._container.upload_blob(
-                    self._version_path(manifest.version) + _COMMIT_NAME,
-                    json.dumps({"attempt": manifest.attempt}),
-                )
-            except ResourceExistsError:
-                return self.committed(manifest.version)
-        return manifest.attempt
+        with calling(self._service), suppress(ResourceExistsError):
+            self._container.upload_blob(
+                self._version_path(manifest.version) + _COMMIT_NAME,
+                json.dumps({"attempt": manifest.attempt}),
+            )
 
     def _lost_parts(self, manifest: Manifest) -> list[str]:
         """Return the paths of the attempt's files that are not there, or of another size."""

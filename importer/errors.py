@@ -7,3 +7,7 @@ class ImporterError(Exception):
     def __init__(self, message: str) -> None:
         # a service's own message may run over several lines
         super().__init__(" ".join(message.split()))
+
+
+class MissingRoleError(ImporterError):
+    """Azure refuses a call for lack of a role; a new role assignment takes minutes until it applies."""

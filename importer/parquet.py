@@ -12,6 +12,7 @@ from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
 from importer.manifest import Part
+from importer.query import check_column_names
 
 PART_BYTES = 128 * 2**20
 ROW_GROUP_BYTES = 64 * 2**20
@@ -34,9 +35,7 @@ def arrow_schema(description: list[ResultMetadata]) -> pa.Schema:
     wide, times of a scale beyond 6 in nanoseconds; `write_parts` widens where a value does not fit.
     """
     names = [column.name for column in description]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ImporterError(f"the query returns column {twice[0]} twice: give each an alias of its own")
+    check_column_names(names)
     return pa.schema([pa.field(column.name, _arrow_type(column)) for column in description])
 
 
@@ -119,12 +118,13 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     try:
         return column.cast(field.type)
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         wider = _wider(field)
     if wider is None:
+        hint = " (nanoseconds end in the year 2261)" if pa.types.is_timestamp(field.type) else ""
         raise ImporterError(
-            f"column {field.name} holds values that no {field.type} can, such as nanoseconds "
-            "in years beyond 2261: cast it in the query"
+            f"column {field.name} has values of type {column.type} that are no {field.type}: "
+            f"cast it in the query{hint}"
         )
     raise _TooNarrowError(wider)
 

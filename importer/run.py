@@ -1,15 +1,17 @@
 """One import: exactly one version for each scheduled time, whatever crashes and however often it is run.
 
 What is written lies in `<asset>/version=<v>/attempt=<id>/`. An attempt becomes the version when
-`<asset>/version=<v>/_committed.json`, which can be created once, names it; only then is it registered.
+`<asset>/version=<v>/_committed.json`, which can be created once, names it; only then is it registered. From
+then on the version stays as it is: a run of the same version with another query fails, and changes nothing.
 """
 
 import uuid
 from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from importer import __version__
-from importer.azure import read_secret
+from importer.azure import awaiting_roles, read_secret
 from importer.blob import ABANDONED_AFTER, AssetBlobs
 from importer.errors import ImporterError
 from importer.manifest import MANIFEST_NAME, MLTABLE_NAME, Manifest, ManifestColumn, mltable, schema_hash
@@ -17,8 +19,17 @@ from importer.parquet import arrow_schema, write_parts
 from importer.progress import Progress
 from importer.query import query_hash
 from importer.snowflake import arrow_batches, connect, execute, type_text
-from importer.spec import ImportSpec
+from importer.spec import ImportSpec, SnowflakeTarget
 from importer.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """The two ends of an import: where it reads, with the secret for it, and where it writes."""
+
+    target: SnowflakeTarget
+    secret: str | None = field(repr=False)
+    blobs: AssetBlobs
 
 
 class Import:
@@ -32,27 +43,56 @@ class Import:
     def run(self, version: str) -> None:
         """Import the query as `version` of the asset, unless that is registered already."""
         name = self._spec.name
-        if self._workspace.has_version(name, version):
+        # the first run may be earlier than the role assignments that were made along with it
+        ends = awaiting_roles(
+            lambda: self._open(version), lambda: self._progress.say("waiting for role assignments")
+        )
+        if ends is None:
             self._progress.say("registered already", asset=name, version=version)
             return
-        blobs = AssetBlobs(self._workspace.datastore(self._spec.datastore), name)
-        self._register_committed(blobs)
-        if not blobs.is_committed(version):
+        if not ends.blobs.is_committed(version):
             self._progress.say("started", asset=name, version=version)
-            manifest = self._write_attempt(blobs, version)
-            self._register(blobs, version, blobs.commit(manifest))
-        self._clean_up(blobs)
+            ends.blobs.commit(self._write_attempt(ends, version))
+            self._register(ends.blobs, version)
+        self._check_query(version, self._committed(ends.blobs, version).query_hash)
+        self._clean_up(ends.blobs)
+
+    def _open(self, version: str) -> _Ends | None:
+        """Return the ends, or None where the version is registered; what earlier runs committed is by now.
+
+        It can be called again: it calls every service of Azure that the import needs.
+        """
+        registered = self._workspace.version(self._spec.name, version)
+        if registered is not None:
+            self._check_query(version, registered.tags.get("query_hash"))
+            return None
+        blobs = AssetBlobs(self._workspace.datastore(self._spec.datastore), self._spec.name)
+        self._register_committed(blobs)
+        target = self._workspace.connection(self._spec.connection)
+        return _Ends(target, read_secret(target.secret_uri) if target.secret_uri else None, blobs)
+
+    def _check_query(self, version: str, made_by: str | None) -> None:
+        """Raise an ImporterError unless `made_by`, the `query_hash` of the version, is this import's."""
+        if made_by != query_hash(self._spec.query):
+            raise ImporterError(
+                f"asset {self._spec.name}:{version} is there already, and was made by another query: "
+                "choose another --version"
+            )
 
     def _register_committed(self, blobs: AssetBlobs) -> None:
         """Register the versions whose run ended between commit and registration, oldest first."""
         registered = self._workspace.all_versions(self._spec.name)
         for version, found in blobs.versions().items():
             if found.is_committed and version not in registered:
-                self._register(blobs, version, blobs.committed(version))
+                self._register(blobs, version)
 
-    def _register(self, blobs: AssetBlobs, version: str, attempt: str) -> None:
-        manifest = blobs.manifest(version, attempt)
-        self._workspace.register(manifest, self._spec.datastore, blobs.attempt_path(version, attempt))
+    def _committed(self, blobs: AssetBlobs, version: str) -> Manifest:
+        return blobs.manifest(version, blobs.committed(version))
+
+    def _register(self, blobs: AssetBlobs, version: str) -> None:
+        manifest = self._committed(blobs, version)
+        folder = blobs.attempt_path(version, manifest.attempt)
+        self._workspace.register(manifest, self._spec.datastore, folder)
         self._progress.say(
             "registered",
             asset=manifest.asset,
@@ -62,11 +102,11 @@ class Import:
             files=len(manifest.files),
         )
 
-    def _write_attempt(self, blobs: AssetBlobs, version: str) -> Manifest:
+    def _write_attempt(self, ends: _Ends, version: str) -> Manifest:
         """Write a complete attempt; where that fails, delete what was written of it."""
-        attempt = uuid.uuid4().hex[:12]
+        blobs, attempt = ends.blobs, uuid.uuid4().hex[:12]
         try:
-            manifest = self._write_parts(blobs, version, attempt)
+            manifest = self._write_parts(ends, version, attempt)
             folder = blobs.attempt_path(version, attempt)
             blobs.write(folder + MLTABLE_NAME, mltable(manifest.files))
             blobs.write(folder + MANIFEST_NAME, manifest.model_dump_json(indent=2))
@@ -76,18 +116,17 @@ class Import:
             raise
         return manifest
 
-    def _write_parts(self, blobs: AssetBlobs, version: str, attempt: str) -> Manifest:
+    def _write_parts(self, ends: _Ends, version: str, attempt: str) -> Manifest:
         spec, started = self._spec, datetime.now(UTC)
-        folder = blobs.attempt_path(version, attempt)
-        target = self._workspace.connection(spec.connection)
-        secret = read_secret(target.secret_uri) if target.secret_uri else None
-        with closing(connect(target, secret, f"ai-platform import {spec.name}:{version}")) as connection:
+        folder = ends.blobs.attempt_path(version, attempt)
+        tag = f"ai-platform import {spec.name}:{version}"
+        with closing(connect(ends.target, ends.secret, tag)) as connection:
             cursor = execute(connection, spec.query)
             total = cursor.rowcount or 0
             parts, schema = write_parts(
                 lambda: arrow_batches(cursor),
                 arrow_schema(cursor.description),
-                lambda name, file: blobs.write(folder + name, file),
+                lambda name, file: ends.blobs.write(folder + name, file),
                 lambda rows: self._progress.rows(rows, total),
             )
         rows = sum(part.rows for part in parts)
@@ -96,8 +135,8 @@ class Import:
                 f"Snowflake reports {total} rows, but {rows} were written; nothing is registered"
             )
         columns = [
-            ManifestColumn(column.name, type_text(column), str(field.type))
-            for column, field in zip(cursor.description, schema, strict=True)
+            ManifestColumn(column.name, type_text(column), str(parquet.type))
+            for column, parquet in zip(cursor.description, schema, strict=True)
         ]
         return Manifest(
             asset=spec.name,

@@ -1,16 +1,27 @@
 """What one import is: the interface between the schedule that starts it and the importer that runs it."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from importer.query import normalise_query
 
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import Schedule
+
 #: An Azure ML asset name (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules);
 #: no hyphen, so that it is a Python and a Snowflake identifier too.
 AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Query = Annotated[str, AfterValidator(normalise_query)]
+
+#: How the rows get from Snowflake to the data lake; `stream`: through the job.
+Mode = Literal["stream"]
+DEFAULT_MODE: Mode = "stream"
+
+#: How many versions of an asset stay.
+KeepVersions = Annotated[int, Field(ge=1, le=1000)]
+DEFAULT_KEEP_VERSIONS = 30
 
 #: The environment variable that carries an `ImportSpec` as JSON into the job; who reads the schedule finds
 #: it there too. Azure ML keeps a schedule's tags short, and its properties as they were first.
@@ -35,8 +46,18 @@ class ImportSpec(BaseModel):
     connection: str
     datastore: str = "rawdata"
     query: Query
-    mode: Literal["stream"] = "stream"
-    keep_versions: Annotated[int, Field(ge=1, le=1000)] = 30
+    mode: Mode = DEFAULT_MODE
+    keep_versions: KeepVersions = DEFAULT_KEEP_VERSIONS
+
+
+def step_variables(schedule: "Schedule") -> dict[str, str]:
+    """Return the environment variables that a schedule gives to the step that runs the importer.
+
+    There are none where a person has put another job in its place, or taken the step away.
+    """
+    steps: dict[str, Any] = getattr(schedule.create_job, "jobs", None) or {}
+    variables = getattr(steps.get(JOB_STEP), "environment_variables", None) or {}
+    return {name: str(value) for name, value in variables.items()}
 
 
 class SignIn(StrEnum):

@@ -3,6 +3,9 @@
 import json
 import sys
 from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -17,14 +20,19 @@ _POLL_SECONDS = 1
 
 
 class ImportStatus(BaseModel):
-    """One import: its schedule, its newest version (None before the first), its last job (None before it)."""
+    """One import: its schedule, its newest version (None before the first), its last job (None before it).
+
+    A schedule that a person has changed may go by no `cron`, then `next` is None too; `problem` says why it
+    cannot import any more.
+    """
 
     name: str
     schedule: str
-    cron: str
+    cron: str | None
     time_zone: str
     enabled: bool
-    next: datetime | None
+    next: datetime | None = None
+    problem: str | None = None
     version: str | None = None
     rows: int | None = None
     bytes: int | None = None
@@ -41,14 +49,21 @@ def import_statuses(workspace: Workspace, now: datetime) -> list[ImportStatus]:
 
 def _status(scheduled: ScheduledImport, workspace: Workspace, now: datetime) -> ImportStatus:
     status = ImportStatus(
-        name=scheduled.spec.name,
+        name=scheduled.name,
         schedule=scheduled.schedule,
         cron=scheduled.cron,
         time_zone=scheduled.time_zone,
         enabled=scheduled.is_enabled,
-        next=next_tick(scheduled.cron, scheduled.time_zone, now) if scheduled.is_enabled else None,
     )
-    for newest in workspace.versions(scheduled.spec.name)[:1]:
+    try:
+        scheduled.spec()
+        if scheduled.is_enabled and scheduled.cron is not None:
+            status.next = next_tick(scheduled.cron, scheduled.time_zone, now)
+    except ImporterError as error:
+        status.problem = str(error)
+    except ValueError as error:
+        status.problem = f"schedule {scheduled.schedule}: {error}"
+    for newest in workspace.versions(scheduled.name)[:1]:
         status.version = newest.version
         status.rows = int(newest.tags["rows"]) if "rows" in newest.tags else None
         status.bytes = int(newest.tags["bytes"]) if "bytes" in newest.tags else None
@@ -76,12 +91,35 @@ def wait_for_jobs(workspace: Workspace, timeout: float) -> None:
 
 
 def check_last_jobs(statuses: list[ImportStatus]) -> None:
-    """Raise an ImporterError that names the imports whose last job failed, and where its log is."""
-    failed = [status for status in statuses if status.job_status == "Failed"]
-    if failed:
-        raise ImporterError(
-            "; ".join(f"import {s.name}: job {s.job} failed, log: {s.job_url}" for s in failed)
-        )
+    """Raise an ImporterError that says of each enabled import what is wrong with it, if anything is."""
+    failures = [
+        f"import {status.name}: {failure}"
+        for status in statuses
+        if status.enabled and (failure := _failure(status)) is not None
+    ]
+    if failures:
+        raise ImporterError("; ".join(failures))
+
+
+def _failure(status: ImportStatus) -> str | None:
+    if status.problem is not None:
+        return status.problem
+    if status.job_status in ("Failed", "Canceled", "NotResponding"):
+        return f"job {status.job} is {status.job_status}, {_log_text(status.job_url)}"
+    if status.job is None and status.version is None:
+        return "it has neither a job nor a version"
+    return None
+
+
+def _log_text(url: str | None) -> str:
+    """Return where a job's log is and, if that is a file, as in the local cloud, its last line."""
+    parts = urlsplit(url or "")
+    if parts.scheme != "file":
+        return f"log: {url}"
+    log = Path(url2pathname(parts.path))
+    lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
+    last = next((line for line in reversed(lines) if line.strip()), "nothing in it")
+    return f"log: {log}: {last}"
 
 
 def print_statuses(statuses: list[ImportStatus], *, as_json: bool) -> None:
@@ -90,24 +128,28 @@ def print_statuses(statuses: list[ImportStatus], *, as_json: bool) -> None:
         print(json.dumps([status.model_dump(mode="json") for status in statuses], indent=2))  # noqa: T201
         return
     table = Table(box=None, pad_edge=False)
-    headings = ("IMPORT", "CRON", "TIME ZONE", "NEXT", "VERSION", "ROWS", "BYTES", "REGISTERED", "LAST JOB")
+    headings = ["IMPORT", "CRON", "TIME ZONE", "NEXT", "VERSION", "ROWS", "BYTES", "REGISTERED", "LAST JOB"]
+    if any(status.problem for status in statuses):
+        headings.append("PROBLEM")
     for heading in headings:
         table.add_column(heading, justify="right" if heading in ("ROWS", "BYTES") else "left")
     for status in statuses:
-        table.add_row(*_cells(status))
+        table.add_row(*_cells(status)[: len(headings)])
     # a pipe has no width to fit into
     Console(markup=False, width=None if sys.stdout.isatty() else 250).print(table)
 
 
 def _cells(status: ImportStatus) -> list[str]:
+    never = "unknown" if status.enabled else "disabled"
     return [
         status.name,
-        status.cron,
+        status.cron or "no cron",
         status.time_zone,
-        f"{status.next:%Y-%m-%d %H:%MZ}" if status.next else "disabled",
+        f"{status.next:%Y-%m-%d %H:%MZ}" if status.next else never,
         status.version or "none yet",
         "" if status.rows is None else f"{status.rows:,}",
         "" if status.bytes is None else f"{status.bytes:,}",
         f"{status.registered:%Y-%m-%d %H:%MZ}" if status.registered else "",
         status.job_status or "none yet",
+        status.problem or "",
     ]

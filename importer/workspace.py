@@ -15,19 +15,31 @@ from importer.azure import calling, credential
 from importer.blob import Datastore
 from importer.errors import ImporterError
 from importer.manifest import Manifest
-from importer.spec import IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, ImportSpec, SnowflakeTarget
+from importer.spec import IMPORT_TAG, SPEC_VARIABLE, ImportSpec, SnowflakeTarget, step_variables
 
 _VARIABLES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE")
 
 
 class ScheduledImport(NamedTuple):
-    """An import as the workspace's schedule has it."""
+    """An import as the workspace's schedule has it, which a person may have changed.
 
-    spec: ImportSpec
+    `cron` is None where it goes by another rule, `spec_json` where its job is not the importer's.
+    """
+
+    name: str
     schedule: str
-    cron: str
+    cron: str | None
     time_zone: str
     is_enabled: bool
+    spec_json: str | None
+
+    def spec(self) -> ImportSpec:
+        """Return what is imported; an ImporterError says why the schedule's job cannot import it."""
+        if self.spec_json is None:
+            raise ImporterError(
+                f"schedule {self.schedule}: its job has no {SPEC_VARIABLE}; it was changed: deploy it again"
+            )
+        return _parse_spec(self.spec_json, self.name, f"schedule {self.schedule}: {SPEC_VARIABLE}")
 
 
 class AssetVersion(NamedTuple):
@@ -73,21 +85,18 @@ class Workspace:
     def spec(self, name: str) -> ImportSpec:
         """Return the import `name`: the job's own, else the one of the workspace's schedule."""
         if text := os.environ.get(SPEC_VARIABLE):
-            spec = _parse_spec(text, f"environment variable {SPEC_VARIABLE}")
-            if spec.name != name:
-                raise ImporterError(f"{SPEC_VARIABLE} describes the import {spec.name}, not {name}")
-            return spec
-        known = {scheduled.spec.name: scheduled.spec for scheduled in self.imports()}
+            return _parse_spec(text, name, f"environment variable {SPEC_VARIABLE}")
+        known = {scheduled.name: scheduled for scheduled in self.imports()}
         if name not in known:
             names = ", ".join(known) or "none"
             raise ImporterError(f"workspace {self._name} has no import {name}; it has: {names}")
-        return known[name]
+        return known[name].spec()
 
     def imports(self) -> list[ScheduledImport]:
         """Return the imports that the workspace has a schedule of, by name."""
         with calling(f"schedules of workspace {self._name}"):
             schedules = list(self._client.schedules.list(list_view_type=ListViewType.ALL))
-        return sorted(_scheduled_imports(schedules), key=lambda scheduled: scheduled.spec.name)
+        return sorted(_scheduled_imports(schedules), key=lambda scheduled: scheduled.name)
 
     def connection(self, name: str) -> SnowflakeTarget:
         """Return how the workspace's connection `name` reaches Snowflake."""
@@ -124,14 +133,13 @@ class Workspace:
             except ResourceNotFoundError:  # there never was one
                 return []
 
-    def has_version(self, asset: str, version: str) -> bool:
-        """Return whether the version is registered, archived ones included."""
+    def version(self, asset: str, version: str) -> AssetVersion | None:
+        """Return the version, also one that is archived, or None where it is not registered."""
         with calling(f"asset {asset}:{version} of workspace {self._name}"):
             try:
-                self._client.data.get(asset, version)
+                return _asset_version(self._client.data.get(asset, version))
             except ResourceNotFoundError:
-                return False
-        return True
+                return None
 
     def register(self, manifest: Manifest, datastore: str, folder: str) -> None:
         """Register the attempt of `manifest`, in `folder` of `datastore`, as the asset's version."""
@@ -162,7 +170,7 @@ class Workspace:
         with calling(f"jobs of workspace {self._name}"):
             jobs = list(self._client.jobs.list(scheduled_job_name=scheduled.schedule))
         # jobs of a kind that azure-ai-ml does not know come as None
-        return [_import_job(job) for job in jobs if job and job.tags.get(IMPORT_TAG) == scheduled.spec.name]
+        return [_import_job(job) for job in jobs if job and job.tags.get(IMPORT_TAG) == scheduled.name]
 
 
 class _Table(Data):
@@ -178,34 +186,34 @@ class _Table(Data):
 
 def _scheduled_imports(schedules: Iterable[Any]) -> Iterator[ScheduledImport]:
     for schedule in schedules:
-        if not isinstance(schedule, JobSchedule) or IMPORT_TAG not in (schedule.tags or {}):
+        tags = schedule.tags or {}
+        if not isinstance(schedule, JobSchedule) or IMPORT_TAG not in tags:
             continue
         trigger = schedule.trigger
         yield ScheduledImport(
-            spec=_parse_spec(_step_variables(schedule).get(SPEC_VARIABLE, ""), f"schedule {schedule.name}"),
+            name=tags[IMPORT_TAG],
             schedule=str(schedule.name),
-            cron=trigger.expression if isinstance(trigger, CronTrigger) else "",
+            cron=trigger.expression if isinstance(trigger, CronTrigger) else None,
             time_zone=str(trigger.time_zone) if trigger else "UTC",
             is_enabled=bool(schedule.is_enabled),
+            spec_json=step_variables(schedule).get(SPEC_VARIABLE),
         )
 
 
-def _step_variables(schedule: JobSchedule) -> dict[str, str]:
-    """Return the environment variables that the schedule gives to its job's one step."""
-    steps = getattr(schedule.create_job, "jobs", {})
-    return dict(steps[JOB_STEP].environment_variables or {}) if JOB_STEP in steps else {}
-
-
-def _parse_spec(text: str, where: str) -> ImportSpec:
+def _parse_spec(text: str, name: str, where: str) -> ImportSpec:
     try:
-        return ImportSpec.model_validate_json(text)
+        spec = ImportSpec.model_validate_json(text)
     except ValidationError as error:
         raise ImporterError(f"{where}: {_first(error)}") from None
+    if spec.name != name:
+        raise ImporterError(f"{where}: describes the import {spec.name}, not {name}")
+    return spec
 
 
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].removeprefix('Value error, ')}"
+    path = "".join(f"{part}: " for part in first["loc"])
+    return path + first["msg"].removeprefix("Value error, ")
 
 
 def _asset_version(data: Data) -> AssetVersion:

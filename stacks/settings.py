@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import pulumi
 from pydantic import (
@@ -19,10 +20,30 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from importer.schedule import check_cron, windows_time_zone
-from importer.spec import AssetName, Query, SignIn, SnowflakeTarget
+from importer.spec import (
+    DEFAULT_KEEP_VERSIONS,
+    DEFAULT_MODE,
+    AssetName,
+    KeepVersions,
+    Mode,
+    Query,
+    SignIn,
+    SnowflakeTarget,
+)
 from stacks.explain import contradiction, explain
 
 PROJECT = "ai-platform"
+
+
+def check_secret_name(name: str) -> str:
+    """Return the name of a Key Vault secret.
+
+    https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates
+    """
+    if not re.fullmatch(r"[0-9A-Za-z-]{1,127}", name):
+        raise contradiction([], "must be the name of a secret (letters, digits and hyphens), not the secret")
+    return name
+
 
 #: 2 to 11 characters: with the 5 of the longest component's and 8 random ones it fits the 24 of a storage
 #: account or vault (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
@@ -31,8 +52,12 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*
 #: An organisation and account, or an account locator with its region
 #: (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
 SnowflakeAccount = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-#: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates
-SecretName = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z-]{1,127}$")]
+#: Checked in our own words, as whoever takes it for the secret itself must not find that in an error.
+SecretName = Annotated[str, AfterValidator(check_secret_name)]
+#: https://datatracker.ietf.org/doc/html/rfc1123#section-2
+HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*\.)*[A-Za-z0-9-]+$")]
+#: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
+NodeSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+$")]
 ObjectId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 #: An image is named by digest, so that the same settings always run the same code.
 Image = Annotated[str, StringConstraints(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")]
@@ -59,7 +84,7 @@ class SnowflakeSettings(_Section):
     account: SnowflakeAccount = Field(description="Account identifier, such as `myorg-myaccount`.")
     warehouse: Identifier = Field(description="Warehouse that runs the imports.")
     role: Identifier = Field(description="Role of the importer; it needs SELECT on what the imports read.")
-    host: str | None = Field(
+    host: HostName | None = Field(
         default=None, description="Host, where it is not `<account>.snowflakecomputing.com`: a private link."
     )
     sign_in: SignIn = Field(
@@ -97,11 +122,12 @@ class ImportSettings(_Section):
     time_zone: Annotated[str, AfterValidator(windows_time_zone)] = Field(
         default="UTC", description="Time zone of `schedule`, by its IANA or Windows name."
     )
-    mode: Literal["stream"] = Field(default="stream", description="`stream`: rows pass through the job.")
+    mode: Mode = Field(default=DEFAULT_MODE, description="`stream`: rows pass through the job.")
     enabled: bool = Field(default=True, description="Whether the schedule fires.")
     run_on_create: bool = Field(default=True, description="Whether the first import starts with `pulumi up`.")
-    keep_versions: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=30, description="How many versions stay; older ones are archived and their files deleted."
+    keep_versions: KeepVersions = Field(
+        default=DEFAULT_KEEP_VERSIONS,
+        description="How many versions stay; older ones are archived and their files deleted.",
     )
 
 
@@ -111,7 +137,7 @@ class ClusterSettings(_Section):
     kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{2}$")] | None = Field(
         default=None, description="Minor version such as `1.34`; AKS's default where it is absent."
     )
-    node_size: str = Field(default="Standard_D4ds_v5", description="Virtual machine size of the nodes.")
+    node_size: NodeSize = Field(default="Standard_D4ds_v5", description="Virtual machine size of the nodes.")
     min_nodes: Annotated[int, Field(ge=1, le=1000)] = Field(default=2, description="Fewest nodes.")
     max_nodes: Annotated[int, Field(ge=1, le=1000)] = Field(default=5, description="Most nodes.")
     administrators: ObjectId | None = Field(

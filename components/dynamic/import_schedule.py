@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.schedule import check_cron, windows_time_zone
-from importer.spec import IMAGE_VARIABLE, IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, ImportSpec
+from importer.spec import IMAGE_VARIABLE, IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, ImportSpec, step_variables
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -154,7 +154,7 @@ def _job(inputs: ImportScheduleInputs) -> "PipelineJob":
 
     component = CommandComponent(
         name=inputs.schedule_name,
-        command=f"python -m importer run {inputs.spec.name} --version ${{{{inputs.trigger_time}}}}",
+        command=f'python -m importer run {inputs.spec.name} --version "${{{{inputs.trigger_time}}}}"',
         inputs={"trigger_time": Input(type="string")},
         environment=Environment(image=inputs.image),
         is_deterministic=False,  # else a pipeline may take the outcome of an earlier run for this one's
@@ -190,8 +190,9 @@ def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
 
 def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Outputs:
     """Return the live values of the declared properties, and what only Pulumi knows."""
-    job: Any = schedule.create_job
-    environment: Mapping[str, str] = job.jobs[JOB_STEP].environment_variables if JOB_STEP in job.jobs else {}
+    environment = step_variables(schedule)
+    # a job that a person has replaced may have no settings
+    settings = getattr(schedule.create_job, "settings", None)
     tags = schedule.tags or {}
     live = {
         **{key: state[key] for key in _NOT_IN_THE_SERVICE if key in state},
@@ -202,7 +203,7 @@ def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Ou
         "time_zone": schedule.trigger.time_zone if schedule.trigger else None,
         "enabled": schedule.is_enabled is not False,
         "image": environment.get(IMAGE_VARIABLE),
-        "compute": (job.settings.default_compute or "").rsplit("/", 1)[-1] if job.settings else None,
+        "compute": (getattr(settings, "default_compute", None) or "").rsplit("/", 1)[-1],
         "identity_client_id": environment.get("AZURE_CLIENT_ID"),
         "tags": {key: tags[key] for key in state.get("tags", {}) if key in tags},
     }

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import pulumi
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from pulumi import dynamic
-from pydantic import StringConstraints, ValidationError
+from pulumi import contains_unknowns, dynamic
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.deployer import deployer_sign_in
 from importer.errors import ImporterError
+from importer.query import check_column_names
 from importer.spec import AssetName, Query, SnowflakeTarget
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ SKIPPED = "skipped: the deployer has no sign-in to Snowflake"
 
 #: The categories to register it under; the second where the service refuses the first.
 _CATEGORIES = ("snowflake", "custom")
+
+#: What the probe depends on.
+_ASKED = (SnowflakeTarget.model_fields.keys() - {"secret_uri"}) | {"queries"}
+
+_QUERIES = TypeAdapter(dict[AssetName, Query])
 
 #: Columns of an import's query, by import: `{"name", "type", "nullable"}` each.
 Columns = dict[str, list[dict[str, Any]]]
@@ -70,8 +76,13 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
     inputs = SnowflakeConnectionInputs
 
     def check(self, olds: Properties, news: Properties) -> dynamic.CheckResult:
-        """Validate, and take over the columns that a refresh has found: Pulumi then shows which are new."""
+        """Validate, ask Snowflake about what is new, and take over the columns that a refresh has found.
+
+        So a preview fails where an update would, and shows which columns are others by now.
+        """
         result = super().check(olds, news)
+        if not result.failures and any(olds.get(name) != result.inputs.get(name) for name in _ASKED):
+            result.failures.extend(dynamic.CheckFailure("", why) for why in _refusals(result.inputs))
         if _differ(olds):
             seen = olds["observed_columns"]
             result.inputs |= {"columns": seen, "observed_columns": seen}
@@ -145,11 +156,26 @@ def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe 
         for name, query in queries.items():
             try:
                 described = describe_query(connection, query)
+                check_column_names([column.name for column in described])
             except ImporterError as error:
                 probe.refusals[name] = str(error)
             else:
                 probe.columns[name] = [column._asdict() for column in described]
     return probe
+
+
+def _refusals(props: Properties) -> list[str]:
+    """Return why Snowflake would refuse what is declared; nothing where that cannot be known yet."""
+    known = {key: value for key, value in props.items() if key in _ASKED and not contains_unknowns(value)}
+    queries = known.pop("queries", {})
+    try:
+        target = SnowflakeTarget.model_validate(known)
+        probe = probe_queries(target, _QUERIES.validate_python(queries))
+    except ValidationError:
+        return []
+    except ImporterError as error:
+        return [str(error)]
+    return [probe.summary] if probe and probe.refusals else []
 
 
 def _differ(props: Properties) -> bool:

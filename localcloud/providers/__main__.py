@@ -30,10 +30,7 @@ def main() -> None:
     urns = home.path / "urns"
     try:
         serving = [
-            (
-                provider.name,
-                *serve(provider, int(port), Journal(home.path / "urns" / f"{provider.name}.json")),
-            )
+            (provider.name, *serve(provider, int(port), Journal(urns / f"{provider.name}.json")))
             for provider, port in zip((AzureNative(home), Kubernetes(home)), ports, strict=True)
         ]
     except ProviderError as error:

@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 import pytest
 import snowflake.connector
 from azure.storage.blob import ContainerClient
+from tenacity import wait_none
 
-from importer.azure import credential
-from importer.blob import AssetBlobs
-from importer.errors import ImporterError
+from importer.azure import ROLE_RETRIES, credential
+from importer.blob import AssetBlobs, VersionBlobs
+from importer.errors import ImporterError, MissingRoleError
 from importer.manifest import Manifest
 from importer.progress import JsonLines
 from importer.run import Import
@@ -203,6 +204,61 @@ def test_a_registered_version_is_left_alone(home: Home, monkeypatch: pytest.Monk
     assert blob_names(home, "twice") == before
 
 
+def test_a_version_of_another_query_is_left_alone_and_said(home: Home) -> None:
+    run(spec("changed"))
+    before = blob_names(home, "changed")
+    other = spec("changed", f"{ALL_SALES} WHERE 1 = 0")
+
+    line = error_line(command("run", "changed", "--version", "2026-11-23T06:00:00Z", spec=other))
+
+    assert f"asset changed:{V1} is there already, and was made by another query: choose another" in line
+    assert blob_names(home, "changed") == before
+
+
+def test_a_committed_attempt_of_another_query_is_registered_and_said(home: Home) -> None:
+    crash(spec("left"), Workspace, "register", after=False)
+    left = attempts(home, "left", V1)
+    with pytest.raises(ImporterError, match="was made by another query"):
+        run(spec("left", f"{ALL_SALES} WHERE 1 = 0"))
+    assert attempts(home, "left", V1) == left
+    (registered,) = Workspace().versions("left")
+    assert registered.tags["rows"] == "2930"
+
+
+@pytest.mark.usefixtures("home")
+def test_the_run_that_loses_to_another_query_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = AssetBlobs.commit
+
+    def overtaken(self: AssetBlobs, manifest: Manifest) -> None:
+        monkeypatch.setattr(AssetBlobs, "commit", commit)
+        run(spec("lost", f"{ALL_SALES} WHERE 1 = 0"))
+        commit(self, manifest)
+
+    monkeypatch.setattr(AssetBlobs, "commit", overtaken)
+    with pytest.raises(ImporterError, match="was made by another query"):
+        run(spec("lost"))
+
+
+@pytest.mark.usefixtures("home")
+def test_the_first_run_waits_for_its_roles(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importer.azure.ROLE_RETRIES", ROLE_RETRIES.copy(wait=wait_none()))
+    refusals = [MissingRoleError("no"), MissingRoleError("no")]
+    versions = AssetBlobs.versions
+
+    def forbidden_twice(self: AssetBlobs) -> dict[str, VersionBlobs]:
+        if refusals:
+            raise refusals.pop()
+        return versions(self)
+
+    monkeypatch.setattr(AssetBlobs, "versions", forbidden_twice)
+    run(spec("early"))
+
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert events == ["waiting for role assignments", "started", "registered"]
+
+
 def _never(*_: object) -> None:
     pytest.fail("nothing is to be read or written")
 
@@ -228,11 +284,11 @@ def test_two_runs_of_one_tick_make_one_version(home: Home, monkeypatch: pytest.M
 def test_a_run_that_another_one_overtakes_ends_well(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = AssetBlobs.commit
 
-    def overtaken(self: AssetBlobs, manifest: Manifest) -> str:
+    def overtaken(self: AssetBlobs, manifest: Manifest) -> None:
         monkeypatch.setattr(AssetBlobs, "commit", commit)
         run(spec("overtaken"))
         assert f"attempt={manifest.attempt}" not in attempts(home, "overtaken", V1)
-        return commit(self, manifest)
+        commit(self, manifest)
 
     monkeypatch.setattr(AssetBlobs, "commit", overtaken)
     run(spec("overtaken"))
@@ -320,9 +376,9 @@ def test_an_attempt_of_a_dead_run_goes_when_it_has_been_silent_long_enough(
 def test_an_attempt_that_lost_a_file_is_not_committed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = AssetBlobs.commit
 
-    def lose_first(self: AssetBlobs, manifest: Manifest) -> str:
+    def lose_first(self: AssetBlobs, manifest: Manifest) -> None:
         container(home).delete_blob(self.attempt_path(V1, manifest.attempt) + "part-00000.parquet")
-        return commit(self, manifest)
+        commit(self, manifest)
 
     monkeypatch.setattr(AssetBlobs, "commit", lose_first)
     with pytest.raises(ImporterError, match=r"part-00000\.parquet is not in .*: import again"):
@@ -404,13 +460,16 @@ def test_values_of_every_type_arrive_as_they_are(home: Home, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"connection": "nope"}, "connection nope of workspace ws: 404"),
-        ({"datastore": "nope"}, "datastore nope of workspace ws: 404"),
+        (
+            {"connection": "nope"},
+            r"connection nope of workspace ws: .* \(status 404, request id [0-9a-f-]+\)",
+        ),
+        ({"datastore": "nope"}, r"datastore nope of workspace ws: .* \(status 404, "),
         ({"datastore": "down"}, "cannot be reached"),
         ({"connection": "down"}, r"cannot sign in to Snowflake \(host 127\.0\.0\.1, port \d+, user IMPORTER"),
         ({"connection": "role"}, "Role 'SYSADMIN' specified in the connect string does not exist"),
         ({"connection": "warehouse"}, "role IMPORTER, warehouse NO_WH.*: there is no such warehouse"),
-        ({"connection": "secret"}, r"secret https://\S+/vaults/kv/secrets/none: 404"),
+        ({"connection": "secret"}, r"secret https://\S+/vaults/kv/secrets/none: .* \(status 404, "),
         ({"connection": "incomplete"}, "connection incomplete of workspace ws: account: Field required"),
         ({"query": "SELECT * FROM NO.SUCH.TABLE"}, "the query failed in Snowflake: 002003"),
         ({"query": "SELECT 1 AS A, 2 AS A"}, "returns column A twice"),
@@ -435,25 +494,40 @@ def test_a_wrong_password_is_one_line_without_it(home: Home) -> None:
     assert "canary" not in result.stdout + result.stderr
 
 
-def test_an_unknown_import_is_told_which_there_are(home: Home) -> None:
-    schedule(home, "known")
+@pytest.mark.usefixtures("known")
+def test_an_unknown_import_is_told_which_there_are() -> None:
     line = error_line(command("run", "unknown"))
     assert "has no import unknown; it has: known" in line
 
 
-def schedule(home: Home, name: str) -> str:
-    """Store a schedule as `ImportSchedule` makes it, and return its id."""
+@pytest.fixture
+def known(home: Home) -> Iterator[str]:
+    """The name of an import that the workspace has a schedule of."""
+    arm_id = schedule(home, "known")
+    yield "known"
+    ArmStore(home.arm_db).delete(arm_id)
+
+
+DAILY = {"triggerType": "Cron", "expression": "0 6 * * *", "timeZone": "W. Europe Standard Time"}
+
+
+def schedule(
+    home: Home, name: str, trigger: dict[str, Any] = DAILY, variables: dict[str, str] | None = None
+) -> str:
+    """Store a schedule as `ImportSchedule` makes it, but for what is given, and return its id."""
     arm_id = f"{WORKSPACE}/schedules/import_{name}"
     step = {
         "type": "command",
         "componentId": f"{WORKSPACE}/components/azureml_anonymous/versions/1",
-        "environment_variables": {"IMPORT_SPEC": spec(name).model_dump_json()},
+        "environment_variables": {"IMPORT_SPEC": spec(name).model_dump_json()}
+        if variables is None
+        else variables,
     }
     put(
         home,
         arm_id,
         "Microsoft.MachineLearningServices/workspaces/schedules",
-        trigger={"triggerType": "Cron", "expression": "0 6 * * *", "timeZone": "W. Europe Standard Time"},
+        trigger=trigger,
         action={
             "actionType": "CreateJob",
             "jobDefinition": {"jobType": "Pipeline", "jobs": {"import": step}, "settings": {}},
@@ -465,16 +539,37 @@ def schedule(home: Home, name: str) -> str:
 
 
 def test_list_shows_the_newest_version_and_the_next_tick(home: Home) -> None:
-    schedule(home, "listed")
+    listed = schedule(home, "listed")
     run(spec("listed"), V1)
     run(spec("listed"), V2)
 
     result = command("list", "--json", "--wait", "--timeout", "5")
 
+    ArmStore(home.arm_db).delete(listed)
+
     assert result.returncode == 0, result.stderr
-    (status,) = [found for found in json.loads(result.stdout) if found["name"] == "listed"]
+    (status,) = json.loads(result.stdout)
     assert (status["version"], status["rows"], status["time_zone"]) == (V2, 2930, "W. Europe Standard Time")
     assert datetime.fromisoformat(status["next"]) > datetime.now(UTC)
+
+
+@pytest.mark.usefixtures("known")
+def test_schedules_that_a_person_changed_do_not_hide_the_others(home: Home) -> None:
+    daily = {"triggerType": "Recurrence", "frequency": "Day", "interval": 1, "timeZone": "UTC"}
+    changed = [schedule(home, "recurring", daily), schedule(home, "emptied", variables={})]
+    try:
+        statuses = {found["name"]: found for found in json.loads(command("list", "--json").stdout)}
+        assert Workspace().spec("known").name == "known"
+        assert Workspace().spec("recurring").name == "recurring"
+        line = error_line(command("run", "emptied"))
+    finally:
+        for arm_id in changed:
+            ArmStore(home.arm_db).delete(arm_id)
+
+    assert statuses.keys() == {"known", "recurring", "emptied"}
+    assert (statuses["recurring"]["cron"], statuses["recurring"]["next"]) == (None, None)
+    assert [name for name, found in statuses.items() if found["problem"]] == ["emptied"]
+    assert "schedule import_emptied: its job has no IMPORT_SPEC" in line
 
 
 def job(home: Home, name: str, status: str) -> None:
@@ -499,7 +594,7 @@ def test_list_wait_fails_with_the_job_that_failed(home: Home) -> None:
         line = error_line(command("list", "--wait"))
     finally:
         ArmStore(home.arm_db).delete(failing)
-    assert "import failing: job failing failed" in line
+    assert "import failing: job failing is Failed" in line
 
 
 def test_preview_shows_columns_and_rows_and_writes_nothing(home: Home) -> None:

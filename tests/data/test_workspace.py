@@ -285,7 +285,7 @@ def test_triggered_job_runs_its_command_with_its_inputs_and_variables(
     name = client.schedules.trigger("works", schedule_time="2026-11-23T07:00:00+01:00").job_name
     job = _ended(client, name)
     assert (job.status, job.display_name) == ("Completed", "works-20261123T060000Z")
-    expected = f'{{"query": "SELECT 1"}} 20261123T060000Z {service.home.azure_url}\n'
+    expected = f'{{"query": "SELECT 1"}} 2026-11-23T06:00:00Z {service.home.azure_url}\n'
     assert _job_log(service.home, name) == expected
 
 

@@ -135,7 +135,7 @@ def test_read_returns_the_live_values_normalised_also_as_inputs() -> None:
 
 
 def test_an_error_is_one_line_that_names_the_resource() -> None:
-    with pytest.raises(ResourceError, match=r"^things/a in workspace mlw: the service keeps a$"):
+    with pytest.raises(ResourceError, match=r"^things/a in workspace mlw: the service$"):
         PROVIDER.delete(ID, thing())
 
 

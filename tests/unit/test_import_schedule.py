@@ -1,6 +1,7 @@
 """The whole life of an import's schedule, against the real azure-ai-ml client."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_create_makes_a_schedule_whose_job_runs_the_importer(workspace: FakeWork
     assert live_job(workspace)["inputs"]["trigger_time"]["value"] == "${{creation_context.trigger_time}}"
     component = next(d for path, d in workspace.documents.items() if path.startswith("components/"))
     assert component["properties"]["componentSpec"]["command"] == (
-        "python -m importer run raw_house_data --version ${{inputs.trigger_time}}"
+        'python -m importer run raw_house_data --version "${{inputs.trigger_time}}"'
     )
     assert component["properties"]["componentSpec"]["is_deterministic"] is False
 
@@ -227,6 +228,37 @@ def test_what_a_person_broke_can_be_refreshed_updated_and_deleted(workspace: Fak
     assert PROVIDER.diff(ID, updated, declared()).changes is False
     PROVIDER.delete(ID, live)
     assert SCHEDULE not in workspace.documents
+
+
+COMMAND_JOB = {
+    "jobType": "Command",
+    "command": "true",
+    "environmentId": f"{ROOT}/environments/e/versions/1",
+    "componentId": f"{ROOT}/components/c/versions/1",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda action: action.update(jobDefinition=COMMAND_JOB),
+        lambda action: action["jobDefinition"].pop("jobs"),
+        lambda action: action["jobDefinition"].pop("settings"),
+        lambda action: action["jobDefinition"]["jobs"]["import"].pop("environment_variables"),
+    ],
+    ids=["command-job", "no-steps", "no-settings", "no-variables"],
+)
+def test_another_job_shows_as_drift_and_is_put_right(
+    workspace: FakeWorkspace, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    outs = create()
+    change(workspace.documents[SCHEDULE]["properties"]["action"])
+
+    live = PROVIDER.read(ID, outs).outs or {}
+
+    assert set(PROVIDER.changes(live, declared())) & {"spec", "compute"}
+    updated = PROVIDER.update(ID, live, declared()).outs or {}
+    assert PROVIDER.diff(ID, updated, declared()).changes is False
 
 
 def test_read_of_a_schedule_that_is_gone_forgets_it(workspace: FakeWorkspace) -> None:

@@ -99,8 +99,21 @@ def test_a_loss_is_refused_and_names_the_column() -> None:
     nanosecond = pa.array([1], pa.timestamp("ns"))
     far = pa.array([datetime(9999, 12, 31)], pa.timestamp("us"))
     batches: list[Any] = [pa.table({"WHEN": values}) for values in (nanosecond, far)]
-    with pytest.raises(ImporterError, match="column WHEN holds values that no timestamp"):
+    with pytest.raises(ImporterError) as refused:
         Parts().write(batches, arrow_schema([column("WHEN", "TIMESTAMP_NTZ", scale=9)]))
+    assert str(refused.value) == (
+        "column WHEN has values of type timestamp[ns] that are no timestamp[us]: "
+        "cast it in the query (nanoseconds end in the year 2261)"
+    )
+
+
+def test_a_value_of_another_kind_is_refused_and_names_both_types() -> None:
+    batches = [pa.table({"TAGS": pa.array([["a"]])})]
+    with pytest.raises(ImporterError) as refused:
+        Parts().write(batches, arrow_schema([column("TAGS", "TEXT")]))
+    assert str(refused.value) == (
+        "column TAGS has values of type list<item: string> that are no string: cast it in the query"
+    )
 
 
 def test_many_small_batches_make_few_row_groups_and_bounded_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,14 +11,27 @@ from importer.query import normalise_query, query_hash
         "SELECT 1 UNION ALL SELECT 2",
         "SELECT v:n::INT FROM t, LATERAL FLATTEN(input => t.v) QUALIFY ROW_NUMBER() OVER (ORDER BY n) = 1",
         "SELECT ';' AS semicolon -- delete from t",
+        "SELECT 'ä' AS n -- the end;",
+        "SELECT $$;$$ /* ; */",
+        "SELECT nextval FROM t",
     ],
 )
 def test_one_select_is_kept_as_written(query: str) -> None:
     assert normalise_query(query) == query
 
 
-def test_a_trailing_semicolon_goes() -> None:
-    assert normalise_query("  SELECT 1 ;\n") == "SELECT 1"
+@pytest.mark.parametrize(
+    ("query", "statement"),
+    [
+        ("  SELECT 1 ;\n", "SELECT 1"),
+        ("SELECT 1; -- c;", "SELECT 1"),
+        ("SELECT 1; /* ; */ ;", "SELECT 1"),
+        (";; -- a\n SELECT ';' ;", "-- a\n SELECT ';'"),
+        ("SELECT 'ä;' -- b;\n;", "SELECT 'ä;' -- b;"),
+    ],
+)
+def test_semicolons_around_the_statement_go(query: str, statement: str) -> None:
+    assert normalise_query(query) == statement
 
 
 @pytest.mark.parametrize(
@@ -26,12 +39,15 @@ def test_a_trailing_semicolon_goes() -> None:
     [
         ("", "expected one SELECT statement, not 0"),
         ("SELECT 1; SELECT 2", "expected one SELECT statement, not 2"),
+        ("-- nothing;\n;", "expected one SELECT statement, not 0"),
         ("DELETE FROM t", "not DELETE"),
         ("DROP TABLE t", "not DROP"),
         ("CREATE TABLE u AS SELECT 1", "not CREATE"),
         ("CALL p()", "not "),
         ("SELECT SYSTEM$ABORT_SESSION(1)", "calls SYSTEM$ABORT_SESSION"),
         ("SELECT 1 INTO t", "INTO"),
+        ("SELECT a.b.s.nextval + 1", "not one that advances s"),
+        ("SELECT * FROM t, TABLE(GETNEXTVAL(s)) n", "calls GETNEXTVAL"),
         ("SELECT FROM WHERE", "cannot be read"),
         ("SELECT 'a", "cannot be read"),
     ],

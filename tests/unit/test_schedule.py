@@ -5,6 +5,11 @@ import pytest
 from importer.schedule import check_cron, next_tick, parse_tick, version_of, windows_time_zone
 
 
+@pytest.mark.parametrize("expression", ["*/15 8-17/2 * * MON-FRI", "0,30 23 * * 0,3-6", "5/10 06 * * sun"])
+def test_a_cron_of_azure_ml_is_taken(expression: str) -> None:
+    assert check_cron(expression) == expression
+
+
 def test_a_cron_expression_is_kept_with_single_spaces() -> None:
     assert check_cron(" 0  6 * *   1-5 ") == "0 6 * * 1-5"
 
@@ -18,6 +23,10 @@ def test_a_cron_expression_is_kept_with_single_spaces() -> None:
         ("0 6 31 2 *", "not a cron expression"),
         ("0 6 1 * *", "day and month must be"),
         ("0 6 * 1 *", "day and month must be"),
+        ("0 6 * * 5#1", "weekday 5#1: Azure ML takes 0 \\(Sunday\\) to 6, or SUN to SAT, with"),
+        ("0 6 * * 1,5L", "weekday 1,5L: Azure ML takes"),
+        ("0 6 * * 7", "weekday 7: Azure ML takes"),
+        ("0 6 * * 1-7", "weekday 1-7: Azure ML takes"),
     ],
 )
 def test_a_cron_that_azure_ml_would_not_run_is_refused(expression: str, reason: str) -> None:
@@ -61,6 +70,11 @@ def test_a_tick_follows_the_clock_of_its_zone(after: datetime, tick: datetime) -
 )
 def test_every_form_of_a_tick_gives_one_version(text: str) -> None:
     assert version_of(parse_tick(text)) == "20261123T060000Z"
+
+
+def test_what_never_fires_has_no_next_time() -> None:
+    with pytest.raises(ValueError, match="not a cron expression that ever fires"):
+        next_tick("0 6 * * 9", "UTC", datetime(2026, 1, 10, tzinfo=UTC))
 
 
 def test_what_is_no_time_is_refused() -> None:

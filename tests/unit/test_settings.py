@@ -141,6 +141,12 @@ def test_refusal_is_one_line_with_path_rule_and_value(changes: dict[str, Any], l
         {"imports": "SELECT 1"},
         {"tags": "owner"},
         {"endpoints": "Local"},
+        {"cluster": {"nodeSize": "Banana"}},
+        {"cluster": {"administrators": "me"}},
+        {"snowflake": snowflake(host="https://x")},
+        {"snowflake": snowflake(host="")},
+        {"imports": imports(timeZone="")},
+        {"imports": imports(query="(" * 500 + "select 1" + ")" * 500)},
     ],
 )
 def test_values_that_would_fail_later_fail_here(changes: dict[str, Any]) -> None:
@@ -165,6 +171,12 @@ def test_a_secret_value_is_never_shown() -> None:
 def test_the_value_of_a_setting_that_does_not_exist_is_never_shown() -> None:
     line = refusal(snowflake=snowflake(password="Canary!"))
     assert line.startswith("ai-platform:snowflake.password: no such setting")
+    assert "Canary" not in line
+
+
+def test_a_secret_in_place_of_its_name_is_never_shown() -> None:
+    line = refusal(snowflake=snowflake(signIn="key_pair", user="U", secretName="Canary 1!"))
+    assert line.startswith("ai-platform:snowflake.secretName: must be the name of a secret")
     assert "Canary" not in line
 
 

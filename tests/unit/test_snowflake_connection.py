@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pulumi.output import UNKNOWN
 
 from components.dynamic.provider import ResourceError
 from components.dynamic.snowflake_connection import (
@@ -71,14 +72,15 @@ def no_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-def declared(**changes: Any) -> dict[str, Any]:
-    """Return what a program declares, through check, as Pulumi passes it on."""
-    given = {
+def given(**changes: Any) -> dict[str, Any]:
+    """Return what a program declares."""
+    return {
         "workspace": WORKSPACE,
         "connection_name": "snowflake",
         "account": "globo",
         "host": "globo.snowflakecomputing.com",
         "port": 443.0,
+        "protocol": "https",
         "warehouse": "IMPORT_WH",
         "role": "IMPORTER",
         "user": "IMPORTER",
@@ -87,7 +89,13 @@ def declared(**changes: Any) -> dict[str, Any]:
         "queries": {"raw_house_data": "SELECT * FROM raw;"},
         **changes,
     }
-    result = PROVIDER.check({}, given)
+
+
+def declared(**changes: Any) -> dict[str, Any]:
+    """Return what a program declares, through check, as Pulumi passes it on; nothing is new in it."""
+    known = given(**changes)
+    known["queries"] = {name: query.rstrip(";") for name, query in known["queries"].items()}
+    result = PROVIDER.check(known, given(**changes))
     assert result.failures == []
     return result.inputs
 
@@ -270,3 +278,33 @@ def test_delete_twice_is_as_good_as_once(workspace: FakeWorkspace) -> None:
     PROVIDER.delete(ID, outs)
     assert workspace.documents == {}
     PROVIDER.delete(ID, outs)
+
+
+@pytest.mark.parametrize("workspace_ref", [WORKSPACE, UNKNOWN], ids=["known", "first-preview"])
+def test_a_preview_fails_where_snowflake_refuses_a_new_query(workspace_ref: object) -> None:
+    queries = {"raw_house_data": "SELECT * FROM raw;", "other": "SELECT nope FROM raw"}
+    result = PROVIDER.check({}, given(workspace=workspace_ref, secret_uri=UNKNOWN, queries=queries))
+    assert [failure.reason for failure in result.failures] == [
+        "imports[other].query: Snowflake refuses the query: 904: invalid identifier 'NOPE'"
+    ]
+
+
+def test_a_preview_fails_where_the_role_cannot_be_taken(server: FakeSnowflake) -> None:
+    old = declared()
+    server.problem = "cannot sign in to Snowflake: 390189: Role 'NOSUCH' does not exist."
+    result = PROVIDER.check(old, given(role="NOSUCH"))
+    assert [failure.reason for failure in result.failures] == [server.problem]
+
+
+def test_a_preview_asks_snowflake_nothing_where_nothing_is_new(server: FakeSnowflake) -> None:
+    PROVIDER.check(declared(), given())
+    assert server.targets == []
+
+
+def test_a_query_that_names_a_column_twice_is_refused_before_its_first_import(server: FakeSnowflake) -> None:
+    twice = Column("PRICE", "NUMBER(38,0)", True)
+    server.columns["SELECT price, price FROM raw"] = [twice, twice]
+    result = PROVIDER.check({}, given(queries={"raw_house_data": "SELECT price, price FROM raw"}))
+    assert [failure.reason for failure in result.failures] == [
+        "imports[raw_house_data].query: the query returns column PRICE twice: give each an alias of its own"
+    ]

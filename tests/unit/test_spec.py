@@ -1,7 +1,8 @@
 import pytest
+from azure.ai.ml.entities import JobSchedule, PipelineJob, RecurrenceTrigger
 from pydantic import ValidationError
 
-from importer.spec import ImportSpec, SignIn, SnowflakeTarget
+from importer.spec import ImportSpec, SignIn, SnowflakeTarget, step_variables
 
 TARGET = SnowflakeTarget(
     account="acme-prod",
@@ -34,6 +35,12 @@ def test_a_spec_names_the_field_that_is_wrong(field: str, value: object) -> None
     with pytest.raises(ValidationError) as refused:
         ImportSpec.model_validate({**good, field: value})
     assert [error["loc"] for error in refused.value.errors()] == [(field,)]
+
+
+def test_a_schedule_of_a_job_by_its_id_gives_no_variables() -> None:
+    trigger = RecurrenceTrigger(frequency="day", interval=1)
+    for job in ("azureml:/jobs/1", PipelineJob()):
+        assert step_variables(JobSchedule(name="import_houses", trigger=trigger, create_job=job)) == {}
 
 
 def test_a_target_survives_a_connection_whose_metadata_are_strings() -> None:
