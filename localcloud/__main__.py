@@ -9,7 +9,7 @@ from localcloud.certificate import ensure_certificate
 from localcloud.environment import write_environment
 from localcloud.home import Home
 from localcloud.jobs import stop_jobs
-from localcloud.pulumi_state import release_stale_locks
+from localcloud.pulumi_state import recover_from_kill
 from localcloud.services import (
     SERVICES,
     ServiceError,
@@ -48,7 +48,7 @@ def start(
         except ServiceError as error:
             _fail(str(error))
         write_environment(home)
-        release_stale_locks(home)
+        recover_from_kill(home)
     for service in services:
         ports = ", ".join(str(home.ports[key]) for key in service.ports)
         typer.echo(f"{service.name:10} {'started' if service in started else 'runs'} on 127.0.0.1:{ports}")
@@ -61,6 +61,7 @@ def stop() -> None:
     with exclusive(home):
         stop_services(home)
         stop_jobs(home)
+        recover_from_kill(home)
 
 
 @app.command()

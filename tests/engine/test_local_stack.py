@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -284,12 +285,27 @@ def test_an_up_that_was_killed_is_completed_by_the_next(tmp_path: Path) -> None:
             start_new_session=True,
         ) as killed:
             wait_for_documents(stack, 20)
-            os.killpg(killed.pid, signal.SIGKILL)
+            os.kill(killed.pid, signal.SIGKILL)  # its children live on
         stack.up()
+        state = json.loads(stack.succeed("stack", "export"))["deployment"]
+        assert state.get("pending_operations", []) == []
+        assert children_of_pulumi(stack) == []
         stack.succeed("preview", "--refresh", "--expect-no-changes")
         assert stack.imports()[0]["rows"] == 2930
     finally:
         stack.cloud.run("stop")
+
+
+def children_of_pulumi(stack: LocalStack) -> list[str]:
+    """Return the command lines of the processes that have the stack's state in their environment."""
+    marker = f"PULUMI_BACKEND_URL={stack.env['PULUMI_BACKEND_URL']}\0".encode()
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (directory / "cmdline").read_bytes().decode()
+            if "pulumi" in command and marker in (directory / "environ").read_bytes():
+                found.append(command)
+    return found
 
 
 def wait_for_documents(stack: LocalStack, count: int) -> None:
