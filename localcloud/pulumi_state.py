@@ -1,4 +1,4 @@
-"""Pulumi's state of the stack `local`, and what a killed `pulumi` leaves: locks, pending operations, processes."""
+"""Pulumi's state of the stack `local`, and what a killed `pulumi` leaves of itself."""
 
 import json
 import os

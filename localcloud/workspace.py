@@ -56,10 +56,11 @@ class Workspace:
 
     def list(self, arm_id: ArmId, query: dict[str, str]) -> Document:
         """Return the resources of a collection that the query asks for, newest first."""
+        member = ArmId(arm_id.path + "/_")
+        self._require(member.parent)
         found = [d for d in self._store.children(arm_id.path) if _is_wanted(d, query)]
         found.sort(key=lambda d: d.get("systemData", {}).get("createdAt", ""), reverse=True)
         top = int(query.get("$top", len(found)))
-        member = ArmId(arm_id.path + "/_")
         return {"value": [_public(member, document) for document in found[:top]]}
 
     def put(self, arm_id: ArmId, body: Document) -> tuple[int, Document]:

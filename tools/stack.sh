@@ -24,7 +24,7 @@ up() {
   set_up
   if [ "$stack" = local ]; then
     start_local_cloud
-    pulumi up --yes --skip-preview --suppress-progress --suppress-outputs --stack local "$@"
+    pulumi up --yes --suppress-progress --suppress-outputs --stack local "$@"
     python -m localcloud env >/dev/null
     . "$home/env"
     python -m importer list --wait
