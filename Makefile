@@ -3,14 +3,15 @@ SHELL := bash
 STACK ?= local
 export OFFLINE
 
-.PHONY: help up preview down test check lock setup venv azurite pulumi
+.PHONY: help up preview down test check docs lock setup venv azurite pulumi
 
 help:
 	@echo "make up      [STACK=local]              set-up, then pulumi up; local: the local cloud and the first imports too"
 	@echo "make preview [STACK=local] [OFFLINE=1]  what pulumi up would change; OFFLINE=1: dev or prod without credentials"
 	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
 	@echo "make test                               every test"
-	@echo "make check                              format, lint, types, import rules"
+	@echo "make check                              format, lint, types, import rules, generated docs"
+	@echo "make docs                               write docs/settings.md anew"
 	@echo "make lock                               resolve pyproject.toml into requirements.txt"
 	@echo "More arguments for pulumi or pytest: ARGS='...'"
 
@@ -25,6 +26,10 @@ check: venv
 	@.venv/bin/ruff check .
 	@.venv/bin/python -m mypy
 	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/python -m tools.settings_doc --check
+
+docs: venv
+	@.venv/bin/python -m tools.settings_doc
 
 lock: venv
 	@.venv/bin/uv pip compile pyproject.toml --group localcloud --group dev --python-version 3.11 \

@@ -1,12 +1,16 @@
 """Each component alone, against Pulumi's mocks: the properties that make it safe, and what it connects."""
 
 import base64
+import dataclasses
+import inspect
 import json
 import re
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
+from pulumi.provider.experimental.analyzer import Analyzer
 
 from components import versions
 from components.argo import Argo, ArgoArgs
@@ -16,6 +20,7 @@ from components.lake import Lake, LakeArgs, storage_endpoint
 from components.observability import Observability, ObservabilityArgs
 from components.registry import Registry, RegistryArgs
 from components.secrets import Secrets, SecretsArgs
+from components.snowflake_import import SnowflakeImport
 from components.vault import Vault, VaultArgs
 from components.workspace import Workspace, WorkspaceArgs
 from tests.unit.mocks import KUBECONFIG, SUBSCRIPTION, Declared, declare
@@ -246,3 +251,16 @@ def test_children_are_named_after_their_component(program: Callable[[], Declared
     assert {
         resource.name for resource in resources if not resource.name.startswith(resources[0].name)
     } == set()
+
+
+@pytest.mark.parametrize(
+    "component",
+    [Argo, Cluster, Identity, Lake, Observability, Registry, Secrets, SnowflakeImport, Vault, Workspace],
+)
+def test_pulumi_can_offer_the_component_to_programs_in_other_languages(
+    component: type[pulumi.ComponentResource],
+) -> None:
+    analyzed = Analyzer("ai-platform").analyze([component])["component_definitions"][component.__name__]
+    args = inspect.signature(component).parameters["args"].annotation
+    assert set(analyzed.inputs_mapping.values()) == {field.name for field in dataclasses.fields(args)}
+    assert set(analyzed.outputs_mapping.values()) == set(inspect.get_annotations(component))

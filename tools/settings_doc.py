@@ -1,0 +1,70 @@
+"""Writes docs/settings.md from stacks/settings.py; with --check it says whether the page is up to date."""
+
+import json
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+
+from stacks.settings import PROJECT, Settings
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+
+HEAD = f"""# Settings
+
+Every setting of a stack, below `{PROJECT}:` in `Pulumi.<stack>.yaml`. Those without a default are asked for.
+This page is made from `stacks/settings.py`: `make docs`.
+
+| setting | default | meaning |
+| --- | --- | --- |
+"""
+
+
+def main() -> int:
+    """Write or check the page; return the exit code."""
+    page = HEAD + "".join(rows(Settings, ""))
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(page)
+        return 0
+    if PAGE.read_text() != page:
+        print("docs/settings.md is not what stacks/settings.py says: run `make docs`", file=sys.stderr)
+        return 1
+    return 0
+
+
+def rows(section: type[BaseModel], path: str) -> Iterator[str]:
+    """Yield a row for each setting of a section, those of the sections in it after it."""
+    for name, field in section.model_fields.items():
+        inner, is_list = inner_section(field)
+        setting = f"{path}{to_camel(name)}{'[]' if is_list else ''}"
+        if inner is None or is_list:
+            yield f"| `{setting}` | {default(field)} | {field.description} |\n"
+        if inner is not None:
+            yield from rows(inner, f"{setting}.")
+
+
+def inner_section(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
+    """Return the section that a setting is, or is a list of, and whether it is a list."""
+    annotation: Any = field.annotation
+    arguments = typing.get_args(annotation)
+    is_list = typing.get_origin(annotation) is list
+    found = arguments[0] if is_list else annotation
+    return (found, is_list) if isinstance(found, type) and issubclass(found, BaseModel) else (None, False)
+
+
+def default(field: FieldInfo) -> str:
+    """Return how the page shows a default."""
+    if field.is_required():
+        return ""
+    if field.default in (None, {}, []):
+        return "none"
+    return f"`{field.default if isinstance(field.default, str) else json.dumps(field.default)}`"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
