@@ -19,7 +19,7 @@ up preview down:
 	@tools/stack.sh $@ "$(STACK)" $(ARGS)
 
 test: setup
-	@. tools/environment.sh && python -m pytest $(ARGS)
+	@. tools/environment.sh && python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: venv
 	@.venv/bin/ruff format --check .

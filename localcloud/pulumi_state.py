@@ -9,7 +9,8 @@ from pathlib import Path
 
 from localcloud.home import Home, write_atomically
 
-#: How the programs that `pulumi` starts show in a command line: the language host, its program, a plugin.
+_CLI = "pulumi"
+#: How the programs that the CLI starts show in a command line: the language host, its program, a plugin.
 _CHILDREN = ("pulumi-language-python", "pulumi-resource-pulumi-python", "pulumi.dynamic")
 
 
@@ -21,13 +22,15 @@ def state_directory(home: Home) -> Path:
 
 
 def recover_from_kill(home: Home) -> None:
-    """Clear up after each `pulumi` that was killed; one that runs, and what it works on, is left alone."""
+    """Clear up after each `pulumi` that was killed; while one runs on this state, leave everything alone."""
     locks = list(state_directory(home).glob(".pulumi/locks/**/*.json"))
-    if any(_runs(json.loads(lock.read_text())["pid"]) for lock in locks):
+    processes = dict(_processes_of(home))
+    if any(_runs(lock) for lock in locks) or any(_is_cli(command) for command in processes.values()):
         return
-    for process in _processes_of(home):
-        with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGTERM)
+    for pid, command in processes.items():
+        if any(child in part for child in _CHILDREN for part in command):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
     for lock in locks:
         lock.unlink()
     for checkpoint in state_directory(home).glob(".pulumi/stacks/**/*.json"):
@@ -42,18 +45,20 @@ def _forget_pending_operations(checkpoint: Path) -> None:
         write_atomically(checkpoint, json.dumps(state, indent=4) + "\n", mode=0o600)
 
 
-def _processes_of(home: Home) -> Iterator[int]:
-    """Yield the processes that a `pulumi` on this state has started; with none running, they are orphans."""
+def _processes_of(home: Home) -> Iterator[tuple[int, list[str]]]:
+    """Yield each process that has this state in its environment, with its command line."""
     marker = f"PULUMI_BACKEND_URL={state_directory(home).as_uri()}\0".encode()
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            command = (directory / "cmdline").read_bytes().decode(errors="replace")
-            if (
-                any(child in command for child in _CHILDREN)
-                and marker in (directory / "environ").read_bytes()
-            ):
-                yield int(directory.name)
+            if marker in (directory / "environ").read_bytes():
+                command = (directory / "cmdline").read_bytes().decode(errors="replace")
+                yield int(directory.name), command.split("\0")
 
 
-def _runs(pid: int) -> bool:
-    return Path(f"/proc/{pid}/exe").exists()
+def _is_cli(command: list[str]) -> bool:
+    return Path(command[0]).name == _CLI
+
+
+def _runs(lock: Path) -> bool:
+    """Return whether the `pulumi` that holds a lock is alive."""
+    return Path(f"/proc/{json.loads(lock.read_text())['pid']}/exe").exists()

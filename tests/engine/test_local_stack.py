@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class LocalStack:
         return done.stdout
 
     def importer(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run("python", "-m", "importer", *command, **environment)
+        return self.run(sys.executable, "-m", "importer", *command, **environment)
 
     def imports(self) -> list[dict[str, Any]]:
         done = self.importer("list", "--json", "--wait")
