@@ -153,7 +153,8 @@ def test_a_shell_can_source_the_environment(tmp_path: Path) -> None:
     ).stdout
     sourced = dict(line.split("=", 1) for line in told.split("\0") if line)
     assert variables(home).items() <= sourced.items()
-    assert sourced["PATH"].endswith(f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    assert sourced["PATH"].startswith(f"{Path(sys.executable).parent}:")
+    assert sourced["PATH"].endswith(":/usr/bin:/bin")
     assert home.environment_file.stat().st_mode & 0o777 == 0o600
 
 
