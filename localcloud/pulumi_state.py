@@ -34,7 +34,23 @@ def recover_from_kill(home: Home) -> None:
     for lock in locks:
         lock.unlink()
     for checkpoint in state_directory(home).glob(".pulumi/stacks/**/*.json"):
-        _forget_pending_operations(checkpoint)
+        _restore_if_truncated(checkpoint)
+        if checkpoint.exists():
+            _forget_pending_operations(checkpoint)
+
+
+def _restore_if_truncated(checkpoint: Path) -> None:
+    """Take the checkpoint before this one where a kill has cut its writing short; Pulumi keeps it beside.
+
+    Where there was none before, the stack had nothing yet.
+    """
+    previous = checkpoint.with_name(f"{checkpoint.name}.bak")
+    try:
+        json.loads(checkpoint.read_text())
+    except json.JSONDecodeError:
+        checkpoint.unlink()
+        if previous.exists():
+            write_atomically(checkpoint, previous.read_text(), mode=0o600)
 
 
 def _forget_pending_operations(checkpoint: Path) -> None:

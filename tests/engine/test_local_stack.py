@@ -3,12 +3,7 @@
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,63 +14,9 @@ import yaml
 from azure.ai.ml import MLClient
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
-from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
-from localcloud.arm import ArmStore
-from tests.local_cloud import REPOSITORY, Cloud, new_cloud
-
-UP = ("up", "--yes", "--skip-preview", "--suppress-progress")
-
-
-@dataclass
-class LocalStack:
-    """The repository's program and stack `local`, on a local cloud of the test's own."""
-
-    cloud: Cloud
-
-    @property
-    def env(self) -> dict[str, str]:
-        return {**os.environ, **self.cloud.env}
-
-    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env={**self.env, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def pulumi(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        stack = ("--stack", "local", "--non-interactive", "--color", "never")
-        return self.run("pulumi", *command, *stack, **environment)
-
-    def succeed(self, *command: str) -> str:
-        done = self.pulumi(*command)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def importer(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "importer", *command, **environment)
-
-    def imports(self) -> list[dict[str, Any]]:
-        done = self.importer("list", "--json", "--wait")
-        assert done.returncode == 0, done.stderr
-        listed: list[dict[str, Any]] = json.loads(done.stdout)
-        return listed
-
-    def outputs(self) -> dict[str, Any]:
-        outputs: dict[str, Any] = json.loads(self.succeed("stack", "output", "--json"))
-        return outputs
-
-    def start(self) -> None:
-        self.cloud.start()
-        self.run("pulumi", "stack", "select", "--create", "local")
-
-    def up(self) -> str:
-        self.start()
-        return self.succeed(*UP)
+from tests.local_cloud import REPOSITORY, new_cloud
+from tests.local_stack import UP, LocalStack
 
 
 @pytest.fixture(scope="module")
@@ -272,71 +213,3 @@ def test_a_wrong_password_of_the_deployer_is_said_without_it(stack: LocalStack, 
     assert "Incorrect username or password" in done.stdout
     assert "Canary-47" not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout
-
-
-def test_an_up_that_was_killed_is_completed_by_the_next(tmp_path: Path) -> None:
-    stack = LocalStack(new_cloud(tmp_path / "cloud"))
-    try:
-        stack.start()
-        with subprocess.Popen(
-            ["pulumi", *UP, "--stack", "local", "--non-interactive"],
-            cwd=REPOSITORY,
-            env=stack.env,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as killed:
-            wait_for_documents(stack, 20)
-            os.kill(killed.pid, signal.SIGKILL)  # its children live on
-        stack.up()
-        state = json.loads(stack.succeed("stack", "export"))["deployment"]
-        assert state.get("pending_operations", []) == []
-        assert children_of_pulumi(stack) == []
-        stack.succeed("preview", "--refresh", "--expect-no-changes")
-        assert stack.imports()[0]["rows"] == 2930
-    finally:
-        stack.cloud.run("stop")
-
-
-def children_of_pulumi(stack: LocalStack) -> list[str]:
-    """Return the command lines of the processes that have the stack's state in their environment."""
-    marker = f"PULUMI_BACKEND_URL={stack.env['PULUMI_BACKEND_URL']}\0".encode()
-    found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            command = (directory / "cmdline").read_bytes().decode()
-            if "pulumi" in command and marker in (directory / "environ").read_bytes():
-                found.append(command)
-    return found
-
-
-def wait_for_documents(stack: LocalStack, count: int) -> None:
-    """Return once the local Azure holds `count` resources."""
-
-    @retry(retry=retry_if_not_result(bool), stop=stop_after_delay(60), wait=wait_fixed(0.05))
-    def are_there() -> bool:
-        return len(ArmStore(stack.cloud.home.arm_db).descendants("")) >= count
-
-    assert are_there()
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def test_down_leaves_nothing_and_up_works_again(tmp_path: Path) -> None:
-    stack = LocalStack(new_cloud(tmp_path / "cloud"))
-    try:
-        stack.up()
-        first = stack.outputs()
-        stack.succeed("destroy", "--yes", "--skip-preview")
-        assert json.loads(stack.succeed("stack", "export"))["deployment"].get("resources", []) == []
-        assert stack.cloud.run("stop").returncode == 0
-        assert not [port for port in stack.cloud.home.ports.values() if is_open(port)]
-        stack.up()
-        second = stack.outputs()
-        # the vault is soft-deleted and holds on to its name, so the new one has another
-        assert second["vaultUri"] != first["vaultUri"]
-        assert stack.imports()[0]["rows"] == 2930
-    finally:
-        stack.cloud.run("stop")
