@@ -181,7 +181,7 @@ def test_a_secret_in_place_of_its_name_is_never_shown() -> None:
 
 
 def test_settings_of_other_packages_are_left_alone() -> None:
-    load({**config(), "azure-native:subscriptionId": "5ab0"})
+    assert load({**config(), "azure-native:subscriptionId": "5ab0"}) == load(config())
 
 
 def test_public_endpoints_follow_from_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
