@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
+
 from localcloud.environment import variables
 from localcloud.home import Home
 
@@ -46,6 +48,13 @@ class Cloud:
     def pid(self, service: str) -> int:
         """The process id that was noted for a service."""
         return int(json.loads((self.home.path / "pids" / f"{service}.json").read_text())["pid"])
+
+
+@retry(retry=retry_if_not_result(bool), stop=stop_after_delay(60), wait=wait_fixed(0.1))
+def wait_for_port(port: int) -> bool:
+    """Return once somebody listens on `port`; a RetryError after a minute."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def new_cloud(path: Path) -> Cloud:

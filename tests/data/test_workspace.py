@@ -39,6 +39,7 @@ from localcloud.arm import ArmStore, Document
 from localcloud.certificate import ensure_certificate
 from localcloud.home import SUBSCRIPTION_ID, Home
 from localcloud.jobs import JobProcess, JobRunner, stop_jobs
+from tests.local_cloud import new_cloud
 
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"
 WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/ws"
@@ -52,12 +53,6 @@ def _document(arm_id: str, **properties: Any) -> Document:
     namespace, *rest = below.split("/")
     kind = "/".join([namespace, *rest[::2]]) or "Microsoft.Resources/resourceGroups"
     return {"id": arm_id, "name": arm_id.rpartition("/")[2], "type": kind, "properties": properties}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -110,10 +105,7 @@ class Service:
 
 
 def _new_home(path: Path) -> Home:
-    services = ("blob", "azure", "identity", "snowflake", "azure-native", "kubernetes")
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "localcloud.json").write_text(json.dumps({"ports": {name: _free_port() for name in services}}))
-    home = Home.open(path)
+    home = new_cloud(path).home
     ensure_certificate(home)
     home.vault_file.write_text(json.dumps({"snowflake-importer": "pass-word", "snowflake-deployer": "x"}))
     store = ArmStore(home.arm_db)

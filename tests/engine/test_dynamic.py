@@ -2,23 +2,22 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import snowflake.connector
-from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
 from localcloud.arm import ArmStore, Document
 from localcloud.certificate import ensure_certificate
 from localcloud.home import SUBSCRIPTION_ID, Home
 from localcloud.jobs import stop_jobs
+from tests.local_cloud import new_cloud, wait_for_port
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"
@@ -121,10 +120,8 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    path = tmp_path_factory.mktemp("localcloud")
-    ports = {name: _free_port() for name in ("azure", "identity", "snowflake", "blob")}
-    (path / "localcloud.json").write_text(json.dumps({"ports": ports}))
-    home = Home.open(path)
+    home = new_cloud(tmp_path_factory.mktemp("localcloud")).home
+    path, ports = home.path, home.ports
     ensure_certificate(home)
     passwords = {"snowflake-deployer": "not-for-the-state", "snowflake-importer": "nor-this"}
     home.vault_file.write_text(json.dumps(passwords))
@@ -152,7 +149,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
             )
             running.callback(process.kill)
         for service in ("azure", "identity", "snowflake"):
-            _wait_for(ports[service])
+            wait_for_port(ports[service])
         yield Cloud(home, variables)
         stop_jobs(home)
 
@@ -205,18 +202,6 @@ def stack(cloud: Cloud, tmp_path: Path) -> Stack:
     stack = Stack(tmp_path / "project", environment, cloud, workspace_id, settings)
     stack.succeed("stack", "init", "test")
     return stack
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@retry(retry=retry_if_not_result(bool), stop=stop_after_delay(60), wait=wait_fixed(0.1))
-def _wait_for(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_second_up_changes_nothing_and_imports_nothing(stack: Stack) -> None:

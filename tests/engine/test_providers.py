@@ -2,11 +2,9 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,12 @@ import yaml
 from azure.storage.blob import BlobServiceClient
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderStub
-from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
 from localcloud.arm import ArmStore
 from localcloud.certificate import ensure_certificate
 from localcloud.home import BLOB_KEY, Home
 from localcloud.providers.properties import UNKNOWN, from_struct, to_struct
+from tests.local_cloud import new_cloud, wait_for_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000001"
@@ -87,11 +85,7 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    home = tmp_path_factory.mktemp("localcloud")
-    services = ("blob", "azure", "identity", "snowflake", "azure-native", "kubernetes")
-    (home / "localcloud.json").write_text(
-        json.dumps({"ports": {service: _free_port() for service in services}})
-    )
+    home = new_cloud(tmp_path_factory.mktemp("localcloud")).home.path
     command = [sys.executable, "-m", "localcloud.providers", "--home", str(home), "--ports", "0,0"]
     with (
         (home / "providers.log").open("w") as log,
@@ -135,25 +129,13 @@ def blobs(cloud: Cloud) -> Iterator[BlobServiceClient]:
     command += ["--skipApiVersionCheck", "--disableTelemetry"]
     command += [str(part) for pair in arguments.items() for part in pair]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        _wait_for(port)
+        wait_for_port(port)
         credential = {"account_name": "lakeaccount", "account_key": BLOB_KEY}
         with BlobServiceClient(
             f"{home.blob_url}/lakeaccount", credential=credential, connection_verify=str(home.ca_bundle)
         ) as client:
             yield client
         process.terminate()
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@retry(retry=retry_if_not_result(bool), stop=stop_after_delay(30), wait=wait_fixed(0.1))
-def _wait_for(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 PLATFORM = f"""
