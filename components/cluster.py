@@ -49,11 +49,44 @@ class Cluster(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ai-platform:index:Cluster", name, None, opts)
         self._args = args = ClusterArgs.of(args)
+        cluster = self._make_cluster(name)
+        administer = assign_role(
+            f"{name}-administrators",
+            Role.AKS_RBAC_CLUSTER_ADMIN,
+            cluster.id,
+            args.administrators,
+            None,
+            # a person's and a pipeline's `up` are not to take the role from each other
+            pulumi.ResourceOptions(parent=self, ignore_changes=["principalId", "roleAssignmentName"]),
+        )
+        self.cluster_name = cluster.name
+        self.oidc_issuer = cluster.oidc_issuer_profile.apply(
+            lambda profile: profile.issuer_url if profile else ""
+        )
+        credentials = aks.list_managed_cluster_user_credentials_output(
+            resource_group_name=args.resource_group, resource_name=cluster.name
+        )
+        self.kubeconfig = credentials.apply(lambda result: kubelogin_config(result.kubeconfigs[0].value))
+        self.provider = kubernetes.Provider(
+            f"{name}-kubernetes",
+            kubeconfig=self.kubeconfig,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[administer]),
+        )
+        self.register_outputs(
+            {
+                "cluster_name": self.cluster_name,
+                "oidc_issuer": self.oidc_issuer,
+                "kubeconfig": self.kubeconfig,
+            }
+        )
+
+    def _make_cluster(self, name: str) -> aks.ManagedCluster:
+        args = self._args
         control_plane = self._identity(f"{name}-control-plane")
         nodes = self._identity(f"{name}-nodes")
         nodes.grant(Role.ACR_PULL, "registry", args.registry_id)
         operator = control_plane.grant(Role.MANAGED_IDENTITY_OPERATOR, "nodes", nodes.resource_id)
-        cluster = aks.ManagedCluster(
+        return aks.ManagedCluster(
             name,
             resource_group_name=args.resource_group,
             location=args.location,
@@ -94,35 +127,6 @@ class Cluster(pulumi.ComponentResource):
                 # only the first size: from then on the autoscaler's
                 ignore_changes=["agentPoolProfiles[0].count"],
             ),
-        )
-        administer = assign_role(
-            f"{name}-administrators",
-            Role.AKS_RBAC_CLUSTER_ADMIN,
-            cluster.id,
-            args.administrators,
-            None,
-            # a person's and a pipeline's `up` are not to take the role from each other
-            pulumi.ResourceOptions(parent=self, ignore_changes=["principalId", "roleAssignmentName"]),
-        )
-        self.cluster_name = cluster.name
-        self.oidc_issuer = cluster.oidc_issuer_profile.apply(
-            lambda profile: profile.issuer_url if profile else ""
-        )
-        credentials = aks.list_managed_cluster_user_credentials_output(
-            resource_group_name=args.resource_group, resource_name=cluster.name
-        )
-        self.kubeconfig = credentials.apply(lambda result: kubelogin_config(result.kubeconfigs[0].value))
-        self.provider = kubernetes.Provider(
-            f"{name}-kubernetes",
-            kubeconfig=self.kubeconfig,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[administer]),
-        )
-        self.register_outputs(
-            {
-                "cluster_name": self.cluster_name,
-                "oidc_issuer": self.oidc_issuer,
-                "kubeconfig": self.kubeconfig,
-            }
         )
 
     def _identity(self, name: str) -> Identity:
