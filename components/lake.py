@@ -1,6 +1,5 @@
 """Where the platform's data lies."""
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -8,6 +7,7 @@ import pulumi
 from pulumi_azure_native import storage
 
 from components.component import Args, Tags
+from importer.emulator import is_emulator
 
 RAW_CONTAINER = "rawdata"
 CLEAN_CONTAINER = "cleandata"
@@ -104,9 +104,5 @@ def storage_endpoint(blob_url: str) -> str:
     The storage emulator's URLs hold the account in the path: there it is the address itself
     (https://learn.microsoft.com/azure/storage/common/storage-connect-azurite).
     """
-    address = urlsplit(blob_url)
-    try:
-        ipaddress.ip_address(address.hostname or "")
-    except ValueError:
-        return address.netloc.split(".blob.", 1)[1]
-    return address.netloc
+    host = urlsplit(blob_url).netloc
+    return host if is_emulator(host) else host.split(".blob.", 1)[1]

@@ -1,6 +1,5 @@
 """Signing in to Azure, and the calls that need no more than that."""
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -13,6 +12,7 @@ from azure.identity import DefaultAzureCredential
 from azure.keyvault.secrets import SecretClient
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from importer.emulator import is_emulator
 from importer.errors import ImporterError, MissingRoleError
 
 #: What Azure Resource Manager, Blob Storage and Key Vault answer whoever has no role for a call.
@@ -83,19 +83,6 @@ def awaiting_roles(call: Callable[[], Result], on_wait: Callable[[], None]) -> R
 
 def _first_line(message: str) -> str:
     return message.strip().partition("\n")[0].strip()
-
-
-def is_emulator(host: str) -> bool:
-    """Return whether `host` (with or without a port) is an address, as only an emulator's is.
-
-    Azurite's has the account in its path
-    (https://learn.microsoft.com/azure/storage/common/storage-connect-azurite).
-    """
-    try:
-        ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
-    except ValueError:
-        return False
-    return True
 
 
 def read_secret(uri: str) -> str:

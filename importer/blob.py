@@ -10,7 +10,8 @@ from typing import IO, NamedTuple
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient, ExponentialRetry
 
-from importer.azure import calling, credential, is_emulator
+from importer.azure import calling, credential
+from importer.emulator import is_emulator
 from importer.errors import ImporterError
 from importer.manifest import MANIFEST_NAME, Manifest
 

@@ -1,0 +1,17 @@
+"""Telling an emulator's address from Azure's."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_emulator(host: str) -> bool:
+    """Return whether `host` (with or without a port) is an address, as only an emulator's is.
+
+    Azurite's has the account in its path
+    (https://learn.microsoft.com/azure/storage/common/storage-connect-azurite).
+    """
+    try:
+        ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+    return True
