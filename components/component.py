@@ -1,9 +1,13 @@
 """What every component shares: how it takes its arguments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self, cast
 
 import pulumi
+
+#: The tags that a component puts on every resource that takes tags.
+Tags = pulumi.Input[Mapping[str, pulumi.Input[str]]]
 
 
 class Args:
@@ -17,5 +21,33 @@ class Args:
         return cls(**cast(Mapping[str, object], args))
 
 
-#: The tags that a component puts on every resource that takes tags.
-Tags = pulumi.Input[Mapping[str, pulumi.Input[str]]]
+@dataclass(kw_only=True)
+class AzureArgs(Args):
+    """What every component of Azure's needs from outside."""
+
+    resource_group: pulumi.Input[str]
+    location: pulumi.Input[str]
+    tags: Tags | None = None
+
+
+@dataclass(kw_only=True)
+class PrivateLinkArgs(Args):
+    """Where private endpoints are made, and the DNS zones that tell their addresses."""
+
+    subnet_id: pulumi.Input[str]
+    zone_ids: Mapping[str, pulumi.Input[str]]
+    """The ids of private DNS zones by their names, one for each `private_link.Zone` that is used."""
+
+
+@dataclass(kw_only=True)
+class ServiceArgs(AzureArgs):
+    """What every service needs that the platform's data or secrets lie in."""
+
+    log_analytics_id: pulumi.Input[str]
+    """The Log Analytics workspace that the service's audit logs and metrics go to."""
+    private_link: PrivateLinkArgs | None = None
+    """How the service is reached from inside a network; its public endpoint is off then."""
+    allowed_address_ranges: Sequence[str] = ()
+    """The public addresses (CIDR) that may reach a service without `private_link`; no others may."""
+    keep: bool = False
+    """Whether the service is protected from deletion, by Pulumi and by Azure."""

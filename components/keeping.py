@@ -1,0 +1,25 @@
+"""What holds on to data: Pulumi's protection, and Azure's lock."""
+
+import pulumi
+from pulumi_azure_native import authorization
+
+
+def kept(parent: pulumi.Resource, keep: bool) -> pulumi.ResourceOptions:
+    """Return the options of a child that holds data: Pulumi refuses to delete it where `keep` is."""
+    return pulumi.ResourceOptions(parent=parent, protect=keep)
+
+
+def add_delete_lock(name: str, resource_id: pulumi.Input[str], parent: pulumi.Resource) -> None:
+    """Make Azure refuse to delete a resource, and what ARM knows below it, whoever asks.
+
+    Not for an Azure ML workspace: its schedules and computes are below it, and could not be deleted either.
+    https://learn.microsoft.com/azure/azure-resource-manager/management/lock-resources
+    """
+    authorization.ManagementLockByScope(
+        f"{name}-lock",
+        lock_name="keep",
+        scope=resource_id,
+        level=authorization.LockLevel.CAN_NOT_DELETE,
+        notes="Holds data. To delete it on purpose, see docs/keeping.md.",
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

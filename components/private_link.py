@@ -1,0 +1,74 @@
+"""How services are reached from inside a network: private endpoints, and the zones of their addresses."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import pulumi
+from pulumi_azure_native import network
+
+from components.component import AzureArgs, PrivateLinkArgs
+
+
+class Zone(StrEnum):
+    """The private DNS zones of the services, in the public cloud.
+
+    https://learn.microsoft.com/azure/private-link/private-endpoint-dns
+    """
+
+    BLOB = "privatelink.blob.core.windows.net"
+    DFS = "privatelink.dfs.core.windows.net"
+    FILE = "privatelink.file.core.windows.net"
+    QUEUE = "privatelink.queue.core.windows.net"
+    TABLE = "privatelink.table.core.windows.net"
+    VAULT = "privatelink.vaultcore.azure.net"
+    REGISTRY = "privatelink.azurecr.io"
+    ML_API = "privatelink.api.azureml.ms"
+    ML_NOTEBOOKS = "privatelink.notebooks.azure.net"
+    MONITOR = "privatelink.monitor.azure.com"
+    MONITOR_OMS = "privatelink.oms.opinsights.azure.com"
+    MONITOR_ODS = "privatelink.ods.opinsights.azure.com"
+    MONITOR_AGENTS = "privatelink.agentsvc.azure-automation.net"
+
+
+def add_private_endpoint(
+    name: str,
+    service_id: pulumi.Input[str],
+    group: str,
+    zones: Sequence[Zone],
+    link: PrivateLinkArgs,
+    args: AzureArgs,
+    parent: pulumi.Resource,
+) -> network.PrivateDnsZoneGroup:
+    """Make a private endpoint for the sub-resource `group` of a service, and register it in `zones`.
+
+    An endpoint takes one zone group, with all its zones. Who needs the service by its private address depends
+    on the group, as the name resolves only then.
+    https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
+    """
+    opts = pulumi.ResourceOptions(parent=parent)
+    endpoint = network.PrivateEndpoint(
+        name,
+        resource_group_name=args.resource_group,
+        location=args.location,
+        subnet=network.SubnetArgs(id=link.subnet_id),
+        private_link_service_connections=[
+            network.PrivateLinkServiceConnectionArgs(
+                name=group, private_link_service_id=service_id, group_ids=[group]
+            )
+        ],
+        tags=args.tags,
+        opts=opts,
+    )
+    return network.PrivateDnsZoneGroup(
+        f"{name}-zones",
+        resource_group_name=args.resource_group,
+        private_endpoint_name=endpoint.name,
+        private_dns_zone_group_name="default",
+        private_dns_zone_configs=[
+            network.PrivateDnsZoneConfigArgs(
+                name=zone.replace(".", "-"), private_dns_zone_id=link.zone_ids[zone]
+            )
+            for zone in zones
+        ],
+        opts=opts,
+    )
