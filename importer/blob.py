@@ -4,11 +4,17 @@ import json
 import re
 from collections import defaultdict
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import IO, NamedTuple
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import ContainerClient, ExponentialRetry
+from azure.storage.blob import (
+    BlobServiceClient,
+    ExponentialRetry,
+    UserDelegationKey,
+    generate_blob_sas,
+)
 
 from importer.azure import calling, credential
 from importer.emulator import is_emulator
@@ -18,6 +24,14 @@ from importer.manifest import MANIFEST_NAME, Manifest
 #: The blob whose creation makes an attempt the version; it can be created once.
 _COMMIT_NAME = "_committed.json"
 _PATH = re.compile(rf"[^/]+/version=([^/]+)/(?:attempt=([^/]+)/.*|{re.escape(_COMMIT_NAME)})")
+
+#: What unloading takes, of one folder: read, add, create, write, list
+#: (https://docs.snowflake.com/en/user-guide/data-load-azure-config, "Generate the SAS token").
+_UNLOAD_PERMISSIONS = "racwl"
+
+#: Clocks may differ by as much
+#: (https://learn.microsoft.com/azure/storage/common/storage-sas-overview#best-practices-when-using-sas).
+_CLOCK_SKEW = timedelta(minutes=15)
 
 #: An attempt that has written nothing for this long has died; one that has not will find its files gone.
 ABANDONED_AFTER = timedelta(minutes=30)
@@ -53,14 +67,15 @@ class AssetBlobs:
     def __init__(self, datastore: Datastore, asset: str) -> None:
         self._asset = asset
         self._service = f"container {datastore.container} of {datastore.account_url}"
-        self._container = ContainerClient(
+        self._datastore = datastore
+        self._account = BlobServiceClient(
             datastore.account_url,
-            datastore.container,
             credential(),
             retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4),
             connection_timeout=10,
             read_timeout=60,
         )
+        self._container = self._account.get_container_client(datastore.container)
 
     def attempt_path(self, version: str, attempt: str) -> str:
         """Return the folder of an attempt, with a slash at its end."""
@@ -109,9 +124,14 @@ class AssetBlobs:
     def _lost_parts(self, manifest: Manifest) -> list[str]:
         """Return the paths of the attempt's files that are not there, or of another size."""
         folder = self.attempt_path(manifest.version, manifest.attempt)
+        stored = self.sizes(folder)
+        return [folder + part.name for part in manifest.files if stored.get(part.name) != part.bytes]
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Return the size of each blob in a folder, by its name there."""
         with calling(self._service):
-            stored = {blob.name: blob.size for blob in self._container.list_blobs(name_starts_with=folder)}
-        return [folder + part.name for part in manifest.files if stored.get(folder + part.name) != part.bytes]
+            found = list(self._container.list_blobs(name_starts_with=folder))
+        return {blob.name.removeprefix(folder): blob.size for blob in found}
 
     def is_committed(self, version: str) -> bool:
         """Return whether an attempt is the version already."""
@@ -126,9 +146,54 @@ class AssetBlobs:
         """Return the manifest of an attempt."""
         return Manifest.model_validate_json(self._read(self.attempt_path(version, attempt) + MANIFEST_NAME))
 
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """Return the bytes of a blob from `start` to before `end`."""
+        with calling(f"{path} in {self._service}"):
+            return self._container.download_blob(path, offset=start, length=end - start).readall()
+
     def _read(self, path: str) -> bytes:
         with calling(f"{path} in {self._service}"):
             return self._container.download_blob(path).readall()
+
+    def delegation_key(self, lifetime: timedelta) -> UserDelegationKey:
+        """Return what signs tokens for the account's blobs in the importer's name.
+
+        The account's role Storage Blob Delegator is for that.
+        """
+        now = datetime.now(UTC)
+        with calling(self._service):
+            return self._account.get_user_delegation_key(now - _CLOCK_SKEW, now + lifetime + _CLOCK_SKEW)
+
+    def folder_token(self, folder: str, key: UserDelegationKey) -> str:
+        """Return the shared access signature with which Snowflake unloads into a folder, over HTTPS only.
+
+        The account must have a hierarchical namespace, as the data lake has
+        (https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas).
+        It ends with the key.
+        """
+        return generate_blob_sas(
+            self._datastore.account,
+            self._datastore.container,
+            folder.rstrip("/"),
+            is_directory=True,
+            user_delegation_key=key,
+            permission=_UNLOAD_PERMISSIONS,
+            expiry=key.signed_expiry,
+            protocol="https",
+        )
+
+    def snowflake_url(self, folder: str) -> str:
+        """Return a folder's address as Snowflake writes it.
+
+        https://docs.snowflake.com/en/sql-reference/sql/copy-into-location
+        """
+        address = urlsplit(self._container.url)
+        return f"azure://{address.netloc}{address.path}/{folder}"
+
+    def delete(self, path: str) -> None:
+        """Delete one blob."""
+        with calling(self._service):
+            self._container.delete_blob(path)
 
     def delete_attempt(self, version: str, attempt: str) -> None:
         """Delete what an attempt wrote."""

@@ -28,6 +28,24 @@ class ManifestColumn(NamedTuple):
     type: str
 
 
+class Cast(NamedTuple):
+    """A column whose values are of another type in Parquet than in the query, in Snowflake's terms."""
+
+    column: str
+    source: str
+    target: str
+
+
+class Written(NamedTuple):
+    """What a query's rows became: the parts, their columns, and the rows that Snowflake reports of them."""
+
+    parts: list[Part]
+    columns: list[ManifestColumn]
+    casts: list[Cast]
+    rows: int
+    query_id: str
+
+
 class Manifest(BaseModel):
     """One complete attempt at an import."""
 
@@ -40,6 +58,7 @@ class Manifest(BaseModel):
     rows: int
     bytes: int
     columns: list[ManifestColumn]
+    casts: list[Cast] = []
     schema_hash: str
     query_hash: str
     query_id: str

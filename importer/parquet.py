@@ -11,8 +11,9 @@ from snowflake.connector.constants import FIELD_ID_TO_NAME
 from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
-from importer.manifest import Part
+from importer.manifest import ManifestColumn, Part
 from importer.query import check_column_names
+from importer.snowflake import type_text
 
 PART_BYTES = 128 * 2**20
 ROW_GROUP_BYTES = 64 * 2**20
@@ -51,6 +52,14 @@ def _arrow_type(column: ResultMetadata) -> pa.DataType:
     if kind.startswith("TIMESTAMP"):
         return pa.timestamp(unit)
     return _TYPES.get(kind, pa.string())
+
+
+def manifest_columns(description: list[ResultMetadata], schema: pa.Schema) -> list[ManifestColumn]:
+    """Return a query's columns as Snowflake and as the Parquet files have them."""
+    return [
+        ManifestColumn(column.name, type_text(column), str(field.type))
+        for column, field in zip(description, schema, strict=True)
+    ]
 
 
 def write_parts(

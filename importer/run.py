@@ -10,16 +10,20 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from azure.storage.blob import UserDelegationKey
+from snowflake.connector import SnowflakeConnection
+
 from importer import __version__
 from importer.azure import awaiting_roles, read_secret
 from importer.blob import ABANDONED_AFTER, AssetBlobs
 from importer.errors import ImporterError
-from importer.manifest import MANIFEST_NAME, MLTABLE_NAME, Manifest, ManifestColumn, mltable, schema_hash
-from importer.parquet import arrow_schema, write_parts
+from importer.manifest import MANIFEST_NAME, MLTABLE_NAME, Manifest, Written, mltable, schema_hash
+from importer.parquet import arrow_schema, manifest_columns, write_parts
 from importer.progress import Progress
 from importer.query import query_hash
-from importer.snowflake import arrow_batches, connect, execute, type_text
+from importer.snowflake import arrow_batches, connect, execute
 from importer.spec import ImportSpec, SnowflakeTarget
+from importer.unload import UNLOAD_TIMEOUT, unload
 from importer.workspace import Workspace
 
 
@@ -30,6 +34,7 @@ class _Ends:
     target: SnowflakeTarget
     secret: str | None = field(repr=False)
     blobs: AssetBlobs
+    delegation_key: UserDelegationKey | None = field(repr=False)
 
 
 class Import:
@@ -69,7 +74,9 @@ class Import:
         blobs = AssetBlobs(self._workspace.datastore(self._spec.datastore), self._spec.name)
         self._register_committed(blobs)
         target = self._workspace.connection(self._spec.connection)
-        return _Ends(target, read_secret(target.secret_uri) if target.secret_uri else None, blobs)
+        secret = read_secret(target.secret_uri) if target.secret_uri else None
+        needs_key = self._spec.mode == "unload" and self._spec.storage_integration is None
+        return _Ends(target, secret, blobs, blobs.delegation_key(UNLOAD_TIMEOUT) if needs_key else None)
 
     def _check_query(self, version: str, made_by: str | None) -> None:
         """Raise an ImporterError unless `made_by`, the `query_hash` of the version, is this import's."""
@@ -121,38 +128,43 @@ class Import:
         folder = ends.blobs.attempt_path(version, attempt)
         tag = f"ai-platform import {spec.name}:{version}"
         with closing(connect(ends.target, ends.secret, tag)) as connection:
-            cursor = execute(connection, spec.query)
-            total = cursor.rowcount or 0
-            parts, schema = write_parts(
-                lambda: arrow_batches(cursor),
-                arrow_schema(cursor.description),
-                lambda name, file: ends.blobs.write(folder + name, file),
-                lambda rows: self._progress.rows(rows, total),
-            )
-        rows = sum(part.rows for part in parts)
-        if rows != total:
+            if spec.mode == "unload":
+                written = unload(connection, spec, ends.blobs, folder, ends.delegation_key)
+            else:
+                written = self._stream(connection, ends.blobs, folder)
+        rows = sum(part.rows for part in written.parts)
+        if rows != written.rows:
             raise ImporterError(
-                f"Snowflake reports {total} rows, but {rows} were written; nothing is registered"
+                f"Snowflake reports {written.rows} rows, but {rows} were written; nothing is registered"
             )
-        columns = [
-            ManifestColumn(column.name, type_text(column), str(parquet.type))
-            for column, parquet in zip(cursor.description, schema, strict=True)
-        ]
         return Manifest(
             asset=spec.name,
             version=version,
             attempt=attempt,
-            files=parts,
+            files=written.parts,
             rows=rows,
-            bytes=sum(part.bytes for part in parts),
-            columns=columns,
-            schema_hash=schema_hash(columns),
+            bytes=sum(part.bytes for part in written.parts),
+            columns=written.columns,
+            casts=written.casts,
+            schema_hash=schema_hash(written.columns),
             query_hash=query_hash(spec.query),
-            query_id=cursor.sfqid or "",
+            query_id=written.query_id,
             started=started,
             finished=datetime.now(UTC),
             importer_version=__version__,
         )
+
+    def _stream(self, connection: SnowflakeConnection, blobs: AssetBlobs, folder: str) -> Written:
+        """Run the query and write its rows into `folder` as they come."""
+        cursor = execute(connection, self._spec.query)
+        total = cursor.rowcount or 0
+        parts, schema = write_parts(
+            lambda: arrow_batches(cursor),
+            arrow_schema(cursor.description),
+            lambda name, file: blobs.write(folder + name, file),
+            lambda rows: self._progress.rows(rows, total),
+        )
+        return Written(parts, manifest_columns(cursor.description, schema), [], total, cursor.sfqid or "")
 
     def _clean_up(self, blobs: AssetBlobs) -> None:
         """Retire versions beyond `keep_versions`, and delete attempts that will never be a version.

@@ -1,6 +1,8 @@
-"""Signing in to Snowflake, and what a query would return."""
+"""Signing in to Snowflake, and running a query there."""
 
+import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -26,6 +28,10 @@ _TYPE_NAMES = {"FIXED": "NUMBER", "REAL": "FLOAT", "TEXT": "VARCHAR"}
 _WITH_SCALE = {"TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"}
 _LONGEST_TEXT = 16_777_216
 
+#: The secret part of a shared access signature
+#: (https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas).
+_SIGNATURE = re.compile(r"(\bsig=)[^&'\"\s]+", re.IGNORECASE)
+
 
 class Column(NamedTuple):
     """A column that a query returns; `type` as Snowflake writes it, such as `NUMBER(38,0)`."""
@@ -49,21 +55,29 @@ def deployer_connection(target: SnowflakeTarget, sign_in: Mapping[str, str]) -> 
     return _open(target, {**address, **sign_in}, "ai-platform probe")
 
 
-def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:
+def describe(connection: SnowflakeConnection, query: str) -> list[ResultMetadata]:
     """Return the columns of `query` without running it; an ImporterError says why Snowflake refuses it."""
     with connection.cursor() as cursor:
         try:
-            described = cursor.describe(query)
+            return list(cursor.describe(query) or [])
         except Error as error:
             raise ImporterError(f"Snowflake refuses the query: {error_text(error)}") from None
-    return [Column(column.name, type_text(column), column.is_nullable) for column in described or []]
 
 
-def execute(connection: SnowflakeConnection, query: str) -> SnowflakeCursor:
-    """Return the cursor of `query`, run; an ImporterError has Snowflake's own message."""
+def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:
+    """Return what `describe` returns, with types as Snowflake writes them."""
+    described = describe(connection, query)
+    return [Column(column.name, type_text(column), column.is_nullable) for column in described]
+
+
+def execute(connection: SnowflakeConnection, query: str, timeout: timedelta | None = None) -> SnowflakeCursor:
+    """Return the cursor of `query`, run; an ImporterError has Snowflake's own message.
+
+    What runs longer than `timeout` is cancelled.
+    """
     cursor = connection.cursor()
     try:
-        cursor.execute(query)
+        cursor.execute(query, timeout=int(timeout.total_seconds()) if timeout else None)
     except Error as error:
         raise ImporterError(f"the query failed in Snowflake: {error_text(error)}") from None
     return cursor
@@ -78,10 +92,14 @@ def arrow_batches(cursor: SnowflakeCursor) -> Iterator[pa.Table]:
 
 
 def error_text(error: Exception) -> str:
-    """Return Snowflake's error code and message, without the class name and the connector's decorations."""
-    message = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
+    """Return Snowflake's error code and message, without the class name and the connector's decorations.
+
+    A message may quote the statement, and that may hold a storage token: its signature is left out.
+    """
+    given = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
+    message = _SIGNATURE.sub(r"\1...", str(given))
     number = getattr(error, "errno", None)
-    return f"{number}: {message}" if number and number > 0 and str(number) not in message else str(message)
+    return f"{number}: {message}" if number and number > 0 and str(number) not in message else message
 
 
 def type_text(column: ResultMetadata) -> str:
@@ -122,6 +140,10 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
                 "TIMEZONE": "UTC",
                 "CLIENT_TELEMETRY_ENABLED": False,
                 "CLIENT_PREFETCH_THREADS": 4,
+                # what a run that died has started does not go on in the warehouse
+                "ABORT_DETACHED_QUERY": True,
+                # an unloaded column's type follows from the query, not from the rows
+                "ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION": False,
             },
         )
     except Error as error:

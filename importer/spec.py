@@ -3,7 +3,15 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from importer.query import normalise_query
 
@@ -15,9 +23,13 @@ if TYPE_CHECKING:
 AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Query = Annotated[str, AfterValidator(normalise_query)]
 
-#: How the rows get from Snowflake to the data lake; `stream`: through the job.
-Mode = Literal["stream"]
+#: How the rows get from Snowflake to the data lake; `stream`: through the job, `unload`: straight from
+#: Snowflake's warehouse.
+Mode = Literal["stream", "unload"]
 DEFAULT_MODE: Mode = "stream"
+
+#: An identifier that needs no quotes (https://docs.snowflake.com/en/sql-reference/identifiers-syntax).
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$")]
 
 #: How many versions of an asset stay.
 KeepVersions = Annotated[int, Field(ge=1, le=1000)]
@@ -47,7 +59,16 @@ class ImportSpec(BaseModel):
     datastore: str = "rawdata"
     query: Query
     mode: Mode = DEFAULT_MODE
+    storage_integration: Identifier | None = None
+    """What opens the data lake to Snowflake's warehouse; None: a token for the one import."""
     keep_versions: KeepVersions = DEFAULT_KEEP_VERSIONS
+
+    @field_validator("storage_integration")
+    @classmethod
+    def _check_mode(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and info.data.get("mode") == "stream":
+            raise ValueError("is for mode unload: in mode stream Snowflake needs no access to the data lake")
+        return name
 
 
 def step_variables(schedule: "Schedule") -> dict[str, str]:

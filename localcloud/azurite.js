@@ -1,10 +1,13 @@
-// Azurite's blob service, with two changes: any account name is accepted, and what is acknowledged is on disk.
+// Azurite's blob service, with three changes: any account name is accepted, what is acknowledged is on disk, and
+// a directory can have a shared access signature.
 // Arguments are Azurite's own: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 "use strict";
 
 const { existsSync } = require("fs");
 const { dirname } = require("path");
 const AccountDataStore = require("azurite/dist/src/common/AccountDataStore").default;
+const BlobSASAuthenticator = require("azurite/dist/src/blob/authentication/BlobSASAuthenticator").default;
+const { BlobSASResourceType } = require("azurite/dist/src/blob/authentication/BlobSASResourceType");
 const BlobRequestListenerFactory = require("azurite/dist/src/blob/BlobRequestListenerFactory").default;
 const { EMULATOR_ACCOUNT_KEY } = require("azurite/dist/src/blob/utils/constants");
 
@@ -50,6 +53,18 @@ function endAfterSave(response, database) {
     return response;
   };
 }
+
+// The signature of a directory (sr=d) takes the place of that of a snapshot. It is over the first `sdd` names of
+// a blob's path, or of the prefix that is listed.
+// https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
+BlobSASResourceType.BlobSnapshot = "d";
+const readSignature = BlobSASAuthenticator.prototype.getBlobSASSignatureValuesFromRequest;
+BlobSASAuthenticator.prototype.getBlobSASSignatureValuesFromRequest = function (request, container, blob, context) {
+  const values = readSignature.call(this, request, container, blob, context);
+  if (!values || values.signedResource !== "d") return values;
+  const names = (blob || decodeURIComponent(request.getQuery("prefix") || "")).split("/");
+  return { ...values, blobName: names.slice(0, Number(request.getQuery("sdd"))).join("/") };
+};
 
 // Like the other services: nothing could find and stop this one once the local cloud's directory is deleted.
 const location = process.argv[process.argv.indexOf("--location") + 1];

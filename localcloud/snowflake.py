@@ -37,6 +37,7 @@ from snowflake.connector.errors import ProgrammingError
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -51,6 +52,8 @@ from localcloud.snowflake_account import (
     WAREHOUSE,
     read_passwords,
 )
+from localcloud.snowflake_copy import Unload, is_unload
+from localcloud.snowflake_refusal import RefusedError
 
 # How many results RESULT_SCAN still finds; fakesnow would keep every one for as long as it runs.
 _RESULTS_KEPT = 32
@@ -111,27 +114,11 @@ class Session:
             connection._duck_conn.execute(f"CREATE OR REPLACE TEMP MACRO current_{name}() AS {literal}")
 
 
-class RefusedError(Exception):
-    """Snowflake's answer to what it does not allow: its error code, message and SQLSTATE."""
-
-    def __init__(self, code: str, message: str, sql_state: str) -> None:
-        super().__init__(message)
-        self._answer = {
-            "data": {"errorCode": code, "sqlState": sql_state},
-            "code": code,
-            "message": message,
-            "success": False,
-        }
-
-    def response(self) -> JSONResponse:
-        """Return the answer in the form that Snowflake's drivers read."""
-        return JSONResponse(self._answer)
-
-
 class SnowflakeServer:
     """The handlers that come before fakesnow's, and the sessions that they share."""
 
-    def __init__(self, passwords: Mapping[str, str]) -> None:
+    def __init__(self, home: Home, passwords: Mapping[str, str]) -> None:
+        self._home = home
         self._passwords = passwords
         self._sessions: weakref.WeakKeyDictionary[FakeSnowflakeConnection, Session] = (
             weakref.WeakKeyDictionary()
@@ -168,14 +155,18 @@ class SnowflakeServer:
 
     async def run_statement(self, request: Request) -> Response:
         """Run one statement, unless the session's role or warehouse forbids it."""
+        body = await _json(request)
         try:
             connection = to_conn(to_token(request))
-            body = await _json(request)
             statement = parse_one(body["sqlText"])
         except (ServerError, ProgrammingError, SqlglotError):
+            if "AZURE_SAS_TOKEN" in body["sqlText"].upper():  # fakesnow would log it
+                return RefusedError("001003", "SQL compilation error:\nsyntax error.", "42000").response()
             return await _fakesnow_response(request)  # it says what is wrong with the token or the statement
         session = self._sessions[connection]
         try:
+            if is_unload(statement):
+                return await self._unload(connection, session, statement)
             if not isinstance(statement, exp.Use):
                 session.check(statement, describe_only=bool(body.get("describeOnly")))
                 return await _fakesnow_response(request)
@@ -188,6 +179,19 @@ class SnowflakeServer:
         if answer["success"]:
             answer["data"] |= {"finalRoleName": session.role, "finalWarehouseName": session.warehouse}
         return JSONResponse(answer, response.status_code)
+
+    async def _unload(
+        self, connection: FakeSnowflakeConnection, session: Session, statement: exp.Copy
+    ) -> Response:
+        unload = Unload.read(statement, self._home)
+        session.check(unload.query, describe_only=False)
+        try:
+            return JSONResponse(await run_in_threadpool(unload.run, connection, self._home))
+        except RefusedError:
+            raise
+        except Exception:
+            logger.exception("an unload failed")
+            raise _internal_error() from None
 
     def _authenticate(self, login_name: str, password: str) -> str:
         """Return the user; a wrong name and a wrong password are refused alike."""
@@ -252,10 +256,14 @@ async def _fakesnow_response(request: Request) -> Response:
     else:
         if response.status_code < 500:
             return response
+    return _internal_error().response()
+
+
+def _internal_error() -> RefusedError:
     message = (
         "SQL execution internal error: the local Snowflake cannot run this; see .local/logs/snowflake.log"
     )
-    return RefusedError("000603", message, "XX000").response()
+    return RefusedError("000603", message, "XX000")
 
 
 def timestamps_with_nulls(ts: pa.Array | pa.ChunkedArray) -> pa.StructArray:
@@ -284,7 +292,7 @@ def serve(home: Home) -> None:
     end_with(home)
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
     open_databases(home.path / "snowflake")
-    app = SnowflakeServer(read_passwords(home)).build_app()
+    app = SnowflakeServer(home, read_passwords(home)).build_app()
     port = home.ports["snowflake"]
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3)
 

@@ -13,6 +13,9 @@ READ_ONLY_ROLES = frozenset({"IMPORTER"})
 
 #: The only warehouse, and the default one of each user.
 WAREHOUSE = "IMPORT_WH"
+
+#: The only storage integration: it opens all of the local Blob storage, and each role may use it.
+STORAGE_INTEGRATION = "LAKE"
 DATABASE = "GLOBOREALTY"
 SCHEMA = "REAL_ESTATE"
 

@@ -26,7 +26,7 @@ def test_a_spec_survives_the_environment_variable() -> None:
         ("name", ""),
         ("query", "DELETE FROM t"),
         ("keep_versions", 0),
-        ("mode", "unload"),
+        ("mode", "copy"),
         ("keep_version", 3),
     ],
 )
