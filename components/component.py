@@ -1,5 +1,6 @@
 """What every component shares: how it takes its arguments."""
 
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
@@ -18,7 +19,23 @@ class Args:
         """Return `args` as this class: a program passes an instance, Pulumi's component host a mapping."""
         if isinstance(args, cls):
             return args
-        return cls(**cast(Mapping[str, object], args))
+        hints = typing.get_type_hints(cls, localns={"Output": pulumi.Output, "T": object})
+        given = cast(Mapping[str, object], args)
+        return cls(**{name: _instance(hints[name], value) for name, value in given.items()})
+
+
+def _instance(hint: object, value: object) -> object:
+    """Return `value` with each mapping in it as the class of arguments that its type hint names."""
+    if not isinstance(value, Mapping):
+        return value
+    if isinstance(hint, type) and issubclass(hint, Args):
+        return hint.of(value)
+    inner = typing.get_args(hint)
+    if typing.get_origin(hint) is Mapping:
+        return {key: _instance(inner[1], item) for key, item in value.items()}
+    for alternative in inner:
+        value = _instance(alternative, value)
+    return value
 
 
 @dataclass(kw_only=True)
@@ -46,8 +63,8 @@ class ServiceArgs(AzureArgs):
     log_analytics_id: pulumi.Input[str]
     """The Log Analytics workspace that the service's audit logs and metrics go to."""
     private_link: PrivateLinkArgs | None = None
-    """How the service is reached from inside a network; its public endpoint is off then."""
+    """How the service is reached from inside a network."""
     allowed_address_ranges: Sequence[str] = ()
-    """The public addresses (CIDR) that may reach a service without `private_link`; no others may."""
+    """The public addresses (CIDR) that may reach the service's public endpoint, which is off without any."""
     keep: bool = False
     """Whether the service is protected from deletion, by Pulumi and by Azure."""

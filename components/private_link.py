@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import pulumi
 from pulumi_azure_native import network
@@ -30,19 +31,39 @@ class Zone(StrEnum):
     MONITOR_AGENTS = "privatelink.agentsvc.azure-automation.net"
 
 
+#: The zones of Azure Monitor's own names
+#: (https://learn.microsoft.com/azure/azure-monitor/fundamentals/private-link-configure).
+MONITOR_ZONES = (Zone.MONITOR, Zone.MONITOR_OMS, Zone.MONITOR_ODS, Zone.MONITOR_AGENTS)
+
+
+class PrivateEndpoint(NamedTuple):
+    """A private endpoint, and what must be there before its name resolves."""
+
+    id: pulumi.Output[str]
+    ready: pulumi.Resource
+
+
+def metrics_zone(location: str) -> str:
+    """Return the zone of Prometheus' queries in a region.
+
+    https://learn.microsoft.com/azure/private-link/private-endpoint-dns
+    """
+    return f"privatelink.{location}.prometheus.monitor.azure.com"
+
+
 def add_private_endpoint(
     name: str,
     service_id: pulumi.Input[str],
     group: str,
-    zones: Sequence[Zone],
+    zones: Sequence[str],
     link: PrivateLinkArgs,
     args: AzureArgs,
     parent: pulumi.Resource,
-) -> network.PrivateDnsZoneGroup:
-    """Make a private endpoint for the sub-resource `group` of a service, and register it in `zones`.
+) -> PrivateEndpoint:
+    """Make a private endpoint for the sub-resource `group` of a service, and register it in `zones` (names).
 
-    An endpoint takes one zone group, with all its zones. Who needs the service by its private address depends
-    on the group, as the name resolves only then.
+    An endpoint takes one zone group, with all its zones. Who needs the service by its private address waits
+    for `ready`.
     https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
     """
     opts = pulumi.ResourceOptions(parent=parent)
@@ -59,7 +80,7 @@ def add_private_endpoint(
         tags=args.tags,
         opts=opts,
     )
-    return network.PrivateDnsZoneGroup(
+    group_of_zones = network.PrivateDnsZoneGroup(
         f"{name}-zones",
         resource_group_name=args.resource_group,
         private_endpoint_name=endpoint.name,
@@ -72,3 +93,4 @@ def add_private_endpoint(
         ],
         opts=opts,
     )
+    return PrivateEndpoint(endpoint.id, group_of_zones)

@@ -1,0 +1,70 @@
+"""A role of the platform's own, where no built-in one is small enough."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import authorization
+
+from components.component import Args
+
+_ML = "Microsoft.MachineLearningServices/workspaces"
+
+#: What an import calls: the connection, the datastore, and the versions of its asset. The smallest built-in
+#: role that may register one, AzureML Data Scientist, may also submit jobs and read every other secret of the
+#: workspace's (https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/ai-machine-learning).
+#: Actions: https://learn.microsoft.com/azure/role-based-access-control/permissions/ai-machine-learning.
+REGISTER_DATA_ASSETS = (
+    f"{_ML}/read",
+    f"{_ML}/connections/read",
+    f"{_ML}/datastores/read",
+    f"{_ML}/data/read",
+    f"{_ML}/data/write",
+    f"{_ML}/data/versions/read",
+    f"{_ML}/data/versions/write",
+    f"{_ML}/datasets/registered/read",
+    f"{_ML}/datasets/registered/write",
+)
+
+
+@dataclass(kw_only=True)
+class CustomRoleArgs(Args):
+    """What a custom role is."""
+
+    scope: pulumi.Input[str]
+    """ARM id of the resource group at and below which it can be assigned."""
+    role_name: pulumi.Input[str]
+    """Its name, unique in the Entra ID tenant."""
+    description: pulumi.Input[str]
+    actions: Sequence[pulumi.Input[str]]
+
+
+class CustomRole(pulumi.ComponentResource):
+    """A custom role that can be assigned in one resource group.
+
+    `Identity.grant` assigns it. Who deploys it needs the right to write role definitions, as Owners and User
+    Access Administrators have it (https://learn.microsoft.com/azure/role-based-access-control/custom-roles).
+    """
+
+    role_definition_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: CustomRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ai-platform:index:CustomRole", name, None, opts)
+        args = CustomRoleArgs.of(args)
+        scope = pulumi.Output.from_input(args.scope)
+        definition = authorization.RoleDefinition(
+            name,
+            role_definition_id=scope.apply(
+                lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, f"{known.lower()}|{name}"))
+            ),
+            scope=scope,
+            role_name=args.role_name,
+            role_type="CustomRole",
+            description=args.description,
+            permissions=[authorization.PermissionArgs(actions=args.actions)],
+            assignable_scopes=[scope],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.role_definition_id = definition.id
+        self.register_outputs({"role_definition_id": self.role_definition_id})

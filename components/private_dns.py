@@ -1,0 +1,71 @@
+"""How the names of private endpoints resolve inside a network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import privatedns
+
+from components.component import AzureArgs
+
+#: Private zones are in no region (https://learn.microsoft.com/azure/dns/private-dns-privatednszone).
+GLOBAL = "global"
+
+
+@dataclass(kw_only=True)
+class PrivateDnsArgs(AzureArgs):
+    """What private DNS zones need from outside."""
+
+    virtual_network_id: pulumi.Input[str]
+    """The network that is to resolve the names; it may be of another resource group or subscription."""
+    zones: Sequence[str]
+    """The zones' names, such as the values of `private_link.Zone`."""
+
+
+class PrivateDns(pulumi.ComponentResource):
+    """Private DNS zones for the names of private endpoints, each linked to a network.
+
+    `zone_ids` has the zones' ids by their names, as `PrivateLinkArgs` takes them. An id is there only once
+    its zone is linked: who waits for a zone group of `add_private_endpoint` can resolve the name.
+    Public DNS is asked for names that a zone does not hold. Otherwise services of others that have private
+    endpoints somewhere, such as the storage accounts of Snowflake's stages, could not be found. It opens
+    nothing of the platform's, whose services refuse what comes to their public addresses
+    (https://learn.microsoft.com/azure/dns/private-dns-fallback).
+    Leaves the records to the endpoints. A network is linked to one zone of a name: where it has a hub's, give
+    that one's id to `PrivateLinkArgs`, and leave the name out here.
+    """
+
+    zone_ids: Mapping[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: PrivateDnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ai-platform:index:PrivateDns", name, None, opts)
+        self._name = name
+        self._args = args = PrivateDnsArgs.of(args)
+        self.zone_ids = {zone: self._linked_zone(zone) for zone in args.zones}
+        self.register_outputs({"zone_ids": self.zone_ids})
+
+    def _linked_zone(self, zone_name: str) -> pulumi.Output[str]:
+        args = self._args
+        zone = privatedns.PrivateZone(
+            f"{self._name}-{zone_name}",
+            resource_group_name=args.resource_group,
+            location=GLOBAL,
+            private_zone_name=zone_name,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        link = privatedns.VirtualNetworkLink(
+            f"{self._name}-{zone_name}-link",
+            resource_group_name=args.resource_group,
+            location=GLOBAL,
+            private_zone_name=zone.name,
+            virtual_network=privatedns.SubResourceArgs(id=args.virtual_network_id),
+            registration_enabled=False,
+            resolution_policy=privatedns.ResolutionPolicy.NX_DOMAIN_REDIRECT,
+            tags=args.tags,
+            # a link stays with its network; the next one has the same name
+            opts=pulumi.ResourceOptions(
+                parent=self, replace_on_changes=["virtualNetwork"], delete_before_replace=True
+            ),
+        )
+        return pulumi.Output.all(zone.id, link.id).apply(lambda ids: ids[0])
