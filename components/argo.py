@@ -20,13 +20,14 @@ class Argo(pulumi.ComponentResource):
     """Argo Workflows and Argo Events, by their Helm charts, in a namespace of their own.
 
     A release that fails is rolled back as a whole, so that the next `up` finds nothing half done.
-    Leaves workflows, and the service accounts that run them, to the pipelines.
+    `add_service_account` lets workflows act as an identity of Azure. Leaves workflows to the pipelines.
     """
 
     namespace: pulumi.Output[str]
 
     def __init__(self, name: str, args: ArgoArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ai-platform:index:Argo", name, None, opts)
+        self._name = name
         args = ArgoArgs.of(args)
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace", metadata={"name": args.namespace}, opts=pulumi.ResourceOptions(parent=self)
@@ -48,4 +49,53 @@ class Argo(pulumi.ComponentResource):
                 timeout=600,
                 opts=pulumi.ResourceOptions(parent=self),
             )
+        self._executor = self._make_executor_role()
         self.register_outputs({"namespace": self.namespace})
+
+    def add_service_account(self, account_name: str, client_id: pulumi.Input[str]) -> None:
+        """Make a service account whose workflows act as the Azure identity of `client_id`.
+
+        Pods also need the label `azure.workload.identity/use: "true"`
+        (https://learn.microsoft.com/azure/aks/workload-identity-overview).
+        """
+        opts = pulumi.ResourceOptions(parent=self)
+        account = kubernetes.core.v1.ServiceAccount(
+            f"{self._name}-{account_name}",
+            metadata={
+                "name": account_name,
+                "namespace": self.namespace,
+                "annotations": {"azure.workload.identity/client-id": client_id},
+            },
+            opts=opts,
+        )
+        kubernetes.rbac.v1.RoleBinding(
+            f"{self._name}-{account_name}-executes-workflows",
+            metadata={"name": f"{account_name}-executes-workflows", "namespace": self.namespace},
+            role_ref={
+                "api_group": "rbac.authorization.k8s.io",
+                "kind": "Role",
+                "name": self._executor.metadata["name"],
+            },
+            subjects=[
+                {"kind": "ServiceAccount", "name": account.metadata["name"], "namespace": self.namespace}
+            ],
+            opts=opts,
+        )
+
+    def _make_executor_role(self) -> kubernetes.rbac.v1.Role:
+        """Make the role of a workflow's pods: they report what became of them, and nothing else.
+
+        https://argo-workflows.readthedocs.io/en/latest/workflow-rbac/
+        """
+        return kubernetes.rbac.v1.Role(
+            f"{self._name}-executor",
+            metadata={"name": "workflow-executor", "namespace": self.namespace},
+            rules=[
+                {
+                    "api_groups": ["argoproj.io"],
+                    "resources": ["workflowtaskresults"],
+                    "verbs": ["create", "patch"],
+                }
+            ],
+            opts=pulumi.ResourceOptions(parent=self),
+        )

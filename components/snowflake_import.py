@@ -31,10 +31,15 @@ class SnowflakeImportArgs(Args):
     """The container image that has the importer."""
     datastore: pulumi.Input[str] = "rawdata"
     mode: pulumi.Input[str] = DEFAULT_MODE
+    storage_integration: pulumi.Input[str] | None = None
+    """How Snowflake signs in to the lake where `mode` is `unload`; by a signature where it is absent."""
     keep_versions: pulumi.Input[int] = DEFAULT_KEEP_VERSIONS
     compute: pulumi.Input[str] = "serverless"
     identity_client_id: pulumi.Input[str] | None = None
     """The user-assigned identity that the import acts as."""
+    log_endpoint: pulumi.Input[str] | None = None
+    log_rule: pulumi.Input[str] | None = None
+    """Where the import tells how it ended, as `ImportScheduleArgs` has them."""
     enabled: pulumi.Input[bool] = True
     run_on_create: pulumi.Input[bool] = True
     """Whether the first import starts at once, not at the schedule's first time."""
@@ -52,6 +57,8 @@ class SnowflakeImport(pulumi.ComponentResource):
     schedule_name: pulumi.Output[str]
     asset_name: pulumi.Output[str]
     mode: pulumi.Output[str]
+    scheduled_since: pulumi.Output[str]
+    """When the schedule got the times that it has (ISO 8601, UTC)."""
     columns: pulumi.Output[list[Any]]
     """The query's columns (`name`, `type`, `nullable`); none where nobody could ask Snowflake."""
 
@@ -70,6 +77,7 @@ class SnowflakeImport(pulumi.ComponentResource):
                     "datastore": args.datastore,
                     "query": args.query,
                     "mode": args.mode,
+                    "storage_integration": args.storage_integration,
                     "keep_versions": args.keep_versions,
                 },
                 cron=args.cron,
@@ -77,6 +85,8 @@ class SnowflakeImport(pulumi.ComponentResource):
                 image=args.image,
                 compute=args.compute,
                 identity_client_id=args.identity_client_id,
+                log_endpoint=args.log_endpoint,
+                log_rule=args.log_rule,
                 enabled=args.enabled,
                 run_on_create=args.run_on_create,
                 tags=args.tags,
@@ -86,6 +96,7 @@ class SnowflakeImport(pulumi.ComponentResource):
         self.schedule_name = schedule.schedule_name
         self.asset_name = schedule.asset_name
         self.mode = schedule.mode
+        self.scheduled_since = schedule.scheduled_since
         self.columns = pulumi.Output.all(args.import_name, args.columns).apply(
             lambda given: list((given[1] or {}).get(given[0], []))
         )
@@ -94,6 +105,7 @@ class SnowflakeImport(pulumi.ComponentResource):
                 "schedule_name": self.schedule_name,
                 "asset_name": self.asset_name,
                 "mode": self.mode,
+                "scheduled_since": self.scheduled_since,
                 "columns": self.columns,
             }
         )

@@ -39,10 +39,11 @@ def run(
 
     from importer.progress import open_progress
     from importer.run import Import
+    from importer.telemetry import recording
     from importer.workspace import Workspace
 
-    workspace = Workspace()
-    with open_progress() as progress:
+    with open_progress() as shown, recording(name, tick, shown) as progress:
+        workspace = Workspace()
         Import(workspace.spec(name), workspace, progress).run(version_of(tick))
 
 

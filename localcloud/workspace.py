@@ -30,6 +30,7 @@ from localcloud.faults import FaultMiddleware
 from localcloud.home import Home, end_with
 from localcloud.identity import build_identity_app
 from localcloud.jobs import SCHEDULE_PROPERTY, JobRunner
+from localcloud.log_ingestion import ingestion_routes
 from localcloud.vault import vault_routes
 
 _NAME = re.compile(r"[A-Za-z0-9_][\w.\-()]*")
@@ -282,6 +283,7 @@ def build_app(home: Home, store: ArmStore) -> Starlette:
         routes=[
             Route("/subscriptions/{path:path}", endpoint, methods=["GET", "PUT", "PATCH", "DELETE", "POST"]),
             *vault_routes(store, home.vault_file),
+            *ingestion_routes(store, home.path / "logs" / "records.jsonl"),
         ],
         middleware=[Middleware(RequestLog), Middleware(FaultMiddleware, file=home.path / "faults.json")],
         lifespan=lifespan,

@@ -2,16 +2,14 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import pulumi
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
+    BeforeValidator,
     Field,
     StringConstraints,
     ValidationError,
@@ -30,37 +28,28 @@ from importer.spec import (
     SignIn,
     SnowflakeTarget,
 )
+from stacks.alerts import AlertSettings
+from stacks.cluster import ClusterSettings
+from stacks.data import LakeSettings, WorkspaceSettings
 from stacks.explain import contradiction, explain
+from stacks.network import RESERVED_ADDRESSES, Isolation, NetworkSettings
+from stacks.regions import WITHOUT_ZONES, reserved_word
+from stacks.section import Section
+from stacks.snowflake import SnowflakeSettings
 
 PROJECT = "ai-platform"
-
-
-def check_secret_name(name: str) -> str:
-    """Return the name of a Key Vault secret.
-
-    https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates
-    """
-    if not re.fullmatch(r"[0-9A-Za-z-]{1,127}", name):
-        raise contradiction([], "must be the name of a secret (letters, digits and hyphens), not the secret")
-    return name
-
 
 #: 2 to 11 characters: with the 5 of the longest component's and 8 random ones it fits the 24 of a storage
 #: account or vault (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,10}$")]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$")]
-#: An organisation and account, or an account locator with its region
-#: (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
-SnowflakeAccount = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-#: Checked in our own words, as whoever takes it for the secret itself must not find that in an error.
-SecretName = Annotated[str, AfterValidator(check_secret_name)]
-#: https://datatracker.ietf.org/doc/html/rfc1123#section-2
-HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*\.)*[A-Za-z0-9-]+$")]
-#: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
-NodeSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+$")]
-ObjectId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 #: An image is named by digest, so that the same settings always run the same code.
 Image = Annotated[str, StringConstraints(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")]
+AvailabilityZone = Annotated[Literal["1", "2", "3"], BeforeValidator(str)]
+#: 128 characters for storage (https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources)
+TagName = Annotated[str, StringConstraints(pattern=r"^[^<>%&\\?/]{1,128}$")]
+TagValue = Annotated[str, StringConstraints(max_length=256)]
+#: The most tags of a resource, less `project` and `stack`.
+MAX_TAGS = 50 - 2
 
 
 class Endpoints(StrEnum):
@@ -74,44 +63,7 @@ class SettingsError(Exception):
     """A setting that cannot be used: one line each, naming the setting's path, the rule and the value."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=False)
-
-
-class SnowflakeSettings(_Section):
-    """How the platform reaches Snowflake."""
-
-    account: SnowflakeAccount = Field(description="Account identifier, such as `myorg-myaccount`.")
-    warehouse: Identifier = Field(description="Warehouse that runs the imports.")
-    role: Identifier = Field(description="Role of the importer; it needs SELECT on what the imports read.")
-    host: HostName | None = Field(
-        default=None, description="Host, where it is not `<account>.snowflakecomputing.com`: a private link."
-    )
-    sign_in: SignIn = Field(
-        default=SignIn.WORKLOAD_IDENTITY,
-        description="`workload_identity` stores no secret; `key_pair` reads a key from the platform's vault; "
-        "`password` only where `endpoints` is `local`.",
-    )
-    user: Identifier | None = Field(
-        default=None, description="User of the importer; with `workload_identity` Snowflake finds it itself."
-    )
-    secret_name: SecretName | None = Field(
-        default=None, description="Secret of the platform's vault that holds the key or password of `user`."
-    )
-
-    @model_validator(mode="after")
-    def _sign_in_is_complete(self) -> Self:
-        if self.sign_in is SignIn.WORKLOAD_IDENTITY:
-            if self.secret_name is not None:
-                raise contradiction(["secretName"], "must be absent where signIn is workload_identity")
-            return self
-        for name, value in (("user", self.user), ("secretName", self.secret_name)):
-            if value is None:
-                raise contradiction([name], f"required where signIn is {self.sign_in}")
-        return self
-
-
-class ImportSettings(_Section):
+class ImportSettings(Section):
     """One import: a query of Snowflake that becomes versions of a data asset."""
 
     name: AssetName = Field(description="Name of the import and of its data asset.")
@@ -122,7 +74,10 @@ class ImportSettings(_Section):
     time_zone: Annotated[str, AfterValidator(windows_time_zone)] = Field(
         default="UTC", description="Time zone of `schedule`, by its IANA or Windows name."
     )
-    mode: Mode = Field(default=DEFAULT_MODE, description="`stream`: rows pass through the job.")
+    mode: Mode = Field(
+        default=DEFAULT_MODE,
+        description="`stream`: rows pass through the job; `unload`: Snowflake writes them to the lake.",
+    )
     enabled: bool = Field(default=True, description="Whether the schedule fires.")
     run_on_create: bool = Field(default=True, description="Whether the first import starts with `pulumi up`.")
     keep_versions: KeepVersions = Field(
@@ -131,29 +86,7 @@ class ImportSettings(_Section):
     )
 
 
-class ClusterSettings(_Section):
-    """The AKS cluster."""
-
-    kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{2}$")] | None = Field(
-        default=None, description="Minor version such as `1.34`; AKS's default where it is absent."
-    )
-    node_size: NodeSize = Field(default="Standard_D4ds_v5", description="Virtual machine size of the nodes.")
-    min_nodes: Annotated[int, Field(ge=1, le=1000)] = Field(default=2, description="Fewest nodes.")
-    max_nodes: Annotated[int, Field(ge=1, le=1000)] = Field(default=5, description="Most nodes.")
-    administrators: ObjectId | None = Field(
-        default=None,
-        description="Object id of the Entra ID group that administers what runs on the cluster; "
-        "where it is absent, whoever runs the first `pulumi up` does.",
-    )
-
-    @model_validator(mode="after")
-    def _bounds_are_in_order(self) -> Self:
-        if self.min_nodes > self.max_nodes:
-            raise contradiction(["minNodes"], f"must be at most maxNodes ({self.max_nodes})", self.min_nodes)
-        return self
-
-
-class Settings(_Section):
+class Settings(Section):
     """The settings of a stack, `ai-platform:<name>` in `Pulumi.<stack>.yaml`."""
 
     name: Name = Field(description="What the names of all resources start with, such as `globodev`.")
@@ -163,17 +96,109 @@ class Settings(_Section):
     snowflake: SnowflakeSettings = Field(description="How the platform reaches Snowflake.")
     importer_image: Image = Field(description="Image of the importer, by digest: `registry/name@sha256:…`.")
     imports: list[ImportSettings] = Field(default=[], description="What is imported, and when.")
+    isolation: Isolation = Field(
+        default=Isolation.PRIVATE,
+        description="`private`: services have addresses in the network only; `public`: they have public "
+        "addresses too, for `network.allowedAddressRanges` alone.",
+    )
+    keep: bool = Field(
+        default=False,
+        description="Protects what holds data from deletion, by Pulumi and by Azure: docs/keeping.md.",
+    )
+    zones: list[AvailabilityZone] = Field(
+        default=["1", "2", "3"],
+        description="Availability zones that the platform spreads over; none where the region has none.",
+    )
+    geo_redundant: bool = Field(
+        default=False,
+        description="Stored data has a copy in the paired region too, which has to be allowed to hold it.",
+    )
+    customer_managed_key: bool = Field(
+        default=False,
+        description="Encrypts what is stored with a key of the platform's own, in place of Microsoft's. "
+        "An existing workspace or registry takes none: it would be replaced.",
+    )
+    network: NetworkSettings = Field(default=NetworkSettings(), description="The network.")
+    lake: LakeSettings = Field(default=LakeSettings(), description="The data lake.")
+    workspace: WorkspaceSettings = Field(default=WorkspaceSettings(), description="The workspace.")
     cluster: ClusterSettings = Field(default=ClusterSettings(), description="The AKS cluster.")
+    alerts: AlertSettings = Field(default=AlertSettings(), description="Alerts.")
     log_retention_days: Annotated[int, Field(ge=30, le=730)] = Field(
         default=90, description="Days that Log Analytics keeps logs."
     )
-    tags: dict[str, str] = Field(
+    tags: Annotated[dict[TagName, TagValue], Field(max_length=MAX_TAGS)] = Field(
         default={}, description="Tags of every resource, besides `project` and `stack`."
     )
     endpoints: Endpoints = Field(
         default=Endpoints.PUBLIC,
         description="`local`: the local cloud's addresses, from the environment (`.local/env`).",
     )
+
+    @model_validator(mode="after")
+    def _azure_takes_the_name(self) -> Self:
+        word = reserved_word(self.name)
+        if word is not None:
+            raise contradiction(["name"], f"Azure refuses names with the reserved word {word}", self.name)
+        return self
+
+    @model_validator(mode="after")
+    def _region_has_the_zones(self) -> Self:
+        if self.zones and self.location in WITHOUT_ZONES:
+            raise contradiction(
+                ["zones"], f"{self.location} has no availability zones; set zones to []", self.zones
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _network_fits(self) -> Self:
+        network, private = self.network, self.isolation is Isolation.PRIVATE
+        network.check_zones(self.location)
+        if not private and not network.allowed_address_ranges:
+            raise contradiction(
+                ["network", "allowedAddressRanges"], "required where isolation is public: who may come in"
+            )
+        if network.is_own:
+            return self
+        if self.cluster.enabled and network.nodes_subnet_id is None:
+            raise contradiction(["network", "nodesSubnetId"], "required where endpointsSubnetId is set")
+        if network.endpoints_subnet_id is None:
+            raise contradiction(["network", "endpointsSubnetId"], "required where nodesSubnetId is set")
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_fits_the_network(self) -> Self:
+        cluster, network = self.cluster, self.network
+        if not (cluster.enabled and network.is_own):
+            return self
+        for name, inner in (("podRange", cluster.pod_range), ("serviceRange", cluster.service_range)):
+            if inner.overlaps(network.address_space):
+                raise contradiction(
+                    ["cluster", name], f"overlaps network.addressSpace ({network.address_space})", str(inner)
+                )
+        nodes = network.subnets.nodes
+        room = nodes.num_addresses - RESERVED_ADDRESSES
+        # a private API server has an address among the nodes
+        needed = cluster.most_nodes + (self.isolation is Isolation.PRIVATE)
+        if needed > room:
+            raise contradiction(
+                ["network", "nodesRange"],
+                f"has {room} addresses, but an upgrade of the cluster may need {needed}",
+                str(nodes),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _snowflake_reaches_the_lake(self) -> Self:
+        if self.isolation is not Isolation.PRIVATE or self.endpoints is Endpoints.LOCAL:
+            return self
+        for index, item in enumerate(self.imports):
+            if item.mode == "unload" and not self.snowflake.unload.subnet_ids:
+                raise contradiction(
+                    ["imports", index, "mode"],
+                    "Snowflake does not reach a private lake: set snowflake.unload.subnetIds, or use stream",
+                    item.mode,
+                )
+        return self
 
     @model_validator(mode="after")
     def _imports_have_own_names(self) -> Self:
@@ -192,6 +217,11 @@ class Settings(_Section):
                 "password",
             )
         return self
+
+    @property
+    def unloads(self) -> bool:
+        """Whether Snowflake writes to the lake itself."""
+        return any(item.mode == "unload" for item in self.imports)
 
     def snowflake_target(self) -> SnowflakeTarget:
         """Return how the importer reaches Snowflake, but for where the vault keeps `secretName`."""

@@ -4,6 +4,7 @@ import json
 import sys
 import typing
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,10 @@ def default(field: FieldInfo) -> str:
         return ""
     if field.default in (None, {}, []):
         return "none"
-    return f"`{field.default if isinstance(field.default, str) else json.dumps(field.default)}`"
+    shown = json.dumps(field.default, default=str)
+    if isinstance(field.default, str | IPv4Network):
+        shown = shown.strip('"')
+    return f"`{shown}`"
 
 
 if __name__ == "__main__":

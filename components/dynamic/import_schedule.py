@@ -15,6 +15,7 @@ from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs,
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.schedule import check_cron, windows_time_zone
 from importer.spec import IMAGE_VARIABLE, IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, ImportSpec, step_variables
+from importer.telemetry import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 _PREFIX = "import_"
 
-_NOT_IN_THE_SERVICE = ("run_on_create", "schedule_name", "asset_name", "mode")
+_NOT_IN_THE_SERVICE = ("run_on_create", "schedule_name", "asset_name", "mode", "scheduled_since")
+
+#: What says when an import runs.
+_TIMES = ("cron", "time_zone", "enabled")
 
 
 class ImportScheduleInputs(ManagedInputs):
@@ -39,6 +43,8 @@ class ImportScheduleInputs(ManagedInputs):
     image: str
     compute: str = "serverless"
     identity_client_id: str | None = None
+    log_endpoint: str | None = None
+    log_rule: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -73,11 +79,11 @@ class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
             )
         return outputs
 
-    def bring_about(self, inputs: ImportScheduleInputs, state: Properties) -> Outputs:  # noqa: ARG002
+    def bring_about(self, inputs: ImportScheduleInputs, state: Properties) -> Outputs:
         """Create or replace the schedule; what it has run stays."""
         client = inputs.workspace.client()
         client.schedules.begin_create_or_update(_schedule(inputs)).result()
-        return _computed(inputs)
+        return _computed(inputs) | {"scheduled_since": _scheduled_since(inputs, state)}
 
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
         """Return what the schedule has of what was declared; what the service adds is left out."""
@@ -114,6 +120,14 @@ def _has_run(client: "MLClient", inputs: ImportScheduleInputs) -> bool:
     """Return whether the import has started or ended before: by a job of the schedule, or by a version."""
     jobs = client.jobs.list(scheduled_job_name=inputs.schedule_name, max_results=1)
     return any(True for _ in jobs) or any(True for _ in client.data.list(inputs.spec.name))
+
+
+def _scheduled_since(inputs: ImportScheduleInputs, state: Properties) -> str:
+    """Return when the schedule got the times that it has: no run is due before."""
+    since: str | None = state.get("scheduled_since")
+    declared = inputs.properties()
+    unchanged = all(declared[name] == state.get(name) for name in _TIMES)
+    return since if since and unchanged else _now()
 
 
 def _computed(inputs: ImportScheduleInputs) -> Outputs:
@@ -174,7 +188,7 @@ def _job(inputs: ImportScheduleInputs) -> "PipelineJob":
 
 def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
     environment = {
-        SPEC_VARIABLE: inputs.spec.model_dump_json(),
+        SPEC_VARIABLE: inputs.spec.model_dump_json(exclude_none=True),
         IMAGE_VARIABLE: inputs.image,
         "AZURE_SUBSCRIPTION_ID": inputs.workspace.subscription_id,
         "AZURE_RESOURCE_GROUP": inputs.workspace.resource_group,
@@ -185,7 +199,8 @@ def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
         environment |= dict.fromkeys(
             ("AZURE_CLIENT_ID", "MANAGED_IDENTITY_CLIENT_ID"), inputs.identity_client_id
         )
-    return environment
+    log = {LOG_ENDPOINT_VARIABLE: inputs.log_endpoint, LOG_RULE_VARIABLE: inputs.log_rule}
+    return environment | {name: value for name, value in log.items() if value}
 
 
 def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Outputs:
@@ -205,6 +220,8 @@ def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Ou
         "image": environment.get(IMAGE_VARIABLE),
         "compute": (getattr(settings, "default_compute", None) or "").rsplit("/", 1)[-1],
         "identity_client_id": environment.get("AZURE_CLIENT_ID"),
+        "log_endpoint": environment.get(LOG_ENDPOINT_VARIABLE),
+        "log_rule": environment.get(LOG_RULE_VARIABLE),
         "tags": {key: tags[key] for key in state.get("tags", {}) if key in tags},
     }
     return {key: value for key, value in live.items() if value is not None}
@@ -233,6 +250,10 @@ class ImportScheduleArgs:
     compute: pulumi.Input[str] = "serverless"
     identity_client_id: pulumi.Input[str] | None = None
     """The user-assigned identity that the import acts as."""
+    log_endpoint: pulumi.Input[str] | None = None
+    """Where the import tells how it ended: the address of a data collection endpoint."""
+    log_rule: pulumi.Input[str] | None = None
+    """The immutable id of the data collection rule that takes it there."""
     enabled: pulumi.Input[bool] = True
     run_on_create: pulumi.Input[bool] = True
     """Whether the first import starts with the schedule's creation."""
@@ -249,9 +270,11 @@ class ImportSchedule(dynamic.Resource, module="azureml", name="ImportSchedule"):
     schedule_name: pulumi.Output[str]
     asset_name: pulumi.Output[str]
     mode: pulumi.Output[str]
+    scheduled_since: pulumi.Output[str]
+    """When it got the times that it has (ISO 8601, UTC)."""
 
     def __init__(
         self, name: str, args: ImportScheduleArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        computed = {"schedule_name": None, "asset_name": None, "mode": None}
+        computed = dict.fromkeys(("schedule_name", "asset_name", "mode", "scheduled_since"))
         super().__init__(ImportScheduleProvider(), name, {**vars(args), **computed}, opts)

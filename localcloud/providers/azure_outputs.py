@@ -76,6 +76,20 @@ def _insights(body: Document, home: Home) -> Document:
     }
 
 
+def _key(body: Document, home: Home) -> Document:
+    _, _, vault, _, name = body["id"].rsplit("/", 4)
+    address = f"{home.azure_url}/vaults/{vault}/keys/{name}"
+    return {"properties": {"keyUri": address, "keyUriWithVersion": f"{address}/1"}}
+
+
+def _collection_endpoint(_: Document, home: Home) -> Document:
+    return {"properties": {"logsIngestion": {"endpoint": home.azure_url}}}
+
+
+def _collection_rule(body: Document, _: Home) -> Document:
+    return {"properties": {"immutableId": f"dcr-{derived_uuid(body['id'], 'rule').replace('-', '')}"}}
+
+
 def _registry(body: Document, _: Home) -> Document:
     return {"properties": {"loginServer": f"{body['name'].lower()}.azurecr.io"}}
 
@@ -137,6 +151,9 @@ _ADDITIONS: dict[str, _Addition] = {
     "Microsoft.Storage/storageAccounts": _storage,
     "Microsoft.KeyVault/vaults": _vault,
     "Microsoft.KeyVault/vaults/secrets": _vault_secret,
+    "Microsoft.KeyVault/vaults/keys": _key,
+    "Microsoft.Insights/dataCollectionEndpoints": _collection_endpoint,
+    "Microsoft.Insights/dataCollectionRules": _collection_rule,
     "Microsoft.OperationalInsights/workspaces": _log_analytics,
     "Microsoft.Insights/components": _insights,
     "Microsoft.ContainerRegistry/registries": _registry,

@@ -13,8 +13,12 @@ from localcloud.providers.properties import Properties, leaves
 _RESOURCE_ID = re.compile(
     r"/subscriptions/([^/]+)/resourceGroups/[^/]+(/providers/[^/]+(/[^/]+/[^/]+)+)?", re.IGNORECASE
 )
-#: a vault's secrets and keys are made by its users; ARM does not need them for a role on them
-_DATA_PLANE = re.compile(r"(.*/vaults/[^/]+)/(secrets|keys)/[^/]+", re.IGNORECASE)
+#: what is there with its parent: a vault's secrets and keys, which its users make and ARM does not need for a
+#: role on them, and the services of a storage account
+_WITH_PARENT = re.compile(
+    r"(.*/vaults/[^/]+)/(?:secrets|keys)/[^/]+|(.*/storageAccounts/[^/]+)/(?:blob|file|queue|table)Services/default",
+    re.IGNORECASE,
+)
 _ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -100,8 +104,8 @@ class AzureRules:
             self._store.soft_delete(_deleted_scope(arm_type, document["id"]), document)
 
     def _exists(self, arm_id: str) -> bool:
-        if data_plane := _DATA_PLANE.fullmatch(arm_id):
-            arm_id = data_plane[1]
+        if found := _WITH_PARENT.fullmatch(arm_id):
+            arm_id = found[1] or found[2]
         beyond_groups = re.fullmatch(
             r"/(subscriptions|providers/Microsoft\.Management/managementGroups)/[^/]+", arm_id, re.IGNORECASE
         )

@@ -86,6 +86,7 @@ _STORAGE = _in_group("Storage/storageAccounts/{accountName}")
 _VAULT = _in_group("KeyVault/vaults/{vaultName}")
 _WORKSPACE = _in_group("MachineLearningServices/workspaces/{workspaceName}")
 _CLUSTER = _in_group("ContainerService/managedClusters/{resourceName}")
+_SCOPE = _in_group("Insights/privateLinkScopes/{scopeName}")
 _ENDPOINT = _in_group("Network/privateEndpoints/{privateEndpointName}")
 _ZONE = _in_group("Network/privateDnsZones/{privateZoneName}")
 _IDENTITY = _in_group("ManagedIdentity/userAssignedIdentities/{resourceName}")
@@ -99,6 +100,10 @@ TYPES: dict[str, ArmType] = {
     "operationalinsights:Workspace": ArmType(
         _in_group("OperationalInsights/workspaces/{workspaceName}"),
         name_rule=r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
+    ),
+    "operationalinsights:Table": ArmType(
+        _in_group("OperationalInsights/workspaces/{workspaceName}/tables/{tableName}"),
+        name_rule=r"[A-Za-z][A-Za-z0-9_]{2,43}_CL",
     ),
     "applicationinsights:Component": ArmType(
         _in_group("Insights/components/{resourceName}"), name_rule=r"[^%&\\?/]{0,259}[^%&\\?/. ]"
@@ -119,6 +124,25 @@ TYPES: dict[str, ArmType] = {
     ),
     "monitor:ScheduledQueryRule": ArmType(
         _in_group("Insights/scheduledQueryRules/{ruleName}"), name_rule=r"[^*#&+:<>?@%{}\\/]{1,260}"
+    ),
+    "monitor:PrivateLinkScope": ArmType(_SCOPE, location="global"),
+    "monitor:PrivateLinkScopedResource": ArmType(
+        _SCOPE + "/scopedResources/{name}", immutable=("linkedResourceId",)
+    ),
+    "monitor:DataCollectionEndpoint": ArmType(
+        _in_group("Insights/dataCollectionEndpoints/{dataCollectionEndpointName}"),
+        name_rule=r"[A-Za-z0-9][A-Za-z0-9-]{1,42}[A-Za-z0-9]",
+    ),
+    "monitor:DataCollectionRule": ArmType(
+        _in_group("Insights/dataCollectionRules/{dataCollectionRuleName}"),
+        name_rule=r"[A-Za-z0-9][A-Za-z0-9-]{1,62}[A-Za-z0-9]",
+        immutable=("kind",),
+    ),
+    "monitor:DataCollectionRuleAssociation": ArmType(
+        _on("resourceUri", "Insights/dataCollectionRuleAssociations/{associationName}")
+    ),
+    "monitor:AzureMonitorWorkspace": ArmType(
+        _in_group("Monitor/accounts/{azureMonitorWorkspaceName}"), name_rule=r"(?!-)[A-Za-z0-9-]{3,43}[^-]"
     ),
     "consumption:Budget": ArmType(_on("scope", "Consumption/budgets/{budgetName}"), name_rule=r"[\w-]{1,63}"),
     "costmanagement:Budget": ArmType(
@@ -155,6 +179,7 @@ TYPES: dict[str, ArmType] = {
         soft_delete=True,
         immutable=("properties.tenantId",),
     ),
+    "compute:DiskEncryptionSet": ArmType(_in_group("Compute/diskEncryptionSets/{diskEncryptionSetName}")),
     "keyvault:Secret": ArmType(
         _VAULT + "/secrets/{secretName}", name_rule=r"[A-Za-z0-9-]{1,127}", write_only=("properties.value",)
     ),
@@ -178,6 +203,12 @@ TYPES: dict[str, ArmType] = {
     ),
     "storage:BlobServiceProperties": ArmType(
         _STORAGE + "/blobServices/{blobServicesName}", name_rule="default", explicit_naming=Naming.DEFAULT
+    ),
+    "storage:BlobContainerImmutabilityPolicy": ArmType(
+        _STORAGE
+        + "/blobServices/default/containers/{containerName}/immutabilityPolicies/{immutabilityPolicyName}",
+        name_rule="default",
+        explicit_naming=Naming.DEFAULT,
     ),
     "storage:ManagementPolicy": ArmType(
         _STORAGE + "/managementPolicies/{managementPolicyName}",
@@ -214,12 +245,31 @@ TYPES: dict[str, ArmType] = {
     "containerservice:ManagedCluster": ArmType(
         _CLUSTER,
         name_rule=r"[A-Za-z0-9]([\w-]{0,61}[A-Za-z0-9])?",
-        immutable=("dnsPrefix", "fqdnSubdomain", "nodeResourceGroup", "networkProfile.networkPlugin"),
+        immutable=(
+            "dnsPrefix",
+            "fqdnSubdomain",
+            "nodeResourceGroup",
+            "diskEncryptionSetID",
+            "apiServerAccessProfile.enablePrivateCluster",
+            "apiServerAccessProfile.privateDNSZone",
+            "networkProfile.networkPlugin",
+            "networkProfile.podCidr",
+            "networkProfile.serviceCidr",
+            "networkProfile.dnsServiceIP",
+        ),
     ),
     "containerservice:AgentPool": ArmType(
         _CLUSTER + "/agentPools/{agentPoolName}",
         name_rule=r"[a-z][a-z0-9]{0,11}",
-        immutable=("osType", "vmSize"),
+        immutable=(
+            "osType",
+            "vmSize",
+            "availabilityZones",
+            "enableEncryptionAtHost",
+            "maxPods",
+            "osDiskType",
+            "vnetSubnetID",
+        ),
     ),
     "containerservice:MaintenanceConfiguration": ArmType(
         _CLUSTER + "/maintenanceConfigurations/{configName}"

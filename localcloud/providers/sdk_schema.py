@@ -21,6 +21,10 @@ from localcloud.providers.properties import UNKNOWN, Properties, join
 _PRIMITIVES = {str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
 
 
+#: enums that list only what is known, and one that the SDK takes for another: any string passes
+_OPEN_ENUM = re.compile("Known[A-Z].*|ConditionOperator")
+
+
 @dataclass(frozen=True)
 class Property:
     """One property of an SDK class."""
@@ -159,7 +163,11 @@ def _check_type(value: Any, expected: Any, path: str) -> list[Failure]:
     if origin is Mapping:
         item = Property(_alternatives(args[1]), required=True, constant=None)
         return [f for key, element in value.items() for f in _check_value(element, item, join(path, key))]
-    if isinstance(expected, type) and issubclass(expected, Enum):
+    if (
+        isinstance(expected, type)
+        and issubclass(expected, Enum)
+        and not _OPEN_ENUM.fullmatch(expected.__name__)
+    ):
         allowed = [member.value for member in expected]
         if value not in allowed:
             return [Failure(path, f"{path} must be one of {', '.join(map(str, allowed))}, not {value!r}")]

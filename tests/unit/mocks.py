@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+from pulumi.runtime.mocks import MockMonitor
 
 SUBSCRIPTION = "/subscriptions/5ab0"
 KUBECONFIG = {
@@ -24,8 +25,12 @@ KUBECONFIG = {
 class Declared:
     """What a program declared, in any order."""
 
-    def __init__(self, resources: list[MockResourceArgs]) -> None:
+    def __init__(self, resources: list[MockResourceArgs], monitor: "_Monitor") -> None:
         self.resources = resources
+        self.protected = monitor.protected
+        self.ignored = monitor.ignored
+        self.parents = monitor.parents
+        self.dependencies = monitor.dependencies
 
     def all(self, type_: str) -> list[MockResourceArgs]:
         """Return the resources of a type, such as `azure-native:keyvault:Vault`."""
@@ -59,6 +64,31 @@ class _Recorder(Mocks):
                 raise NotImplementedError(args.token)
 
 
+class _Monitor(MockMonitor):
+    """Pulumi's mock monitor, which also keeps what the mocks are not told."""
+
+    def __init__(self, mocks: Mocks) -> None:
+        super().__init__(mocks)
+        #: the names of the resources that Pulumi refuses to delete
+        self.protected: set[str] = set()
+        #: the properties of each resource whose changes Pulumi ignores, by name
+        self.ignored: dict[str, list[str]] = {}
+        #: the name of each resource's parent, where it has one, by name
+        self.parents: dict[str, str] = {}
+        #: what each resource waits for, by URN
+        self.dependencies: dict[str, set[str]] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        if request.protect:
+            self.protected.add(request.name)
+        self.ignored[request.name] = list(request.ignoreChanges)
+        if request.parent:
+            self.parents[request.name] = request.parent.rsplit("::", 1)[1]
+        urn = self.make_urn(request.parent, request.type, request.name)
+        self.dependencies[urn] = set(request.dependencies)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+
 def _computed(args: MockResourceArgs) -> dict[str, Any]:
     """Return the outputs that only Azure knows, or that it returns in another shape."""
     computed: dict[str, Any] = {}
@@ -79,6 +109,15 @@ def _computed(args: MockResourceArgs) -> dict[str, Any]:
             computed["principalId"] = f"principal-{args.name}"
         case "azure-native:containerservice:ManagedCluster":
             computed["oidcIssuerProfile"] = {"enabled": True, "issuerURL": "https://issuer/"}
+        case "azure-native:keyvault:Key":
+            uri = f"https://vault.vault.azure.net/keys/{args.inputs['keyName']}"
+            computed |= {"name": args.inputs["keyName"], "keyUri": uri, "keyUriWithVersion": f"{uri}/1"}
+        case "azure-native:network:PublicIPAddress":
+            computed["ipAddress"] = "203.0.113.7"
+        case "azure-native:monitor:DataCollectionEndpoint":
+            computed["logsIngestion"] = {"endpoint": f"https://{args.name}.ingest.monitor.azure.com"}
+        case "azure-native:monitor:DataCollectionRule":
+            computed["immutableId"] = f"dcr-{args.name}"
         case "azure-native:containerregistry:Registry":
             computed["loginServer"] = f"{args.name}.azurecr.io"
     return computed
@@ -87,6 +126,7 @@ def _computed(args: MockResourceArgs) -> dict[str, Any]:
 def declare(program: Callable[[], object]) -> Declared:
     """Run `program` against the mocks and return what it declared."""
     recorder = _Recorder()
-    pulumi.runtime.set_mocks(recorder, project="ai-platform", stack="test", preview=False)
+    monitor = _Monitor(recorder)
+    pulumi.runtime.set_mocks(recorder, project="ai-platform", stack="test", preview=False, monitor=monitor)
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
-    return Declared(recorder.resources)
+    return Declared(recorder.resources, monitor)

@@ -286,6 +286,35 @@ def test_cron_and_query_change_in_place(workspace: FakeWorkspace) -> None:
     assert PROVIDER.diff(ID, updated, news).changes is False
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_kept"),
+    [({"image": "importer:2"}, True), ({"cron": "0 7 * * *"}, False), ({"enabled": False}, False)],
+)
+@pytest.mark.usefixtures("workspace")
+def test_a_schedule_says_since_when_it_has_its_times(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], is_kept: bool
+) -> None:
+    before = create()
+    assert before["scheduled_since"].endswith("Z")
+    live = PROVIDER.read(ID, before).outs
+    assert live is not None
+    assert live["scheduled_since"] == before["scheduled_since"]
+    monkeypatch.setattr("components.dynamic.import_schedule._now", lambda: "later")
+    after = PROVIDER.update(ID, before, declared(**changes)).outs
+    assert after is not None
+    assert after["scheduled_since"] == (before["scheduled_since"] if is_kept else "later")
+
+
+def test_the_job_knows_where_to_tell_how_it_ended(workspace: FakeWorkspace) -> None:
+    outs = create(log_endpoint="https://imports.ingest", log_rule="dcr-1")
+    variables = live_job(workspace)["jobs"]["import"]["environment_variables"]
+    assert variables["IMPORT_LOG_ENDPOINT"] == "https://imports.ingest"
+    assert variables["IMPORT_LOG_RULE"] == "dcr-1"
+    live = PROVIDER.read(ID, outs).inputs
+    assert live is not None
+    assert (live["log_endpoint"], live["log_rule"]) == ("https://imports.ingest", "dcr-1")
+
+
 def test_another_import_name_is_another_schedule() -> None:
     news = declared(spec={"name": "other", "connection": "snowflake", "query": "SELECT 1"})
     assert PROVIDER.diff(ID, declared(), news).replaces == ["spec"]

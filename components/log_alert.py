@@ -1,0 +1,90 @@
+"""Alerts on what a query of the logs finds."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import pulumi
+from pulumi_azure_native import monitor
+
+from components.component import AzureArgs
+
+
+class Severity(IntEnum):
+    """How bad an alert is, in Azure Monitor's terms.
+
+    https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview
+    """
+
+    ERROR = 1
+    WARNING = 2
+
+
+@dataclass(kw_only=True)
+class AlertArgs(AzureArgs):
+    """What an alert on logs needs from outside."""
+
+    log_analytics_id: pulumi.Input[str]
+    """The Log Analytics workspace that is queried."""
+    action_group_id: pulumi.Input[str]
+    """Who is told when the alert fires, and when it is over."""
+
+
+def add_log_alert(
+    name: str,
+    title: pulumi.Input[str],
+    query: pulumi.Input[str],
+    args: AlertArgs,
+    parent: pulumi.Resource,
+    *,
+    frequency: str,
+    window: str,
+    description: str,
+    dimension: str | None = None,
+) -> monitor.ScheduledQueryRule:
+    """Make an alert that fires while `query` finds any row in the last `window`, once for each `dimension`.
+
+    Both times are ISO 8601 durations; no query sees more than the last two days, whatever it says
+    (https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule). It is told once,
+    and again when it is over. A rule costs by its frequency, least from a quarter of an hour on
+    (https://azure.microsoft.com/pricing/details/monitor/).
+    """
+    return monitor.ScheduledQueryRule(
+        name,
+        resource_group_name=args.resource_group,
+        location=args.location,
+        display_name=title,
+        description=description,
+        severity=Severity.ERROR,
+        enabled=True,
+        scopes=[args.log_analytics_id],
+        evaluation_frequency=frequency,
+        window_size=window,
+        criteria=monitor.ScheduledQueryRuleCriteriaArgs(
+            all_of=[
+                monitor.ConditionArgs(
+                    criterion_type=monitor.CriterionType.STATIC_THRESHOLD_CRITERION,
+                    query=query,
+                    time_aggregation=monitor.TimeAggregation.COUNT,
+                    # `monitor.ConditionOperator` has the operators of another resource
+                    operator=monitor.Operator.GREATER_THAN,
+                    threshold=0,
+                    dimensions=[
+                        monitor.DimensionArgs(
+                            name=dimension, operator=monitor.DimensionOperator.INCLUDE, values=["*"]
+                        )
+                    ]
+                    if dimension
+                    else [],
+                    failing_periods=monitor.ConditionFailingPeriodsArgs(
+                        number_of_evaluation_periods=1, min_failing_periods_to_alert=1
+                    ),
+                )
+            ]
+        ),
+        actions=monitor.ActionsArgs(action_groups=[args.action_group_id]),
+        auto_mitigate=True,
+        # a table is known to the validation only some time after it is made, or has its first row
+        skip_query_validation=True,
+        tags=args.tags,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

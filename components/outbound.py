@@ -1,0 +1,137 @@
+"""What jobs may reach from a workspace's managed network, and what of Snowflake's they need to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import machinelearningservices as ml
+
+from components.component import Args
+
+#: The service tag of every storage account of Azure's
+#: (https://learn.microsoft.com/azure/virtual-network/service-tags-overview#available-service-tags).
+STORAGE_TAG = "Storage"
+
+_AZURE_STORAGE = ".core.windows.net"
+
+#: The region of an account locator that names none
+#: (https://docs.snowflake.com/en/user-guide/admin-account-identifier#non-vps-account-locator-formats-by-cloud-platform-and-region).
+_FIRST_REGION = "us-west-2"
+
+OutboundRule = ml.FqdnOutboundRuleArgs | ml.PrivateEndpointOutboundRuleArgs | ml.ServiceTagOutboundRuleArgs
+
+
+@dataclass(kw_only=True)
+class OutboundServiceArgs(Args):
+    """A service that jobs reach by a private endpoint of the managed network's own."""
+
+    resource_id: pulumi.Input[str]
+    group: str
+    """The sub-resource that is reached, such as `blob`."""
+
+
+def managed_network(
+    hosts: Sequence[str],
+    service_tags: Sequence[str],
+    services: Mapping[str, OutboundServiceArgs],
+    firewall_sku: pulumi.Input[str],
+) -> ml.ManagedNetworkSettingsArgs:
+    """Return a network from which jobs reach only what is given, and what Azure ML itself needs.
+
+    A host is reached on ports 80 and 443, through a firewall; a service tag on 443.
+    https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
+    The rules are part of the workspace, not resources of their own: rules that are made side by side delete
+    each other (https://github.com/Azure/terraform-provider-azapi/issues/453), one after the other each takes
+    minutes (https://github.com/Azure/terraform-provider-azapi/issues/720), and an update of the workspace
+    that does not name them may drop them. Azure adds rules of its own, and refuses them in an update
+    (https://github.com/Azure/azure-sdk-for-python/pull/32643).
+    """
+    return ml.ManagedNetworkSettingsArgs(
+        isolation_mode=ml.IsolationMode.ALLOW_ONLY_APPROVED_OUTBOUND,
+        firewall_sku=firewall_sku,
+        outbound_rules=_outbound_rules(hosts, service_tags, services),
+    )
+
+
+def _outbound_rules(
+    hosts: Sequence[str], service_tags: Sequence[str], services: Mapping[str, OutboundServiceArgs]
+) -> dict[str, OutboundRule]:
+    endpoints = {
+        name: ml.PrivateEndpointOutboundRuleArgs(
+            type=ml.RuleType.PRIVATE_ENDPOINT,
+            category=ml.RuleCategory.USER_DEFINED,
+            destination=ml.PrivateEndpointDestinationArgs(
+                service_resource_id=service.resource_id, subresource_target=service.group
+            ),
+        )
+        for name, service in services.items()
+    }
+    names = {
+        host.replace("*", "any").replace(".", "-"): ml.FqdnOutboundRuleArgs(
+            type=ml.RuleType.FQDN, category=ml.RuleCategory.USER_DEFINED, destination=host
+        )
+        for host in hosts
+    }
+    tags = {
+        f"tag-{tag.lower().replace('.', '-')}": ml.ServiceTagOutboundRuleArgs(
+            type=ml.RuleType.SERVICE_TAG,
+            category=ml.RuleCategory.USER_DEFINED,
+            destination=ml.ServiceTagDestinationArgs(service_tag=tag, protocol="TCP", port_ranges="443"),
+        )
+        for tag in service_tags
+    }
+    return {**endpoints, **names, **tags}
+
+
+def snowflake_hosts(account: str, host: str | None, stage_hosts: Sequence[str]) -> list[str]:
+    """Return the hosts that a client of a Snowflake account needs: the account's, OCSP's and its stages'.
+
+    Large results are read from the account's stage. `stage_hosts` are those that Snowflake lists as STAGE:
+    https://docs.snowflake.com/en/sql-reference/functions/system_allowlist
+    Where none is given they follow from the account's cloud, by a wildcard for every bucket of the region on
+    AWS, and the one host of every bucket on Google Cloud: a job that is taken over could send data to someone
+    else's bucket. On AWS the listed hosts close that way. Stages on Azure are not among the hosts: see
+    `snowflake_service_tags`. Snowflake's private link has no place here, as a managed network makes no
+    private endpoint to it: https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#private-endpoints
+    """
+    account_host = host or f"{account}.snowflakecomputing.com"
+    # the connector asks a cache of OCSP answers, which has the same name for all accounts but in China
+    ocsp = f"ocsp.snowflakecomputing.{'cn' if account_host.endswith('.cn') else 'com'}"
+    stages = stage_hosts or _derived_stage_hosts(account)
+    hosts = dict.fromkeys(item.lower() for item in (account_host, ocsp, *stages))
+    return [item for item in hosts if not item.endswith(_AZURE_STORAGE)]
+
+
+def snowflake_service_tags(account: str, stage_hosts: Sequence[str]) -> list[str]:
+    """Return the service tags that reach the stages of a Snowflake account: `Storage`, or none.
+
+    A managed network with approved outbound only takes no host rule for a storage account
+    (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#limitations), and a private
+    endpoint only to one of its own tenant; what is left is the tag of all storage accounts. It also reaches
+    those of other tenants: a job that is taken over could send data there. The tag of one region would be no
+    better, as anyone makes an account in that region. Where every import is an `unload` nobody reads a stage,
+    and the tag can be left out.
+    """
+    stages = stage_hosts or _derived_stage_hosts(account)
+    return [STORAGE_TAG] if any(item.lower().endswith(_AZURE_STORAGE) for item in stages) else []
+
+
+def _derived_stage_hosts(account: str) -> list[str]:
+    """Return the hosts of all stages in the account's cloud and region.
+
+    An account's locator names both, but for AWS's. The name of an organisation's account
+    (`myorg-myaccount`) tells neither: it is taken as Azure's, where the platform is.
+    https://docs.snowflake.com/en/user-guide/admin-account-identifier
+    """
+    name, *place = account.lower().split(".")
+    match place:
+        case [_, "azure"]:
+            return [f"*.blob{_AZURE_STORAGE}"]
+        case [_, "gcp"]:
+            return ["storage.googleapis.com"]
+        case [region] | [region, "aws"]:
+            return [f"*.s3.{region}.amazonaws.com"]
+        case _ if "-" in name:
+            return [f"*.blob{_AZURE_STORAGE}"]
+        case _:
+            return [f"*.s3.{_FIRST_REGION}.amazonaws.com"]
