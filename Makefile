@@ -11,7 +11,7 @@ help:
 	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
 	@echo "make test                               every test"
 	@echo "make check                              format, lint, types, import rules, generated docs"
-	@echo "make docs                               write docs/settings.md anew"
+	@echo "make docs                               write docs/settings.md and docs/access.md anew"
 	@echo "make lock                               resolve pyproject.toml into requirements.txt"
 	@echo "More arguments for pulumi or pytest: ARGS='...'"
 
@@ -27,9 +27,11 @@ check: venv
 	@.venv/bin/python -m mypy
 	@.venv/bin/lint-imports --no-logo
 	@.venv/bin/python -m tools.settings_doc --check
+	@.venv/bin/python -m tools.access_doc --check
 
 docs: venv
 	@.venv/bin/python -m tools.settings_doc
+	@.venv/bin/python -m tools.access_doc
 
 lock: venv
 	@.venv/bin/uv pip compile pyproject.toml --group localcloud --group dev --python-version 3.11 \

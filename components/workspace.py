@@ -87,6 +87,8 @@ class Workspace(pulumi.ComponentResource):
 
     workspace_name: pulumi.Output[str]
     resource_id: pulumi.Output[str]
+    storage_account_id: pulumi.Output[str]
+    vault_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ai-platform:index:Workspace", name, None, opts)
@@ -128,7 +130,16 @@ class Workspace(pulumi.ComponentResource):
         reached = pulumi.Output.from_input([resource.urn for resource in self._ready])
         self.workspace_name = pulumi.Output.all(self._workspace.name, reached).apply(lambda known: known[0])
         self.resource_id = self._workspace.id
-        self.register_outputs({"workspace_name": self.workspace_name, "resource_id": self.resource_id})
+        self.storage_account_id = account.account.id
+        self.vault_id = vault.resource_id
+        self.register_outputs(
+            {
+                "workspace_name": self.workspace_name,
+                "resource_id": self.resource_id,
+                "storage_account_id": self.storage_account_id,
+                "vault_id": self.vault_id,
+            }
+        )
 
     def add_datastore(
         self,

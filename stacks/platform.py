@@ -367,6 +367,9 @@ class Platform:
 
     def _make_alerts(self) -> Alerts:
         settings = self._settings.alerts
+        vaults = {"platform": self._vault.resource_id, "workspace": self._workspace.vault_id}
+        if self._encryption is not None:
+            vaults["key"] = self._encryption.vault_id
         return Alerts(
             self._name("alerts"),
             AlertsArgs(
@@ -374,8 +377,11 @@ class Platform:
                 log_analytics_id=self._observability.log_analytics_id,
                 emails=settings.emails,
                 cluster_id=self._cluster.cluster_id if self._cluster else None,
-                vaults={"platform": self._vault.resource_id},
-                storage_accounts={"lake": self._lake.resource_id},
+                vaults=vaults,
+                storage_accounts={
+                    "lake": self._lake.resource_id,
+                    "workspace": self._workspace.storage_account_id,
+                },
                 resource_group_id=self._group.id,
                 monthly_budget=settings.monthly_budget,
             ),

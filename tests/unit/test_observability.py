@@ -11,7 +11,6 @@ from typing import Any
 import pulumi
 import pytest
 from cronsim import CronSim
-from pulumi.runtime import MockResourceArgs
 
 from components.alerts import Alerts, AlertsArgs, start_of_month
 from components.component import PrivateLinkArgs
@@ -20,7 +19,6 @@ from components.observability import Observability, ObservabilityArgs
 from components.private_link import Zone
 from components.workbook import ImportsWorkbook, ImportsWorkbookArgs, workbook_json
 from importer.telemetry import COLUMNS, STREAM, TABLE
-from tests.unit import mocks
 from tests.unit.mocks import SUBSCRIPTION, Declared, declare
 
 GROUP: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
@@ -165,17 +163,7 @@ def test_a_record_of_an_import_fits_the_stream_and_the_table() -> None:
     assert rule["dataCollectionEndpointId"] == f"{SUBSCRIPTION}/obs-imports"
 
 
-def test_the_outputs_tell_where_imports_send_their_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    computed = mocks._computed
-
-    def answered(args: MockResourceArgs) -> dict[str, Any]:
-        known: dict[str, dict[str, Any]] = {
-            COLLECTION: {"logsIngestion": {"endpoint": "https://imports.ingest"}},
-            RULE: {"immutableId": "dcr-1"},
-        }
-        return {**computed(args), **known.get(args.typ, {})}
-
-    monkeypatch.setattr(mocks, "_computed", answered)
+def test_the_outputs_tell_where_imports_send_their_records() -> None:
     outputs: dict[str, Any] = {}
 
     def program() -> pulumi.Output[None]:
@@ -189,9 +177,9 @@ def test_the_outputs_tell_where_imports_send_their_records(monkeypatch: pytest.M
         "application_insights_id": f"{SUBSCRIPTION}/obs-insights",
         "private_link_scope_id": f"{SUBSCRIPTION}/obs-scope",
         "imports_table": "obs-imports",
-        "ingestion_endpoint": "https://imports.ingest",
+        "ingestion_endpoint": "https://obs-imports.ingest.monitor.azure.com",
         "ingestion_rule_id": f"{SUBSCRIPTION}/obs-imports",
-        "ingestion_rule_immutable_id": "dcr-1",
+        "ingestion_rule_immutable_id": "dcr-obs-imports",
     }
 
 

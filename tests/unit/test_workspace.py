@@ -190,12 +190,12 @@ def test_identity_has_the_roles_that_azure_ml_asks_for() -> None:
     }
 
 
-def test_identity_approves_the_managed_networks_endpoints_in_the_group(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_identity_approves_the_managed_networks_endpoints_in_the_group() -> None:
     group = f"{SUBSCRIPTION}/resourceGroups/rg-test"
-    monkeypatch.setattr("tests.unit.mocks.SUBSCRIPTION", f"{group}/providers/Microsoft.Test/tests")
-    declared = declare_workspace()
+    declared = declare(
+        lambda: Workspace("mlw", workspace_args()),
+        lambda resource: f"{group}/providers/Microsoft.Test/tests/{resource.name}",
+    )
     assert (Role.AI_NETWORK_CONNECTION_APPROVER, "group") in roles(declared)
     approve = declared.one(ASSIGNMENT, "mlw-identity-ai-network-connection-approver-on-group")
     assert approve["scope"] == group

@@ -1,0 +1,185 @@
+"""Writes docs/access.md, who may do what where; with --check it says whether the page is up to date."""
+
+import logging
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pulumi.runtime import MockResourceArgs
+
+from components.identity import Role
+from stacks.platform import Platform
+from stacks.settings import Settings
+from tools.declared import Declared, declare
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "access.md"
+
+HEAD = """# Who may do what where
+
+Each identity of the platform, and every role that the program assigns it. Names are those of the resources in
+`pulumi stack`, without the stack's own. This page is made from the program, with the settings of
+`Pulumi.prod.yaml` and then with those of the last column: `make docs`.
+
+Nobody else gets a role: who submits jobs or reads data is for you to say, best by groups. The deployer needs
+Owner, or Contributor with Role Based Access Control Administrator, on the resource group.
+
+| identity | role | on | only where |
+| --- | --- | --- | --- |
+"""
+
+_GROUP = "/subscriptions/s/resourceGroups/g"
+_HUB = f"/subscriptions/{uuid.UUID(int=0)}/resourceGroups/hub/providers/Microsoft.Network"
+_SUBNETS = f"{_HUB}/virtualNetworks/hub/subnets"
+_ZONE = "privatelink.westeurope.azmk8s.io"
+
+#: What adds roles, by how the page says it.
+VARIATIONS: dict[str, dict[str, Any]] = {
+    "`snowflake.secretName` is set": {
+        "snowflake": {"signIn": "key_pair", "user": "IMPORTER", "secretName": "snowflake"}
+    },
+    "an import has the mode `unload`": {
+        "imports": {"mode": "unload"},
+        "snowflake": {"unload": {"subnetIds": [f"{_SUBNETS}/snowflake"]}},
+    },
+    "`snowflake.unload.integrationPrincipal` is set": {
+        "imports": {"mode": "unload"},
+        "snowflake": {
+            "unload": {
+                "subnetIds": [f"{_SUBNETS}/snowflake"],
+                "storageIntegration": "LAKE",
+                "integrationPrincipal": str(uuid.UUID(int=0)),
+            }
+        },
+    },
+    "`workspace.computeClusters` has one": {
+        "workspace": {"computeClusters": [{"name": "cpu", "vmSize": "Standard_D4ds_v5"}]}
+    },
+    "`network.dnsZoneIds` has the API server's zone": {
+        "network": {
+            "nodesSubnetId": f"{_SUBNETS}/nodes",
+            "endpointsSubnetId": f"{_SUBNETS}/endpoints",
+            "dnsZoneIds": {_ZONE: f"{_HUB}/privateDnsZones/{_ZONE}"},
+        }
+    },
+}
+
+#: Names of built-in roles that do not follow from the enumeration's.
+TITLES = {
+    Role.ACR_PULL: "AcrPull",
+    Role.AI_NETWORK_CONNECTION_APPROVER: "Azure AI Enterprise Network Connection Approver",
+    Role.AKS_RBAC_CLUSTER_ADMIN: "Azure Kubernetes Service RBAC Cluster Admin",
+    Role.PRIVATE_DNS_ZONE_CONTRIBUTOR: "Private DNS Zone Contributor",
+}
+
+
+def main() -> int:
+    """Write or check the page; return the exit code."""
+    logging.disable()  # nobody asks Snowflake here, which the program would tell
+    page = HEAD + "".join(rows())
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(page)
+        return 0
+    if PAGE.read_text() != page:
+        print("docs/access.md is not what the program says: run `make docs`", file=sys.stderr)
+        return 1
+    return 0
+
+
+def rows() -> Iterator[str]:
+    """Yield a row for each assignment, those of the stack prod first."""
+    settings = prod_settings()
+    always = assignments(settings)
+    for assignment in sorted(always):
+        yield row(assignment, "")
+    for condition, changes in VARIATIONS.items():
+        for assignment in sorted(assignments(with_changes(settings, changes)) - always):
+            yield row(assignment, condition)
+
+
+def row(assignment: tuple[str, str, str], condition: str) -> str:
+    """Return a row of the table."""
+    identity, role, scope = assignment
+    return f"| {identity} | {role} | {scope} | {condition} |\n"
+
+
+def prod_settings() -> dict[str, Any]:
+    """Return the settings of the stack prod, as YAML has them."""
+    config = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    return {key.removeprefix("ai-platform:"): value for key, value in config.items()}
+
+
+def with_changes(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the changed ones laid over their sections, or over the first import."""
+    changed = dict(settings)
+    for key, value in changes.items():
+        if key == "imports":
+            changed[key] = [{**settings[key][0], **value}]
+        else:
+            changed[key] = {**settings.get(key, {}), **value}
+    return changed
+
+
+def assignments(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Return who has which role where."""
+    stack = Settings.model_validate(settings)
+    declared = declare(lambda: Platform(stack, "prod"), arm_id)
+    found = declared.all("azure-native:authorization:RoleAssignment")
+    return {
+        (
+            principal(assignment.inputs["principalId"], stack.name),
+            role_title(assignment.inputs["roleDefinitionId"], declared),
+            scope_title(assignment.inputs["scope"], stack.name),
+        )
+        for assignment in found
+    }
+
+
+def arm_id(resource: MockResourceArgs) -> str:
+    """Return an ARM id that tells a resource's type and Pulumi name."""
+    if resource.typ == "azure-native:resources:ResourceGroup":
+        return _GROUP
+    type_ = resource.typ.removeprefix("azure-native:").replace(":", ".")
+    return f"{_GROUP}/providers/{type_}/{resource.name}"
+
+
+def principal(principal_id: str, name: str) -> str:
+    """Return what the page calls a principal."""
+    if principal_id.startswith("principal-"):
+        return f"`{short(principal_id.removeprefix('principal-'), name)}`"
+    if principal_id == "o":
+        return "who runs `pulumi up`, or `cluster.administrators`"
+    return "Snowflake's integration"
+
+
+def role_title(definition_id: str, declared: Declared) -> str:
+    """Return the name of a built-in role, or of the program's own."""
+    last = definition_id.rsplit("/", 1)[1]
+    if last not in set(Role):
+        definition = declared.one("azure-native:authorization:RoleDefinition", last)
+        return f"*{definition['roleName'].split(' ', 1)[1]}*"
+    role = Role(last)
+    return TITLES.get(role, role.name.replace("_", " ").title())
+
+
+def scope_title(scope: str, name: str) -> str:
+    """Return what the page calls a scope: its type and name."""
+    if scope == _GROUP:
+        return "the resource group"
+    type_, *rest = scope.removeprefix(f"{_GROUP}/providers/").split("/")
+    if not scope.startswith(f"{_GROUP}/providers/") or "." not in type_ or type_.startswith("Microsoft"):
+        return f"the existing {scope.rsplit('/', 2)[1].removesuffix('s')}"
+    kind = type_.split(".")[1]
+    return f"{kind} `{short('/'.join(rest), name)}`"
+
+
+def short(resource: str, name: str) -> str:
+    """Return a resource's name without the stack's."""
+    return resource.removeprefix(name).removeprefix("-")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
