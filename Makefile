@@ -3,13 +3,14 @@ SHELL := bash
 STACK ?= local
 export OFFLINE
 
-.PHONY: help up preview down test check docs lock setup venv azurite pulumi
+.PHONY: help up preview down test bench check docs lock setup venv azurite pulumi
 
 help:
 	@echo "make up      [STACK=local]              set-up, then pulumi up; local: the local cloud and the first imports too"
 	@echo "make preview [STACK=local] [OFFLINE=1]  what pulumi up would change; OFFLINE=1: dev or prod without credentials"
 	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
 	@echo "make test                               every test"
+	@echo "make bench                              measure the importer: a table, bench/results.json, docs/bench.svg"
 	@echo "make check                              format, lint, types, import rules, generated docs"
 	@echo "make docs                               write docs/settings.md and docs/access.md anew"
 	@echo "make lock                               resolve pyproject.toml into requirements.txt"
@@ -20,6 +21,9 @@ up preview down:
 
 test: setup
 	@. tools/environment.sh && python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+bench: venv azurite
+	@. tools/environment.sh && python -m bench && python -m bench.chart
 
 check: venv
 	@.venv/bin/ruff format --check .
@@ -34,7 +38,7 @@ docs: venv
 	@.venv/bin/python -m tools.access_doc
 
 lock: venv
-	@.venv/bin/uv pip compile pyproject.toml --group localcloud --group dev --python-version 3.11 \
+	@.venv/bin/uv pip compile pyproject.toml --group report --group localcloud --group dev --python-version 3.11 \
 	    --generate-hashes --no-header --quiet -o requirements.txt
 
 setup:

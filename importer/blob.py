@@ -3,9 +3,10 @@
 import json
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import IO, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -20,6 +21,7 @@ from importer.azure import calling, credential
 from importer.emulator import is_emulator
 from importer.errors import ImporterError
 from importer.manifest import MANIFEST_NAME, Manifest
+from importer.upload import BLOCK_BYTES
 
 #: The blob whose creation makes an attempt the version; it can be created once.
 _COMMIT_NAME = "_committed.json"
@@ -74,6 +76,8 @@ class AssetBlobs:
             retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4),
             connection_timeout=10,
             read_timeout=60,
+            max_block_size=BLOCK_BYTES,
+            max_single_put_size=BLOCK_BYTES,
         )
         self._container = self._account.get_container_client(datastore.container)
 
@@ -100,8 +104,8 @@ class AssetBlobs:
                 attempts[version][attempt] = max(last, blob.last_modified)
         return {v: VersionBlobs(attempts[v], v in committed) for v in sorted({*attempts, *committed})}
 
-    def write(self, path: str, content: IO[bytes] | str) -> None:
-        """Write one blob, in place of what was there."""
+    def write(self, path: str, content: Iterable[bytes] | str) -> None:
+        """Write one blob, in place of what was there, in blocks; it is not there before it is whole."""
         with calling(self._service):
             self._container.upload_blob(path, content, overwrite=True, max_concurrency=2)
 

@@ -18,11 +18,11 @@ from importer.azure import awaiting_roles, read_secret
 from importer.blob import ABANDONED_AFTER, AssetBlobs
 from importer.errors import ImporterError
 from importer.manifest import MANIFEST_NAME, MLTABLE_NAME, Manifest, Written, mltable, schema_hash
-from importer.parquet import arrow_schema, manifest_columns, write_parts
 from importer.progress import Progress
 from importer.query import query_hash
-from importer.snowflake import arrow_batches, connect, execute
+from importer.snowflake import connect, execute
 from importer.spec import ImportSpec, SnowflakeTarget
+from importer.stream import stream
 from importer.unload import UNLOAD_TIMEOUT, unload
 from importer.workspace import Workspace
 
@@ -156,15 +156,12 @@ class Import:
 
     def _stream(self, connection: SnowflakeConnection, blobs: AssetBlobs, folder: str) -> Written:
         """Run the query and write its rows into `folder` as they come."""
-        cursor = execute(connection, self._spec.query)
-        total = cursor.rowcount or 0
-        parts, schema = write_parts(
-            lambda: arrow_batches(cursor),
-            arrow_schema(cursor.description),
-            lambda name, file: blobs.write(folder + name, file),
-            lambda rows: self._progress.rows(rows, total),
+        return stream(
+            execute(connection, self._spec.query),
+            self._spec.memory_mb,
+            lambda name, blocks: blobs.write(folder + name, blocks),
+            self._progress.rows,
         )
-        return Written(parts, manifest_columns(cursor.description, schema), [], total, cursor.sfqid or "")
 
     def _clean_up(self, blobs: AssetBlobs) -> None:
         """Retire versions beyond `keep_versions`, and delete attempts that will never be a version.

@@ -5,14 +5,6 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import snowflake.connector
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
@@ -20,7 +12,8 @@ from snowflake.connector.errors import Error, OperationalError
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from importer.errors import ImporterError
-from importer.spec import SignIn, SnowflakeTarget
+from importer.sign_in import open_connection, sign_in_arguments
+from importer.spec import SnowflakeTarget
 
 #: Snowflake's name of each type that the connector numbers otherwise
 #: (https://docs.snowflake.com/en/sql-reference/intro-summary-data-types).
@@ -42,11 +35,11 @@ class Column(NamedTuple):
 
 
 def connect(target: SnowflakeTarget, secret: str | None, query_tag: str) -> SnowflakeConnection:
-    """Return an open connection as the importer; `secret` is the password, or the private key in PEM.
+    """Return an open connection as the importer; `secret` is what the vault has for it.
 
     Raises an ImporterError with Snowflake's own message.
     """
-    return _open(target, {**_address(target), **_sign_in(target, secret)}, query_tag)
+    return _open(target, {**_address(target), **sign_in_arguments(target, secret)}, query_tag)
 
 
 def deployer_connection(target: SnowflakeTarget, sign_in: Mapping[str, str]) -> SnowflakeConnection:
@@ -81,14 +74,6 @@ def execute(connection: SnowflakeConnection, query: str, timeout: timedelta | No
     except Error as error:
         raise ImporterError(f"the query failed in Snowflake: {error_text(error)}") from None
     return cursor
-
-
-def arrow_batches(cursor: SnowflakeCursor) -> Iterator[pa.Table]:
-    """Yield the rows of a query as Snowflake sends them, the next batches being fetched meanwhile."""
-    try:
-        yield from cursor.fetch_arrow_batches()
-    except Error as error:
-        raise ImporterError(f"reading the result from Snowflake failed: {error_text(error)}") from None
 
 
 def error_text(error: Exception) -> str:
@@ -139,7 +124,9 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
                 "QUERY_TAG": query_tag,
                 "TIMEZONE": "UTC",
                 "CLIENT_TELEMETRY_ENABLED": False,
-                "CLIENT_PREFETCH_THREADS": 4,
+                # the least there is, in MB uncompressed: a few of them are in memory at once
+                # (https://docs.snowflake.com/en/sql-reference/parameters#client-result-chunk-size)
+                "CLIENT_RESULT_CHUNK_SIZE": 48,
                 # what a run that died has started does not go on in the warehouse
                 "ABORT_DETACHED_QUERY": True,
                 # an unloaded column's type follows from the query, not from the rows
@@ -161,7 +148,7 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
     reraise=True,
 )
 def _connect(**arguments: Any) -> SnowflakeConnection:
-    return snowflake.connector.connect(**arguments)
+    return open_connection(**arguments)
 
 
 def _pauses() -> Iterator[int]:
@@ -175,25 +162,3 @@ def _pauses() -> Iterator[int]:
 
 def _address(target: SnowflakeTarget) -> dict[str, str | int]:
     return {"account": target.account, "host": target.host, "port": target.port, "protocol": target.protocol}
-
-
-def _sign_in(target: SnowflakeTarget, secret: str | None) -> dict[str, Any]:
-    """Return the connector's arguments for the target's way to sign in."""
-    if target.sign_in is SignIn.WORKLOAD_IDENTITY:
-        return {"authenticator": "WORKLOAD_IDENTITY", "workload_identity_provider": "AZURE"}
-    if target.user is None or secret is None:
-        raise ImporterError(f"Snowflake connection: sign_in {target.sign_in} needs user and secret_uri")
-    if target.sign_in is SignIn.PASSWORD:
-        return {"user": target.user, "password": secret}
-    return {"user": target.user, "private_key": _private_key_der(secret)}
-
-
-def _private_key_der(pem: str) -> bytes:
-    """Return a private key from PEM, as Key Vault keeps it, in the DER that the connector takes."""
-    try:
-        key = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError):
-        raise ImporterError(
-            "Snowflake connection: the secret is not an unencrypted private key in PEM"
-        ) from None
-    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

@@ -35,6 +35,11 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{
 KeepVersions = Annotated[int, Field(ge=1, le=1000)]
 DEFAULT_KEEP_VERSIONS = 30
 
+#: How much memory the importer may take in mode `stream`, in MB: 240 are for its libraries, the rest is for
+#: chunks of the result, of up to 48 each, and the rows that are being encoded.
+MemoryMB = Annotated[int, Field(ge=400, le=65536)]
+DEFAULT_MEMORY_MB = 400
+
 #: The environment variable that carries an `ImportSpec` as JSON into the job; who reads the schedule finds
 #: it there too. Azure ML keeps a schedule's tags short, and its properties as they were first.
 SPEC_VARIABLE = "IMPORT_SPEC"
@@ -62,6 +67,7 @@ class ImportSpec(BaseModel):
     storage_integration: Identifier | None = None
     """What opens the data lake to Snowflake's warehouse; None: a token for the one import."""
     keep_versions: KeepVersions = DEFAULT_KEEP_VERSIONS
+    memory_mb: MemoryMB = DEFAULT_MEMORY_MB
 
     @field_validator("storage_integration")
     @classmethod
@@ -86,6 +92,8 @@ class SignIn(StrEnum):
 
     WORKLOAD_IDENTITY = "workload_identity"
     KEY_PAIR = "key_pair"
+    OAUTH = "oauth"
+    PROGRAMMATIC_TOKEN = "programmatic_token"  # noqa: S105 - the name of a method
     PASSWORD = "password"  # noqa: S105 - the name of a method
 
 
@@ -103,6 +111,10 @@ class SnowflakeTarget(BaseModel):
     user: str | None = None
     sign_in: SignIn
     secret_uri: str | None = None
+    oauth_scope: str | None = None
+    """What an OAuth token is for; without `oauth_client_id` it is one of the importer's own identity."""
+    oauth_client_id: str | None = None
+    oauth_token_url: str | None = None
 
     def to_metadata(self) -> dict[str, str]:
         """Return the metadata of a workspace connection: strings only, empty values left out."""

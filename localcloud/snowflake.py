@@ -5,18 +5,17 @@ fakesnow translates Snowflake's SQL to DuckDB and speaks the drivers' protocol, 
 """
 
 import gzip
-import hmac
 import json
 import logging
 import secrets
 import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import fakesnow.arrow
+import fakesnow.server
 import pyarrow as pa
 import pyarrow.compute as pc
 import uvicorn
@@ -50,10 +49,11 @@ from localcloud.snowflake_account import (
     ROLES,
     SCHEMA,
     WAREHOUSE,
-    read_passwords,
 )
+from localcloud.snowflake_chunks import StoredResults, inline_ipc
 from localcloud.snowflake_copy import Unload, is_unload
 from localcloud.snowflake_refusal import RefusedError
+from localcloud.snowflake_users import Users, is_alter_user
 
 # How many results RESULT_SCAN still finds; fakesnow would keep every one for as long as it runs.
 _RESULTS_KEPT = 32
@@ -117,9 +117,10 @@ class Session:
 class SnowflakeServer:
     """The handlers that come before fakesnow's, and the sessions that they share."""
 
-    def __init__(self, home: Home, passwords: Mapping[str, str]) -> None:
+    def __init__(self, home: Home) -> None:
         self._home = home
-        self._passwords = passwords
+        self._users = Users(home)
+        self._results = StoredResults(home.path / "results", f"http://127.0.0.1:{home.ports['snowflake']}")
         self._sessions: weakref.WeakKeyDictionary[FakeSnowflakeConnection, Session] = (
             weakref.WeakKeyDictionary()
         )
@@ -129,15 +130,17 @@ class SnowflakeServer:
         own = [
             Route("/session/v1/login-request", self.sign_in, methods=["POST"]),
             Route("/queries/v1/query-request", self.run_statement, methods=["POST"]),
+            Route("/queries/{query_id}/result", self.send_result, methods=["GET"]),
+            Route("/results/{query_id}/{number:int}", self._results.send_chunk, methods=["GET"]),
         ]
         return Starlette(routes=[*own, *routes])
 
     async def sign_in(self, request: Request) -> Response:
-        """Start a session for a user, its password and one of its roles."""
+        """Start a session for a user and one of its roles."""
         _set_default_namespace(request)
         data = (await _json(request))["data"]
         try:
-            user = self._authenticate(str(data.get("LOGIN_NAME", "")), str(data.get("PASSWORD", "")))
+            user = self._users.authenticate(data)
             role = _granted_role(user, request.query_params.get("roleName"))
         except RefusedError as refusal:
             return refusal.response()
@@ -167,9 +170,11 @@ class SnowflakeServer:
         try:
             if is_unload(statement):
                 return await self._unload(connection, session, statement)
+            if is_alter_user(body["sqlText"]):
+                return JSONResponse(self._users.alter(body["sqlText"], session.role))
             if not isinstance(statement, exp.Use):
                 session.check(statement, describe_only=bool(body.get("describeOnly")))
-                return await _fakesnow_response(request)
+                return await self._with_chunks(await _fakesnow_response(request))
             session.use(statement)
         except RefusedError as refusal:
             return refusal.response()
@@ -179,6 +184,24 @@ class SnowflakeServer:
         if answer["success"]:
             answer["data"] |= {"finalRoleName": session.role, "finalWarehouseName": session.warehouse}
         return JSONResponse(answer, response.status_code)
+
+    async def _with_chunks(self, response: Response) -> Response:
+        """Return an answer with the rows that fakesnow has and `inline_ipc` left out, in chunks."""
+        answer = json.loads(bytes(response.body))
+        data = answer["data"] or {}
+        table = shared_fs.results_cache.get(str(data.get("queryId")), (None,))[0]
+        if not data.get("rowsetBase64") or table is None:
+            return response
+        return JSONResponse(await run_in_threadpool(self._results.store, answer, table))
+
+    def send_result(self, request: Request) -> Response:
+        """Send the answer of a statement that has run, to whoever is signed in."""
+        try:
+            to_conn(to_token(request))
+        except ServerError as error:
+            answer = {"data": None, "code": error.code, "message": error.message, "success": False}
+            return JSONResponse(answer, error.status_code)
+        return self._results.send_answer(request)
 
     async def _unload(
         self, connection: FakeSnowflakeConnection, session: Session, statement: exp.Copy
@@ -192,14 +215,6 @@ class SnowflakeServer:
         except Exception:
             logger.exception("an unload failed")
             raise _internal_error() from None
-
-    def _authenticate(self, login_name: str, password: str) -> str:
-        """Return the user; a wrong name and a wrong password are refused alike."""
-        user = login_name.upper()
-        expected = self._passwords.get(user, "")
-        if not hmac.compare_digest(expected.encode(), password.encode()) or not expected:
-            raise RefusedError("390100", "Incorrect username or password was specified.", "08001")
-        return user
 
 
 def _set_default_namespace(request: Request) -> None:
@@ -291,8 +306,9 @@ def serve(home: Home) -> None:
     """Serve until told to stop."""
     end_with(home)
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
+    fakesnow.server.to_ipc = inline_ipc  # type: ignore[attr-defined] # a function has the module's name
     open_databases(home.path / "snowflake")
-    app = SnowflakeServer(home, read_passwords(home)).build_app()
+    app = SnowflakeServer(home).build_app()
     port = home.ports["snowflake"]
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3)
 

@@ -24,10 +24,10 @@ from tenacity import wait_none
 from importer.azure import ROLE_RETRIES, credential
 from importer.blob import AssetBlobs, VersionBlobs
 from importer.errors import ImporterError, MissingRoleError
+from importer.fetch import arrow_batches
 from importer.manifest import Manifest
 from importer.progress import JsonLines
 from importer.run import Import
-from importer.snowflake import arrow_batches
 from importer.spec import ImportSpec, SignIn, SnowflakeTarget
 from importer.workspace import Workspace
 from localcloud.arm import ArmStore
@@ -399,7 +399,12 @@ def test_other_rows_than_snowflake_reports_register_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = arrow_batches
-    monkeypatch.setattr("importer.run.arrow_batches", lambda cursor: (t.slice(1) for t in whole(cursor)))
+
+    def short(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        yield next(tables).slice(1)
+        yield from tables
+
+    monkeypatch.setattr("importer.stream.arrow_batches", lambda *given: short(whole(*given)))
 
     with pytest.raises(ImporterError, match="Snowflake reports 2930 rows, but 2929 were written"):
         run(spec("short"))

@@ -1,8 +1,9 @@
 """Arrow tables, as the connector sends them, to Parquet parts."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from snowflake.connector.constants import FIELD_NAME_TO_ID
 from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
-from importer.parquet import arrow_schema, write_parts
+from importer.parquet import ROW_GROUP_BYTES, arrow_schema, write_parts
 
 
 def column(name: str, kind: str, precision: int | None = None, scale: int | None = None) -> ResultMetadata:
@@ -25,13 +26,15 @@ class Parts:
         self.tables: dict[str, pa.Table] = {}
         self.row_groups: dict[str, int] = {}
 
-    def upload(self, name: str, file: IO[bytes]) -> None:
-        content = pa.BufferReader(file.read())
+    def upload(self, name: str, blocks: Iterable[bytes]) -> None:
+        content = pa.BufferReader(b"".join(blocks))
         self.tables[name] = pq.read_table(content)
         self.row_groups[name] = pq.read_metadata(content).num_row_groups
 
-    def write(self, batches: list[pa.Table], schema: pa.Schema) -> pa.Table:
-        parts, _ = write_parts(lambda: batches, schema, self.upload, lambda _: None)
+    def write(
+        self, batches: list[pa.Table], schema: pa.Schema, row_group_bytes: int = ROW_GROUP_BYTES
+    ) -> pa.Table:
+        parts, _ = write_parts(lambda: batches, schema, self.upload, lambda _: None, row_group_bytes)
         assert [part.name for part in parts] == list(self.tables)
         assert [part.rows for part in parts] == [table.num_rows for table in self.tables.values()]
         return pa.concat_tables(self.tables.values())
@@ -89,9 +92,8 @@ def test_batches_of_any_width_are_one_table() -> None:
 def test_a_late_value_that_does_not_fit_widens_the_whole_column(
     described: ResultMetadata, batches: list[pa.Array], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importer.parquet.ROW_GROUP_BYTES", 1)
     monkeypatch.setattr("importer.parquet.PART_BYTES", 1)
-    written = Parts().write([pa.table({"C": batch}) for batch in batches], arrow_schema([described]))
+    written = Parts().write([pa.table({"C": batch}) for batch in batches], arrow_schema([described]), 1)
     assert written["C"].to_pylist() == [value for batch in batches for value in batch.to_pylist()]
 
 
@@ -117,12 +119,11 @@ def test_a_value_of_another_kind_is_refused_and_names_both_types() -> None:
 
 
 def test_many_small_batches_make_few_row_groups_and_bounded_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importer.parquet.ROW_GROUP_BYTES", 8 * 1000)
     monkeypatch.setattr("importer.parquet.PART_BYTES", 8 * 2000)
     schema = arrow_schema([column("N", "FIXED", 38, 0)])
     parts = Parts()
 
-    numbers = parts.write([pa.table({"N": range(i * 100, i * 100 + 100)}) for i in range(100)], schema)
+    numbers = parts.write([pa.table({"N": range(i * 100, i * 100 + 100)}) for i in range(100)], schema, 8000)
 
     assert numbers["N"].to_pylist() == list(range(10_000))
     assert len(parts.tables) > 1

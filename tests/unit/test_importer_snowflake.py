@@ -5,13 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_der_private_key,
-)
 from snowflake.connector.errors import DatabaseError, OperationalError
 
 from importer.deployer import deployer_sign_in
@@ -44,28 +37,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     for name in ("SNOWFLAKE_USER", "SNOWFLAKE_AUTHENTICATOR", "SNOWFLAKE_DEFAULT_CONNECTION_NAME"):
         monkeypatch.delenv(name, raising=False)
     return lambda: arguments
-
-
-def test_a_workload_identity_needs_no_secret(asked: Asked) -> None:
-    connect(TARGET.model_copy(update={"sign_in": SignIn.WORKLOAD_IDENTITY}), None, "tag")
-    assert asked()["authenticator"] == "WORKLOAD_IDENTITY"
-    assert asked()["workload_identity_provider"] == "AZURE"
-    assert "password" not in asked()
-
-
-def test_a_key_pair_signs_in_with_the_key_of_the_vault(asked: Asked) -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    connect(TARGET.model_copy(update={"sign_in": SignIn.KEY_PAIR}), pem, "tag")
-    given = load_der_private_key(asked()["private_key"], None)
-    assert isinstance(given, rsa.RSAPrivateKey)
-    assert given.private_numbers() == key.private_numbers()
-
-
-def test_a_secret_that_is_no_key_is_refused_without_showing_it() -> None:
-    with pytest.raises(ImporterError, match="not an unencrypted private key in PEM") as refused:
-        connect(TARGET.model_copy(update={"sign_in": SignIn.KEY_PAIR}), "canary-7391", "tag")
-    assert "canary" not in str(refused.value)
 
 
 def test_a_connection_acts_in_the_importers_role(asked: Asked) -> None:

@@ -232,8 +232,8 @@ def test_types_follow_from_the_query_and_a_dead_run_is_not_gone_on_with(
         return SimpleNamespace(warehouse="WH")
 
     monkeypatch.setattr("snowflake.connector.connect", keep)
-    sign_in = SignIn.WORKLOAD_IDENTITY
-    connect(SnowflakeTarget(account="a", host="h", warehouse="WH", role="R", sign_in=sign_in), None, "tag")
+    where: dict[str, Any] = {"account": "a", "host": "h", "warehouse": "WH", "role": "R", "user": "U"}
+    connect(SnowflakeTarget(**where, sign_in=SignIn.PASSWORD), "secret", "tag")
     assert given["session_parameters"]["ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION"] is False
     assert given["session_parameters"]["ABORT_DETACHED_QUERY"] is True
 

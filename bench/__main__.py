@@ -1,0 +1,162 @@
+"""`python -m bench`: measures the importer's mode `stream`, prints a table and writes bench/results.json.
+
+The local Snowflake and Azurite run on the same machine, and take their share of it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from azure.storage.blob import ContainerClient
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import ACCOUNT, CONTAINER
+from bench.tables import NARROW, WIDE, Generator, Shape
+from localcloud.environment import variables
+from localcloud.home import BLOB_KEY, Home
+
+RESULTS = Path(__file__).with_name("results.json")
+
+
+class Case(NamedTuple):
+    """A table, and the ways to measure with it, each so many times."""
+
+    shape: Shape
+    rows: int
+    ways: tuple[str, ...]
+    times: int
+
+
+#: A data frame of ten million rows of a hundred columns needs more memory than 24 GB.
+CASES = (
+    Case(NARROW, 1_000_000, ("limit", "import", "pandas"), 2),
+    Case(NARROW, 10_000_000, ("limit", "import", "pandas"), 1),
+    Case(WIDE, 1_000_000, ("limit", "import", "pandas"), 1),
+    Case(WIDE, 10_000_000, ("limit", "import"), 1),
+)
+
+
+class Measured(NamedTuple):
+    """The fastest of the measurements of one way: its seconds, and the most memory that one took."""
+
+    table: str
+    columns: int
+    rows: int
+    way: str
+    seconds: float
+    cpu_seconds: float
+    peak_mb: int
+
+
+@contextmanager
+def local_cloud() -> Iterator[Home]:
+    """Run a local cloud of the benchmark's own, in a folder that is deleted afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    environment = {**os.environ, "LOCALCLOUD_HOME": str(folder)}
+    command = [sys.executable, "-m", "localcloud"]
+    try:
+        subprocess.run([*command, "start", "blob", "snowflake", "azure"], env=environment, check=True)
+        home = Home.open(folder)
+        _container(home).create_container()
+        yield home
+    finally:
+        subprocess.run([*command, "stop"], env=environment, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _container(home: Home) -> ContainerClient:
+    return ContainerClient(
+        f"{home.blob_url}/{ACCOUNT}",
+        CONTAINER,
+        credential=BLOB_KEY,
+        connection_verify=str(home.ca_bundle),
+    )
+
+
+def measure(home: Home, case: Case) -> list[Measured]:
+    """Return what each way took with the table of `case`; the ways take turns."""
+    query_id = Generator(home).store(case.shape, case.rows)
+    runs: dict[str, list[dict[str, float]]] = {way: [] for way in case.ways}
+    for _ in range(case.times):
+        for way, found in runs.items():
+            found.append(_run(home, way, query_id, case.rows))
+    shutil.rmtree(home.path / "results" / query_id)
+    return [_best(case, way, found) for way, found in runs.items()]
+
+
+def _run(home: Home, way: str, query_id: str, rows: int) -> dict[str, float]:
+    """Measure in a process of its own; whoever measured before leaves no memory and no modules."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.measure", way, query_id],
+        env={**os.environ, **variables(home), "LOCALCLOUD_HOME": str(home.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    if found["rows"] != rows:
+        raise SystemExit(f"{way} of {rows} rows: {found['rows']} were written")
+    return found
+
+
+def _best(case: Case, way: str, runs: list[dict[str, float]]) -> Measured:
+    best = min(runs, key=lambda run: run["seconds"])
+    return Measured(
+        case.shape.name,
+        case.shape.columns,
+        case.rows,
+        way,
+        round(best["seconds"], 2),
+        round(best["cpu_seconds"], 2),
+        round(max(run["peak_bytes"] for run in runs) / 2**20),
+    )
+
+
+def print_table(measured: list[Measured]) -> None:
+    """Print each measurement beside the limit of the same table."""
+    limits = {(m.table, m.rows): m.seconds for m in measured if m.way == "limit"}
+    table = Table(box=None, pad_edge=False)
+    for name in ("TABLE", "COLUMNS", "ROWS", "WAY", "SECONDS", "CPU", "ROWS/S", "OF THE LIMIT", "PEAK MB"):
+        table.add_column(name, justify="left" if name in ("TABLE", "WAY") else "right")
+    for m in measured:
+        table.add_row(
+            m.table,
+            str(m.columns),
+            f"{m.rows:,}",
+            m.way,
+            f"{m.seconds:.2f}",
+            f"{m.cpu_seconds:.2f}",
+            f"{m.rows / m.seconds:,.0f}",
+            f"{limits[m.table, m.rows] / m.seconds:.2f}",
+            str(m.peak_mb),
+        )
+    Console(width=110).print(table)
+
+
+def main() -> None:
+    """Measure all cases; what is measured so far is written after each."""
+    measured: list[Measured] = []
+    with local_cloud() as home:
+        for case in CASES:
+            measured += measure(home, case)
+            document = {
+                "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+                "cores": os.cpu_count(),
+                "load": round(os.getloadavg()[0], 1),
+                "results": [m._asdict() for m in measured],
+            }
+            RESULTS.write_text(json.dumps(document, indent=2) + "\n")
+    print_table(measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""`python -m bench.measure WAY QUERY_ID`: one measurement, in a process of its own, printed as JSON."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from azure.storage.blob import ContainerClient
+from snowflake.connector.cursor import SnowflakeCursor
+
+import importer.run  # noqa: F401 - what a job imports is part of its memory
+from importer.blob import AssetBlobs, Datastore
+from importer.parquet import PARQUET_OPTIONS, PART_BYTES, ROW_GROUP_BYTES, arrow_schema
+from importer.snowflake import connect
+from importer.spec import DEFAULT_MEMORY_MB, SignIn, SnowflakeTarget
+from importer.stream import stream
+from localcloud.home import BLOB_KEY, Home
+
+ACCOUNT, CONTAINER = "lake", "bench"
+
+
+def open_result(home: Home, query_id: str) -> SnowflakeCursor:
+    """Return the cursor of a query that has run, as `execute` does of one that it runs."""
+    target = SnowflakeTarget(
+        account="local",
+        host="127.0.0.1",
+        port=home.ports["snowflake"],
+        protocol="http",
+        warehouse="IMPORT_WH",
+        role="SYSADMIN",
+        user="DEPLOYER",
+        sign_in=SignIn.PASSWORD,
+    )
+    connection = connect(target, os.environ["SNOWFLAKE_PASSWORD"], "bench")
+    cursor = connection.cursor()
+    cursor.query_result(query_id)
+    return cursor
+
+
+def measure_import(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
+    """Import the result as a job does, from the query's end to the last byte in Blob storage."""
+    store = Datastore("bench", ACCOUNT, CONTAINER, "https", f"127.0.0.1:{home.ports['blob']}")
+    blobs = AssetBlobs(store, "bench")
+    blobs.versions()  # signs in, as a run has by then
+    yield 0
+    written = stream(cursor, DEFAULT_MEMORY_MB, blobs.write, lambda *_: None)
+    yield sum(part.rows for part in written.parts)
+
+
+def measure_limit(_: Home, cursor: SnowflakeCursor) -> Iterator[int]:
+    """Write the result's Arrow batches, in memory by then, to local files with the importer's settings."""
+    schema, total = arrow_schema(cursor.description), cursor.rowcount or 0
+    tables = cycle(_some_chunks(cursor, schema))
+    groups: list[pa.Table] = []
+    rows = 0
+    with tempfile.TemporaryDirectory() as folder:
+        yield 0
+        number = 0
+        while rows < total:
+            path = Path(folder) / f"part-{number}.parquet"
+            with pq.ParquetWriter(path, schema, **PARQUET_OPTIONS) as writer:
+                while rows < total and path.stat().st_size < PART_BYTES:
+                    groups = []
+                    while rows < total and sum(group.nbytes for group in groups) < ROW_GROUP_BYTES:
+                        groups.append(next(tables))
+                        rows += groups[-1].num_rows
+                    group = pa.concat_tables(groups)
+                    writer.write_table(group, row_group_size=group.num_rows)
+            number += 1
+        yield rows
+
+
+def _some_chunks(cursor: SnowflakeCursor, schema: pa.Schema) -> list[pa.Table]:
+    """Return the chunks that the table repeats, as `bench.tables` made it."""
+    chunks = (cursor.get_result_batches() or [])[2:10]
+    return [chunk.to_arrow().cast(schema) for chunk in chunks]
+
+
+def measure_pandas(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
+    """Do what most people do: the whole result as a data frame, that to a file, and that to Blob storage."""
+    container = ContainerClient(
+        f"{home.blob_url}/{ACCOUNT}",
+        CONTAINER,
+        credential=BLOB_KEY,
+        connection_verify=str(home.ca_bundle),
+    )
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+        yield 0
+        frame = cursor.fetch_pandas_all()
+        frame.to_parquet(file.name)
+        with Path(file.name).open("rb") as content:
+            container.upload_blob("pandas.parquet", content, overwrite=True)
+        yield len(frame)
+
+
+WAYS: dict[str, Callable[[Home, SnowflakeCursor], Iterator[int]]] = {
+    "import": measure_import,
+    "limit": measure_limit,
+    "pandas": measure_pandas,
+}
+
+
+def peak_memory() -> int:
+    """Return the most memory that this process had, in bytes.
+
+    Not `ru_maxrss`: that starts with what the process had that started this one
+    (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, VmHWM).
+    """
+    status = Path("/proc/self/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+def main(way: str, query_id: str) -> None:
+    """Measure, and print the seconds, the rows and the peak of memory."""
+    home = Home.open()
+    steps = WAYS[way](home, open_result(home, query_id))
+    next(steps)
+    started, cpu = time.perf_counter(), time.process_time()
+    rows = next(steps)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
+    found = {"seconds": seconds, "cpu_seconds": cpu_seconds, "rows": rows, "peak_bytes": peak_memory()}
+    print(json.dumps(found))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
