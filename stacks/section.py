@@ -41,3 +41,7 @@ PrivateZoneId = Annotated[
 ]
 #: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
 VmSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+$")]
+#: A host, or all below a domain, as the managed network's rules take it.
+HostPattern = Annotated[
+    str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*\.)+[A-Za-z0-9-]+$")
+]

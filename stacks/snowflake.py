@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from importer.spec import SignIn
 from stacks.explain import contradiction
-from stacks.section import ObjectId, Section
+from stacks.section import HostPattern, ObjectId, Section
 
 
 def check_secret_name(name: str) -> str:
@@ -28,10 +28,11 @@ SnowflakeAccount = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-
 SecretName = Annotated[str, AfterValidator(check_secret_name)]
 #: https://datatracker.ietf.org/doc/html/rfc1123#section-2
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*\.)*[A-Za-z0-9-]+$")]
-#: A host, or all below a domain, as the managed network's rules take it.
-HostPattern = Annotated[
-    str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*\.)+[A-Za-z0-9-]+$")
-]
+#: As `api://<application id>/.default`
+#: (https://learn.microsoft.com/entra/identity-platform/scopes-oidc#the-default-scope).
+Scope = Annotated[str, StringConstraints(pattern=r"^[^\s\"]+$")]
+ClientId = Annotated[str, StringConstraints(pattern=r"^[^\s\"]+$")]
+TokenUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s\"]+$")]
 #: Snowflake's own subnets lie in its subscription.
 SnowflakeSubnetId = Annotated[str, StringConstraints(pattern=r"^/subscriptions/[^/]+/.+/subnets/[^/]+$")]
 
@@ -59,6 +60,32 @@ class UnloadSettings(Section):
         "raw data.",
     )
 
+    @model_validator(mode="after")
+    def _principal_is_an_integrations(self) -> Self:
+        if self.integration_principal is not None and self.storage_integration is None:
+            raise contradiction(["storageIntegration"], "required where integrationPrincipal is set")
+        return self
+
+
+class OAuthSettings(Section):
+    """Where a token of external OAuth comes from, where `signIn` is `oauth`."""
+
+    scope: Scope | None = Field(
+        default=None,
+        description="What the token is for: the scope of Snowflake's OAuth resource in your tenant, such as "
+        "`api://<application id>/.default`.",
+    )
+    client_id: ClientId | None = Field(
+        default=None,
+        description="Client whose secret is in the vault (`snowflake.secretName`); where it is absent the "
+        "token is of the importer's own identity, and there is no secret.",
+    )
+    token_url: TokenUrl | None = Field(
+        default=None,
+        description="Where the client gets its token, such as "
+        "`https://login.microsoftonline.com/<tenant id>/oauth2/v2.0/token`.",
+    )
+
 
 class SnowflakeSettings(Section):
     """How the platform reaches Snowflake."""
@@ -79,14 +106,26 @@ class SnowflakeSettings(Section):
     )
     sign_in: SignIn = Field(
         default=SignIn.WORKLOAD_IDENTITY,
-        description="`workload_identity` stores no secret; `key_pair` reads a key from the platform's vault; "
-        "`password` only where `endpoints` is `local`.",
+        description="`workload_identity` stores no secret, nor does `oauth` without a client of its own; "
+        "`key_pair` and `programmatic_token` read it from the platform's vault; `password` is for "
+        "`endpoints: local`.",
     )
     user: Identifier | None = Field(
-        default=None, description="User of the importer; with `workload_identity` Snowflake finds it itself."
+        default=None,
+        description="User of the importer; with `workload_identity` and `oauth` Snowflake finds it itself.",
     )
     secret_name: SecretName | None = Field(
-        default=None, description="Secret of the platform's vault that holds the key or password of `user`."
+        default=None,
+        description="Secret of the platform's vault: the private key in PEM, programmatic token or password "
+        "of `user`, or the secret of `oauth.clientId`.",
+    )
+    oauth: OAuthSettings = Field(
+        default=OAuthSettings(), description="Where a token comes from, where `signIn` is `oauth`."
+    )
+    allow_password: bool = Field(
+        default=False,
+        description="Takes `signIn: password` outside the stack `local`, with a warning: Snowflake refuses "
+        "passwords of services, so it is for an account that still lets this one in.",
     )
     unload: UnloadSettings = Field(
         default=UnloadSettings(), description="How Snowflake reaches the lake, for the mode `unload`."
@@ -94,6 +133,11 @@ class SnowflakeSettings(Section):
 
     @model_validator(mode="after")
     def _sign_in_is_complete(self) -> Self:
+        if self.sign_in is SignIn.OAUTH:
+            self._check_oauth()
+            return self
+        if self.oauth != OAuthSettings():
+            raise contradiction(["oauth"], f"must be absent where signIn is {self.sign_in}")
         if self.sign_in is SignIn.WORKLOAD_IDENTITY:
             if self.secret_name is not None:
                 raise contradiction(["secretName"], "must be absent where signIn is workload_identity")
@@ -102,3 +146,17 @@ class SnowflakeSettings(Section):
             if value is None:
                 raise contradiction([name], f"required where signIn is {self.sign_in}")
         return self
+
+    def _check_oauth(self) -> None:
+        """Raise a contradiction unless `oauth` is an identity's, or a client's with its secret."""
+        if self.oauth.scope is None:
+            raise contradiction(["oauth", "scope"], "required where signIn is oauth")
+        has_client = self.oauth.client_id is not None
+        for path, value in (
+            (["secretName"], self.secret_name),
+            (["oauth", "tokenUrl"], self.oauth.token_url),
+        ):
+            if has_client and value is None:
+                raise contradiction([*path], "required where oauth.clientId is set")
+            if not has_client and value is not None:
+                raise contradiction([*path], "must be absent where oauth.clientId is")

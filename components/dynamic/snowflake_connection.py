@@ -230,6 +230,9 @@ class SnowflakeConnectionArgs:
     sign_in: pulumi.Input[str]
     user: pulumi.Input[str] | None = None
     secret_uri: pulumi.Input[str] | None = None
+    oauth_scope: pulumi.Input[str] | None = None
+    oauth_client_id: pulumi.Input[str] | None = None
+    oauth_token_url: pulumi.Input[str] | None = None
     port: pulumi.Input[int] = 443
     protocol: pulumi.Input[str] = "https"
     queries: pulumi.Input[Mapping[str, pulumi.Input[str]]]
