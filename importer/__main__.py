@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -74,6 +75,80 @@ def preview(name: Name) -> None:
 
     workspace = Workspace()
     print_preview(preview_query(workspace.spec(name), workspace))
+
+
+@app.command()
+def migrate(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="YAML of data imports, import schedules, connections.")
+    ] = None,
+    workspace: Annotated[
+        bool, typer.Option("--workspace", help="Also read the workspace in the environment.")
+    ] = False,
+) -> None:
+    """Print the settings that take over from `az ml data import`, its schedules and connections."""
+    from importer.migrate import migrate as settings_of
+
+    yaml, problem = settings_of(files or [], with_workspace=workspace)
+    typer.echo(yaml, nl=False)
+    if problem is not None:
+        raise ImporterError(problem)
+
+
+@app.command()
+def report(
+    name: Name,
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; NAME-VERSION.html here if not given.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="The version or its scheduled time; the newest if not given.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out; may be given again.")
+    ] = None,
+) -> None:
+    """Write a page about a version: its columns, how they changed, and the versions before it."""
+    from importer.report import write_report
+    from importer.workspace import Workspace
+
+    workspace = Workspace()
+    path = write_report(workspace, workspace.spec(name), version, output, set(without or ()))
+    print(path)  # noqa: T201
+
+
+@app.command()
+def grants(
+    name: Name,
+    user: Annotated[
+        str | None, typer.Option(help="The importer's user; the connection's if not given.")
+    ] = None,
+    tenant_id: Annotated[
+        str | None, typer.Option(envvar="AZURE_TENANT_ID", help="The tenant of the importer's identity.")
+    ] = None,
+    object_id: Annotated[
+        str | None, typer.Option(help="The object id of the importer's identity, or of the OAuth client's.")
+    ] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="A file with the public key, in PEM.", metavar="FILE")
+    ] = None,
+    address: Annotated[
+        list[str] | None, typer.Option(help="An address or range that it comes from; may be given again.")
+    ] = None,
+) -> None:
+    """Print the SQL with which an administrator of Snowflake lets an import in; run nothing."""
+    from importer.blob import AssetBlobs
+    from importer.grants import administration, grants_script
+    from importer.workspace import Workspace
+
+    given = administration(user, tenant_id, object_id, public_key, address or [])
+    workspace = Workspace()
+    spec = workspace.spec(name)
+    lake = AssetBlobs(workspace.datastore(spec.datastore), spec.name) if spec.storage_integration else None
+    script = grants_script(
+        spec, workspace.connection(spec.connection), given, lake.snowflake_url("") if lake else None
+    )
+    typer.echo(script, nl=False)
 
 
 def main() -> None:

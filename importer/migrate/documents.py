@@ -1,0 +1,132 @@
+"""What Azure ML's data import was declared with: the documents that `az ml` takes, or the client returns.
+
+Nothing of a credential but its type is ever read.
+"""
+
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _lower(value: object) -> str:
+    # a member of one of the client's enumerations has another text than its value
+    return str(getattr(value, "value", value)).lower()
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+Word = Annotated[str, BeforeValidator(_lower)]
+Numbers = Annotated[list[int], BeforeValidator(_listed)]
+Words = Annotated[list[Word], BeforeValidator(_listed)]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, from_attributes=True, coerce_numbers_to_str=True)
+
+
+class Source(_Document):
+    """Where the rows come from."""
+
+    type: Word = "file_system"
+    connection: str
+    query: str | None = None
+    stored_procedure: str | None = None
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is a database, not files."""
+        return self.type == "database"
+
+    @property
+    def connection_name(self) -> str:
+        """The connection's name, which is written `azureml:<name>`, or at the end of an ARM id."""
+        return self.connection.removeprefix("azureml:").rpartition("/")[2]
+
+
+class DataImport(_Document):
+    """A data import (https://learn.microsoft.com/azure/machine-learning/how-to-import-data-assets)."""
+
+    name: str
+    source: Source
+    path: str | None = None
+    version: object = None
+    description: object = None
+    tags: object = None
+    auto_delete_setting: object = None
+
+
+class Pattern(_Document):
+    """At which times of the days of a recurrence."""
+
+    hours: Numbers = []
+    minutes: Numbers = []
+    week_days: Words = Field(default=[], validation_alias=AliasChoices("week_days", "weekdays"))
+    month_days: Numbers = []
+
+
+class Trigger(_Document):
+    """When an import ran: by a cron expression, or by a recurrence.
+
+    Microsoft's reference and its schema differ in two names, so either is read
+    (https://learn.microsoft.com/azure/machine-learning/reference-yaml-schedule-data-import).
+    """
+
+    type: Word
+    expression: str | None = None
+    frequency: Word | None = None
+    interval: int = 1
+    schedule: Pattern | None = Field(default=None, validation_alias=AliasChoices("schedule", "pattern"))
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    time_zone: Annotated[str, BeforeValidator(lambda zone: getattr(zone, "value", zone) or "UTC")] = Field(
+        default="UTC", validation_alias=AliasChoices("time_zone", "timezone")
+    )
+
+
+class ImportSchedule(_Document):
+    """A schedule that imports (https://learn.microsoft.com/azure/machine-learning/how-to-schedule-data-import)."""
+
+    name: str
+    trigger: Trigger | None = None
+    import_data: DataImport
+    is_enabled: bool | None = None
+
+
+class Credentials(_Document):
+    """The kind of a connection's credentials."""
+
+    type: Word = "none"
+
+
+class Connection(_Document):
+    """A connection (https://learn.microsoft.com/azure/machine-learning/how-to-connection)."""
+
+    name: str
+    type: Word
+    target: str | None = None
+    credentials: Credentials | None = None
+
+
+class Found(NamedTuple):
+    """A document, and where it was found."""
+
+    where: str
+    document: DataImport | ImportSchedule | Connection
+
+
+class Refusal(NamedTuple):
+    """What was found and cannot be read, and why not; `is_broken` where that has to be mended."""
+
+    where: str
+    reason: str
+    is_broken: bool = False
+
+
+class Inventory(NamedTuple):
+    """All that there is to migrate."""
+
+    found: list[Found]
+    refused: list[Refusal]
