@@ -49,8 +49,9 @@ class ClusterArgs(AzureArgs, NodesArgs, ClusterNetworkArgs, MaintenanceArgs):
 
     registry_id: pulumi.Input[str]
     log_analytics_id: pulumi.Input[str]
-    administrators: pulumi.Input[str]
-    """Object id of the Entra ID principal, best a group, that administers what runs on the cluster."""
+    administrators: pulumi.Input[str] | None = None
+    """Object id of the Entra ID principal, best a group, that administers what runs on the cluster. Where it
+    is absent, whoever makes the cluster does, and goes on to."""
     node_size: pulumi.Input[str]
     """The size of the nodes that everything but the cluster itself runs on."""
     min_nodes: pulumi.Input[int]
@@ -274,14 +275,19 @@ class Cluster(pulumi.ComponentResource):
         )
 
     def _add_administrators(self, cluster: aks.ManagedCluster) -> authorization.RoleAssignment:
+        administrators = self._args.administrators
+        opts = pulumi.ResourceOptions(parent=self)
+        if administrators is None:
+            administrators = authorization.get_client_config_output().object_id
+            # a person's and a pipeline's `up` are not to take the role from each other
+            opts.ignore_changes = ["principalId", "roleAssignmentName"]
         return assign_role(
             f"{self._name}-administrators",
             Role.AKS_RBAC_CLUSTER_ADMIN,
             cluster.id,
-            self._args.administrators,
+            administrators,
             None,
-            # a person's and a pipeline's `up` are not to take the role from each other
-            pulumi.ResourceOptions(parent=self, ignore_changes=["principalId", "roleAssignmentName"]),
+            opts,
         )
 
     def _add_monitoring(self, cluster: aks.ManagedCluster) -> ClusterMonitoring:

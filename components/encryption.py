@@ -6,7 +6,7 @@ import pulumi
 from pulumi_azure_native import authorization, compute, keyvault
 
 from components.component import Args, ServiceArgs
-from components.identity import Identity, IdentityArgs, Role
+from components.identity import Identity, IdentityArgs, Role, assign_role
 from components.keeping import kept
 from components.vault import Vault, VaultArgs
 
@@ -38,14 +38,17 @@ class EncryptionArgs(ServiceArgs):
     """What a key of the company's own needs from outside."""
 
     tenant_id: pulumi.Input[str]
+    cosmos_db_principal_id: pulumi.Input[str] | None = None
+    """Object id of Azure Cosmos DB's principal in the tenant, which encrypts a workspace's metadata."""
 
 
 class Encryption(pulumi.ComponentResource):
     """A key that services encrypt data at rest with, in a vault of its own, and who may use it.
 
     `name`, of at most 16 letters, digits and hyphens, starts the vault's. An identity may wrap and unwrap
-    with the key, and nothing else: services act by it, and so does the disk encryption set, for the disks of
-    virtual machines. Services pass the vault's firewall as trusted ones, by the same identity
+    with the key, and nothing else with what the vault holds: services act by it, and so does the disk
+    encryption set, for the disks of virtual machines: nodes take up a rotated key with their next image.
+    Services pass the vault's firewall as trusted ones, by the same identity
     (https://learn.microsoft.com/azure/key-vault/general/overview-vnet-service-endpoints#trusted-services).
     The vault always has purge protection: Azure encrypts with no key that could vanish
     (https://learn.microsoft.com/azure/storage/common/customer-managed-keys-overview), so a destroyed vault
@@ -77,6 +80,7 @@ class Encryption(pulumi.ComponentResource):
             kept(self, args.keep),
         )
         may_use = identity.grant(Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER, "vault", vault.resource_id)
+        self._grant_for_workspaces(name, vault, identity)
         key = self._make_key(f"{name}-key", vault, may_use)
         disks = self._make_disk_encryption_set(f"{name}-disks", vault, key, identity)
         self.vault_id, self.vault_uri = vault.resource_id, vault.uri
@@ -96,6 +100,22 @@ class Encryption(pulumi.ComponentResource):
                 "disk_encryption_set_id": self.disk_encryption_set_id,
             }
         )
+
+    def _grant_for_workspaces(self, name: str, vault: Vault, identity: Identity) -> None:
+        """Grant what Azure ML asks for besides, to encrypt a workspace's metadata.
+
+        https://learn.microsoft.com/azure/machine-learning/how-to-setup-customer-managed-keys
+        """
+        identity.grant(Role.CONTRIBUTOR, "vault", vault.resource_id)
+        if self._args.cosmos_db_principal_id is not None:
+            assign_role(
+                f"{name}-cosmos-db",
+                Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER,
+                vault.resource_id,
+                self._args.cosmos_db_principal_id,
+                authorization.PrincipalType.SERVICE_PRINCIPAL,
+                pulumi.ResourceOptions(parent=self),
+            )
 
     @property
     def key(self) -> EncryptionKeyArgs:

@@ -93,8 +93,12 @@ class Observability(pulumi.ComponentResource):
         scope_id = self.private_link_scope_id
         if scope_id is None:
             raise ValueError("only private observability has an endpoint")
-        add_private_endpoint(
+        added = add_private_endpoint(
             f"{self._name}-endpoint", scope_id, "azuremonitor", _ZONES, link, self._args, self
+        )
+        # the scope takes one change at a time, so whoever changes it next waits for this one
+        self.private_link_scope_id = pulumi.Output.all(scope_id, added.endpoint.id).apply(
+            lambda known: str(known[0])
         )
 
     def _make_logs(self) -> operationalinsights.Workspace:

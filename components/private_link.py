@@ -39,7 +39,7 @@ MONITOR_ZONES = (Zone.MONITOR, Zone.MONITOR_OMS, Zone.MONITOR_ODS, Zone.MONITOR_
 class PrivateEndpoint(NamedTuple):
     """A private endpoint, and what must be there before its name resolves."""
 
-    id: pulumi.Output[str]
+    endpoint: network.PrivateEndpoint
     ready: pulumi.Resource
 
 
@@ -59,11 +59,13 @@ def add_private_endpoint(
     link: PrivateLinkArgs,
     args: AzureArgs,
     parent: pulumi.Resource,
+    *,
+    after: Sequence[pulumi.Resource] = (),
 ) -> PrivateEndpoint:
     """Make a private endpoint for the sub-resource `group` of a service, and register it in `zones` (names).
 
     An endpoint takes one zone group, with all its zones. Who needs the service by its private address waits
-    for `ready`.
+    for `ready`. The endpoint itself waits for `after`, where the service takes one change at a time.
     https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
     """
     opts = pulumi.ResourceOptions(parent=parent)
@@ -78,7 +80,7 @@ def add_private_endpoint(
             )
         ],
         tags=args.tags,
-        opts=opts,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
     )
     group_of_zones = network.PrivateDnsZoneGroup(
         f"{name}-zones",
@@ -93,4 +95,4 @@ def add_private_endpoint(
         ],
         opts=opts,
     )
-    return PrivateEndpoint(endpoint.id, group_of_zones)
+    return PrivateEndpoint(endpoint, group_of_zones)

@@ -9,7 +9,7 @@ import pulumi
 from components.component import Args, Tags
 from components.dynamic.import_schedule import ImportSchedule, ImportScheduleArgs
 from components.dynamic.workspace import WorkspaceRefArgs
-from importer.spec import DEFAULT_KEEP_VERSIONS, DEFAULT_MODE
+from importer.spec import DEFAULT_KEEP_VERSIONS, DEFAULT_MEMORY_MB, DEFAULT_MODE
 
 
 @dataclass(kw_only=True)
@@ -33,6 +33,7 @@ class SnowflakeImportArgs(Args):
     mode: pulumi.Input[str] = DEFAULT_MODE
     storage_integration: pulumi.Input[str] | None = None
     """How Snowflake signs in to the lake where `mode` is `unload`; by a signature where it is absent."""
+    memory_mb: pulumi.Input[int] = DEFAULT_MEMORY_MB
     keep_versions: pulumi.Input[int] = DEFAULT_KEEP_VERSIONS
     compute: pulumi.Input[str] = "serverless"
     identity_client_id: pulumi.Input[str] | None = None
@@ -78,6 +79,7 @@ class SnowflakeImport(pulumi.ComponentResource):
                     "query": args.query,
                     "mode": args.mode,
                     "storage_integration": args.storage_integration,
+                    "memory_mb": args.memory_mb,
                     "keep_versions": args.keep_versions,
                 },
                 cron=args.cron,

@@ -11,7 +11,7 @@ from components.component import ServiceArgs
 from components.diagnostics import add_diagnostics
 from components.encryption import EncryptionKeyArgs
 from components.keeping import add_delete_lock, kept
-from components.private_link import Zone, add_private_endpoint
+from components.private_link import PrivateEndpoint, Zone, add_private_endpoint
 
 #: How long what was deleted can be restored.
 RESTORABLE_DAYS = 14
@@ -74,20 +74,43 @@ def make_storage_account(
         ),
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    link = args.private_link
-    endpoints = {
-        group: add_private_endpoint(f"{name}-{group}-endpoint", account.id, group, [zone], link, args, parent)
-        for group, zone in groups.items()
-        if link is not None
-    }
+    endpoints = _add_endpoints(name, account, groups, args, parent)
     _watch(name, account.id, args, parent)
     if args.keep:
         add_delete_lock(name, account.id, parent)
     return StorageAccount(
         account,
-        [blobs, *(endpoint.ready for endpoint in endpoints.values())],
-        {group: endpoint.id for group, endpoint in endpoints.items()},
+        [blobs, *(added.ready for added in endpoints.values())],
+        {group: added.endpoint.id for group, added in endpoints.items()},
     )
+
+
+def _add_endpoints(
+    name: str,
+    account: storage.StorageAccount,
+    groups: Mapping[str, Zone],
+    args: ServiceArgs,
+    parent: pulumi.Resource,
+) -> dict[str, PrivateEndpoint]:
+    """Add the account's private endpoints in turn: at once they fail by StorageAccountOperationInProgress.
+
+    https://github.com/Azure/bicep-registry-modules/issues/6001
+    """
+    added: dict[str, PrivateEndpoint] = {}
+    if args.private_link is None:
+        return added
+    for group, zone in groups.items():
+        added[group] = add_private_endpoint(
+            f"{name}-{group}-endpoint",
+            account.id,
+            group,
+            [zone],
+            args.private_link,
+            args,
+            parent,
+            after=[other.endpoint for other in added.values()],
+        )
+    return added
 
 
 def _make_account(

@@ -108,7 +108,7 @@ class Workspace(pulumi.ComponentResource):
             encryption_key=args.encryption_key,
         )
         vault = self._make_vault()
-        identity = Identity(
+        self._identity = identity = Identity(
             f"{name}-identity",
             IdentityArgs(resource_group=args.resource_group, location=args.location, tags=args.tags),
             pulumi.ResourceOptions(parent=self),
@@ -168,6 +168,10 @@ class Workspace(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
+    def let_studio_read(self, word: str, container_id: pulumi.Input[str]) -> None:
+        """Let the studio show what a datastore holds: it reads that as the workspace's identity."""
+        self._identity.grant(Role.STORAGE_BLOB_DATA_READER, word, container_id)
+
     def add_compute_cluster(self, cluster_name: str, args: ComputeClusterArgs) -> ml.Compute:
         """Make a cluster that has no node while it has no job, and that nobody signs in to.
 
@@ -215,7 +219,7 @@ class Workspace(pulumi.ComponentResource):
                 max_node_count=args.max_nodes,
                 node_idle_time_before_scale_down=f"PT{args.idle_seconds}S",
             ),
-            enable_node_public_ip=self._args.private_link is None,
+            enable_node_public_ip=self._args.private_link is None and not self._args.managed_network,
             remote_login_port_public_access=ml.RemoteLoginPortPublicAccess.DISABLED,
             subnet=ml.ResourceIdArgs(id=subnet_id) if subnet_id is not None else None,
         )
@@ -283,7 +287,12 @@ class Workspace(pulumi.ComponentResource):
                 protect=args.keep,
                 replace_on_changes=["hbiWorkspace", "encryption"],
                 # a rotated key has another version, and is no other key
-                ignore_changes=["encryption.keyVaultProperties.keyIdentifier"],
+                ignore_changes=[
+                    "encryption.keyVaultProperties.keyIdentifier",
+                    # which Azure changes as the network comes up
+                    "managedNetwork.status",
+                    "managedNetwork.outboundRules.*.status",
+                ],
                 custom_timeouts=pulumi.CustomTimeouts(create=NETWORK_TIMEOUT, update=NETWORK_TIMEOUT),
             ),
         )

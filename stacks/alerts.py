@@ -2,17 +2,24 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
+from stacks.explain import contradiction
 from stacks.section import Section
 
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
 
 
+def _without_repeats(emails: list[str]) -> list[str]:
+    if len({email.casefold() for email in emails}) < len(emails):
+        raise contradiction([], "has an address twice", emails)
+    return emails
+
+
 class AlertSettings(Section):
     """Alerts."""
 
-    emails: list[Email] = Field(
+    emails: Annotated[list[Email], AfterValidator(_without_repeats)] = Field(
         default=[],
         description="Who gets the alerts by mail; where nobody does, they show in the portal only.",
     )

@@ -14,6 +14,15 @@ from stacks.section import ObjectId, Section, VmSize
 #: (https://learn.microsoft.com/azure/aks/upgrade-aks-node-pools-rolling#customize-node-surge-upgrade).
 _SURGE = 0.1
 
+#: Azure gives each node of an overlay network a /24 of the pods' addresses
+#: (https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay#ip-address-planning).
+PODS_OF_A_NODE = 256
+
+#: The services' range is smaller than a /12, and has room for the cluster's own services
+#: (https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay#ip-address-planning).
+MIN_SERVICE_PREFIX = 13
+MAX_SERVICE_PREFIX = 27
+
 Nodes = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -91,6 +100,24 @@ class ClusterSettings(Section):
         ):
             if least > limit:
                 raise contradiction([fewest], f"must be at most {most} ({limit})", least)
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_have_the_right_size(self) -> Self:
+        services = self.service_range
+        if not MIN_SERVICE_PREFIX <= services.prefixlen <= MAX_SERVICE_PREFIX:
+            raise contradiction(
+                ["serviceRange"],
+                f"must be from a /{MAX_SERVICE_PREFIX} to a /{MIN_SERVICE_PREFIX}",
+                str(services),
+            )
+        room = self.pod_range.num_addresses // PODS_OF_A_NODE
+        if self.enabled and self.most_nodes > room:
+            raise contradiction(
+                ["podRange"],
+                f"has room for the pods of {room} nodes, but an upgrade may need {self.most_nodes}",
+                str(self.pod_range),
+            )
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from stacks.explain import contradiction
-from stacks.section import Section, SubnetId, VmSize
+from stacks.section import HostPattern, ObjectId, Section, SubnetId, VmSize
 
 Days = Annotated[int, Field(ge=1, le=36500)]
 
@@ -51,6 +51,19 @@ class WorkspaceSettings(Section):
         description="Jobs reach approved destinations only, from a network that Azure ML manages. "
         "`false`: they reach what their subnet, or the internet, lets them.",
     )
+    outbound_hosts: list[HostPattern] = Field(
+        default=[],
+        description="More hosts that jobs may reach by HTTP, such as `a.test` or `*.globo.example`.",
+    )
+    data_scientists: ObjectId | None = Field(
+        default=None,
+        description="Object id of the Entra ID group that works in the workspace and reads the lake's data.",
+    )
+    cosmos_db_principal: ObjectId | None = Field(
+        default=None,
+        description="Object id of Azure Cosmos DB's principal in your tenant (application "
+        "`a232010e-820c-4083-83bb-3ace5fc29d0b`), with `customerManagedKey`.",
+    )
     compute_subnet_id: SubnetId | None = Field(
         default=None, description="Existing subnet that jobs run in, where `managedNetwork` is `false`."
     )
@@ -74,4 +87,7 @@ class WorkspaceSettings(Section):
     def _one_network_for_jobs(self) -> Self:
         if self.compute_subnet_id is not None and self.managed_network:
             raise contradiction(["computeSubnetId"], "must be absent where managedNetwork is true")
+        if self.compute_subnet_id is None and not self.managed_network:
+            # the addresses of Azure's own that they would have are none that the storage lets in
+            raise contradiction(["computeSubnetId"], "required where managedNetwork is false")
         return self

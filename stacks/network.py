@@ -19,18 +19,49 @@ RESERVED_ADDRESSES = 5
 #: workspace and Azure Monitor take besides.
 MIN_ENDPOINTS_PREFIX = 26
 
-#: Ranges that Azure Kubernetes Service does not take
-#: (https://learn.microsoft.com/azure/aks/configure-azure-cni#prerequisites), and Docker's own, which Azure ML
-#: does not (https://learn.microsoft.com/azure/machine-learning/how-to-configure-private-link#prerequisites).
+#: Ranges that Azure takes for no network, AKS for none of its own, and Azure ML for none, as Docker has it:
+#: https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq
+#: https://learn.microsoft.com/azure/aks/concepts-network-legacy-cni
+#: https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet
 RESERVED_RANGES = tuple(
-    map(IPv4Network, ("169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24", "172.17.0.0/16"))
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",
+            "127.0.0.0/8",
+            "168.63.129.16/32",
+            "169.254.0.0/16",
+            "172.17.0.0/16",
+            "172.30.0.0/16",
+            "172.31.0.0/16",
+            "192.0.2.0/24",
+            "224.0.0.0/3",
+        ),
+    )
 )
 
-#: https://www.rfc-editor.org/rfc/rfc1918#section-3
-_PRIVATE_RANGES = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+#: The smallest subnet there is (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
+MAX_SUBNET_PREFIX = 29
 
-#: The widest range that may be let in. Wider than any company's own is the world.
-MIN_ALLOWED_PREFIX = 8
+#: What the internet does not carry (https://www.iana.org/assignments/iana-ipv4-special-registry).
+_PRIVATE_RANGES = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+        ),
+    )
+)
+
+#: As many addresses as a /8 has may be let in, all ranges together. More than any company's own is the world.
+MAX_ALLOWED_ADDRESSES = 2**24
 
 
 class Isolation(StrEnum):
@@ -60,8 +91,8 @@ def _check_allowed_range(allowed: IPv4Network) -> IPv4Network:
 
     https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations
     """
-    if allowed.prefixlen < MIN_ALLOWED_PREFIX:
-        raise contradiction([], f"lets the world in; must be at most a /{MIN_ALLOWED_PREFIX}", str(allowed))
+    if allowed.num_addresses > MAX_ALLOWED_ADDRESSES:
+        raise contradiction([], "lets the world in; must be at most a /8", str(allowed))
     if any(allowed.overlaps(private) for private in _PRIVATE_RANGES):
         raise contradiction([], "must be public addresses, as the internet sees them", str(allowed))
     return allowed
@@ -104,6 +135,11 @@ class NetworkSettings(Section):
     endpoints_subnet_id: SubnetId | None = Field(
         default=None, description="Existing subnet for the private endpoints, in place of an own network."
     )
+    egress_address_ranges: list[AllowedRange] = Field(
+        default=[],
+        description="Public addresses that the nodes of an existing subnet come from, where `isolation` is "
+        "`public`: they call the API server from there.",
+    )
     outbound: Outbound = Field(
         default=Outbound.NAT_GATEWAY,
         description="How nodes in an existing subnet get out: by its NAT gateway, or `user_defined_routing` "
@@ -134,6 +170,24 @@ class NetworkSettings(Section):
         yield from zip(("nodesRange", "endpointsRange", "runnersRange"), self.subnets, strict=True)
 
     @model_validator(mode="after")
+    def _few_are_let_in(self) -> Self:
+        allowed = self.allowed_address_ranges
+        for index, later in enumerate(allowed):
+            if any(later.overlaps(earlier) for earlier in allowed[:index]):
+                raise contradiction(["allowedAddressRanges", index], "overlaps an earlier range", str(later))
+        if sum(each.num_addresses for each in allowed) > MAX_ALLOWED_ADDRESSES:
+            raise contradiction(["allowedAddressRanges"], "let in more than a /8 together: the world")
+        return self
+
+    @model_validator(mode="after")
+    def _subnets_are_of_one_network(self) -> Self:
+        nodes, endpoints = self.nodes_subnet_id, self.endpoints_subnet_id
+        if nodes and endpoints and _network_of(nodes) != _network_of(endpoints):
+            # private DNS zones are linked to one
+            raise contradiction(["endpointsSubnetId"], "must be of the network of nodesSubnetId", endpoints)
+        return self
+
+    @model_validator(mode="after")
     def _ranges_are_apart(self) -> Self:
         if self.address_space.prefixlen > MIN_ENDPOINTS_PREFIX - 2:
             raise contradiction(
@@ -142,6 +196,8 @@ class NetworkSettings(Section):
                 str(self.address_space),
             )
         for name, own in self.ranges():
+            if own.prefixlen > MAX_SUBNET_PREFIX:
+                raise contradiction([name], f"must be at least a /{MAX_SUBNET_PREFIX}", str(own))
             if not own.subnet_of(self.address_space):
                 raise contradiction([name], f"must be within addressSpace ({self.address_space})", str(own))
         for (first, a), (second, b) in combinations(self.ranges(), 2):
@@ -189,6 +245,10 @@ class NetworkSettings(Section):
                 )
             if not zone_id.lower().endswith(f"/{name}"):
                 raise contradiction(["network", "dnsZoneIds", name], "is the id of another zone", zone_id)
+
+
+def _network_of(subnet_id: str) -> str:
+    return subnet_id.lower().rsplit("/subnets/", 1)[0]
 
 
 def own_zones(isolation: Isolation, location: str) -> list[str]:

@@ -148,6 +148,8 @@ def data_is_encrypted_with_the_key_that_was_asked_for(case: Case) -> Iterator[st
 
 
 def jobs_get_out_to_approved_destinations_only(case: Case) -> Iterator[str]:
+    if not case.settings.workspace.managed_network:
+        return
     for workspace in case.of(WORKSPACE):
         network = workspace.inputs.get("managedNetwork") or {}
         if network.get("isolationMode") != "AllowOnlyApprovedOutbound":

@@ -184,6 +184,13 @@ def test_nodes_may_pull_images_and_nothing_else() -> None:
 def test_the_administrators_may_do_everything_on_the_cluster() -> None:
     made = make()
     assert made.roles("admins") == {(Role.AKS_RBAC_CLUSTER_ADMIN, f"{SUBSCRIPTION}/aks")}
+    # another group takes the place of this one
+    assert made.options["aks-administrators"].ignore_changes is None
+
+
+def test_without_administrators_whoever_made_the_cluster_stays_one() -> None:
+    made = make(administrators=None)
+    assert made.roles("o") == {(Role.AKS_RBAC_CLUSTER_ADMIN, f"{SUBSCRIPTION}/aks")}
     assert made.options["aks-administrators"].ignore_changes == ["principalId", "roleAssignmentName"]
 
 

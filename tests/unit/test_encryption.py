@@ -3,6 +3,7 @@
 from typing import Any
 
 import pulumi
+import pytest
 
 from components.component import PrivateLinkArgs
 from components.encryption import Encryption, EncryptionArgs
@@ -67,12 +68,18 @@ def test_key_is_replaced_long_before_it_expires() -> None:
     ]
 
 
-def test_one_identity_may_use_the_key_and_nothing_else() -> None:
-    (assignment,) = declare_encryption().all(ASSIGNMENT)
-    assert assignment.inputs["principalId"] == "principal-cmk-identity"
-    assert assignment.inputs["scope"] == f"{SUBSCRIPTION}/cmk"
-    role = assignment.inputs["roleDefinitionId"].rsplit("/", 1)[1]
-    assert role == Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER
+@pytest.mark.parametrize("cosmos_db", [None, "cosmos"])
+def test_only_who_encrypts_may_use_the_key(cosmos_db: str | None) -> None:
+    assignments = declare_encryption(cosmos_db_principal_id=cosmos_db).all(ASSIGNMENT)
+    assert {assignment.inputs["scope"] for assignment in assignments} == {f"{SUBSCRIPTION}/cmk"}
+    use = Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER
+    assert {
+        (a.inputs["principalId"], a.inputs["roleDefinitionId"].rsplit("/", 1)[1]) for a in assignments
+    } == {
+        ("principal-cmk-identity", use),
+        ("principal-cmk-identity", Role.CONTRIBUTOR),  # as Azure ML asks
+        *({(cosmos_db, use)} if cosmos_db else set()),
+    }
 
 
 def test_disks_are_encrypted_by_the_same_identity_with_the_newest_key() -> None:
@@ -96,8 +103,7 @@ def test_who_encrypts_with_the_key_waits_for_the_identity_to_have_its_role() -> 
         urn.rsplit("::", 1)[1]: {name.rsplit("::", 1)[1] for name in names}
         for urn, names in declared.dependencies.items()
     }
-    (role,) = [assignment.name for assignment in declared.all(ASSIGNMENT)]
-    assert role in waits_for["cmk-key"]
+    assert "cmk-identity-key-vault-crypto-service-encryption-user-on-vault" in waits_for["cmk-key"]
     for user in ("lake", "registry", "cmk-disks"):
         assert "cmk-key" in waits_for[user], user
 

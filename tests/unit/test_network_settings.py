@@ -13,6 +13,7 @@ SUBNET = f"{GROUP}/virtualNetworks/hub/subnets"
 ZONE = f"{GROUP}/privateDnsZones"
 EXISTING = {"nodesSubnetId": f"{SUBNET}/nodes", "endpointsSubnetId": f"{SUBNET}/endpoints"}
 OFFICE = ["203.0.113.0/24"]
+OBJECT = "5ab0ec0f-0000-4000-8000-000000000000"
 
 
 def test_the_subnets_are_quarters_of_the_address_space() -> None:
@@ -84,8 +85,81 @@ def test_each_subnet_can_be_set() -> None:
         ),
         (
             {"imports": imports(mode="unload")},
-            "imports[0].mode: Snowflake does not reach a private lake: set snowflake.unload.subnetIds, "
+            "imports[0].mode: the lake lets Snowflake in from nowhere: set snowflake.unload.subnetIds, "
             'or use stream; it is "unload"',
+        ),
+        (
+            {
+                "isolation": "public",
+                "network": {"allowedAddressRanges": OFFICE},
+                "imports": imports(mode="unload"),
+            },
+            "imports[0].mode: the lake lets Snowflake in from nowhere: set snowflake.unload.subnetIds, "
+            'or use stream; it is "unload"',
+        ),
+        (
+            {"snowflake": snowflake(unload={"integrationPrincipal": OBJECT})},
+            "snowflake.unload.storageIntegration: required where integrationPrincipal is set",
+        ),
+        (
+            {"isolation": "public", "network": {"allowedAddressRanges": ["8.0.0.0/8", "9.0.0.0/8"]}},
+            "network.allowedAddressRanges: let in more than a /8 together: the world",
+        ),
+        (
+            {"isolation": "public", "network": {"allowedAddressRanges": [*OFFICE, "203.0.113.7/32"]}},
+            'network.allowedAddressRanges[1]: overlaps an earlier range; it is "203.0.113.7/32"',
+        ),
+        (
+            {"isolation": "public", "network": {"allowedAddressRanges": ["0.0.0.0/32"]}},
+            "network.allowedAddressRanges[0]: must be public addresses, as the internet sees them; "
+            'it is "0.0.0.0/32"',
+        ),
+        (
+            {"isolation": "public", "network": {**EXISTING, "allowedAddressRanges": OFFICE}},
+            "network.egressAddressRanges: required where isolation is public and nodesSubnetId is set",
+        ),
+        (
+            {"network": {**EXISTING, "endpointsSubnetId": f"{GROUP}/virtualNetworks/other/subnets/x"}},
+            "network.endpointsSubnetId: must be of the network of nodesSubnetId; it is "
+            + f'"{GROUP}/virtualNetworks/other/subnets/x"'[:77]
+            + "...",
+        ),
+        (
+            {"network": {"runnersRange": "10.42.128.0/30"}},
+            'network.runnersRange: must be at least a /29; it is "10.42.128.0/30"',
+        ),
+        (
+            {"network": {"addressSpace": "168.63.128.0/20"}},
+            "network.addressSpace: overlaps 168.63.129.16/32, which Azure keeps for itself; "
+            'it is "168.63.128.0/20"',
+        ),
+        (
+            {"cluster": {"serviceRange": "10.245.0.0/30"}},
+            'cluster.serviceRange: must be from a /27 to a /13; it is "10.245.0.0/30"',
+        ),
+        (
+            {"cluster": {"podRange": "10.244.0.0/22"}},
+            "cluster.podRange: has room for the pods of 4 nodes, but an upgrade may need 10; "
+            'it is "10.244.0.0/22"',
+        ),
+        (
+            {"importerImage": f"globorealty/importer@sha256:{'0' * 64}"},
+            "importerImage: must start with the host of a registry, without a port; "
+            f'it is "globorealty/importer@sha256:{"0" * 48}...',
+        ),
+        ({"tags": {"Stack": "x"}}, "tags.Stack: is there already; tags differ in more than case"),
+        (
+            {"tags": {"owner": "x", "Owner": "y"}},
+            "tags.Owner: is there already; tags differ in more than case",
+        ),
+        ({"zones": ["1", "1"]}, 'zones: has a zone twice; it is ["1", "1"]'),
+        (
+            {"alerts": {"emails": ["a@globo.example", "A@globo.example"]}},
+            'alerts.emails: has an address twice; it is ["a@globo.example", "A@globo.example"]',
+        ),
+        (
+            {"workspace": {"managedNetwork": False}},
+            "workspace.computeSubnetId: required where managedNetwork is false",
         ),
         (
             {"isolation": "public"},
@@ -160,9 +234,8 @@ def test_a_zone_that_the_platform_does_not_use_is_named_with_those_it_does() -> 
             "snowflake": snowflake(unload={"subnetIds": [f"{SUBNET}/snowflake"]}),
         },
         {
-            "imports": imports(mode="unload"),
             "isolation": "public",
-            "network": {"allowedAddressRanges": OFFICE},
+            "network": {**EXISTING, "allowedAddressRanges": OFFICE, "egressAddressRanges": ["192.0.2.7/32"]},
         },
         {"cluster": {"enabled": False, "podRange": "10.42.0.0/16"}},
         {"workspace": {"managedNetwork": False, "computeSubnetId": f"{SUBNET}/jobs"}},

@@ -35,6 +35,8 @@ def declared_case(
     network: dict[str, Any] = dict(EXISTING) if existing_network else {}
     if isolation == "public":
         network["allowedAddressRanges"] = OFFICE
+        if existing_network:
+            network["egressAddressRanges"] = ["198.51.100.7/32"]
     settings = load(
         config(
             isolation=isolation,

@@ -317,11 +317,16 @@ def test_nobody_signs_in_to_a_cluster_and_it_acts_as_its_identity() -> None:
     assert cluster["identity"] == {"type": "UserAssigned", "userAssignedIdentities": ["importer"]}
 
 
-@pytest.mark.parametrize("link", [None, LINK])
-def test_nodes_of_a_private_workspace_have_no_public_address(link: PrivateLinkArgs | None) -> None:
-    properties = declare_cluster({"private_link": link}).one(COMPUTE)["properties"]["properties"]
-    assert properties["enableNodePublicIp"] is (link is None)
-    assert "subnet" not in properties
+@pytest.mark.parametrize(
+    ("changes", "is_public"),
+    [({}, False), ({"private_link": LINK}, False), (SUBNET, True), ({**SUBNET, "private_link": LINK}, False)],
+)
+def test_nodes_have_a_public_address_only_in_a_public_workspaces_subnet(
+    changes: dict[str, Any], is_public: bool
+) -> None:
+    properties = declare_cluster(changes).one(COMPUTE)["properties"]["properties"]
+    assert properties["enableNodePublicIp"] is is_public
+    assert ("subnet" in properties) is ("compute_subnet_id" in changes)
 
 
 def test_nodes_are_in_the_given_subnet() -> None:
