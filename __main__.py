@@ -1,14 +1,24 @@
-"""The platform of one stack: read its settings, build it, export what a person starts from."""
+"""One stack: read its settings, build the platform or its imports alone, export what a person starts from."""
 
 import pulumi
 
 from stacks import settings
+from stacks.imports_alone import ImportsAlone
 from stacks.platform import Platform
 
+
+def build() -> Platform | ImportsAlone:
+    """Return what the stack's settings ask for."""
+    stack = settings.load()
+    if stack.existing is not None:
+        return ImportsAlone(stack, stack.existing, pulumi.get_stack())
+    return Platform(stack, pulumi.get_stack())
+
+
 try:
-    platform = Platform(settings.load(), pulumi.get_stack())
+    built = build()
 except settings.SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 
-for name, value in platform.outputs.items():
+for name, value in built.outputs.items():
     pulumi.export(name, value)

@@ -13,8 +13,6 @@ from components.argo import Argo, ArgoArgs
 from components.cluster import Cluster, ClusterArgs
 from components.component import PrivateLinkArgs
 from components.custom_role import REGISTER_DATA_ASSETS, CustomRole, CustomRoleArgs
-from components.dynamic.snowflake_connection import SnowflakeConnection, SnowflakeConnectionArgs
-from components.dynamic.workspace import WorkspaceRefArgs
 from components.encryption import Encryption, EncryptionArgs
 from components.identity import Identity, IdentityArgs, Role, assign_role
 from components.import_alert import ImportAlert, ImportAlertArgs
@@ -24,15 +22,12 @@ from components.observability import Observability, ObservabilityArgs
 from components.outbound import OutboundServiceArgs, snowflake_hosts, snowflake_service_tags
 from components.private_dns import PrivateDns, PrivateDnsArgs
 from components.registry import Registry, RegistryArgs
-from components.snowflake_import import SnowflakeImport, SnowflakeImportArgs
 from components.vault import Vault, VaultArgs
 from components.workbook import ImportsWorkbook, ImportsWorkbookArgs
 from components.workspace import ComputeClusterArgs, Workspace, WorkspaceArgs
+from stacks.imports import Destination, Imports
 from stacks.network import Isolation, Outbound, own_zones
-from stacks.settings import PROJECT, ImportSettings, Settings
-
-#: The name in the workspace of how the importer reaches Snowflake.
-CONNECTION = "snowflake"
+from stacks.settings import PROJECT, Settings
 
 #: How stored data is copied, by whether the zones and the paired region have a copy
 #: (https://learn.microsoft.com/azure/storage/common/storage-redundancy).
@@ -106,8 +101,7 @@ class Platform:
             self._make_argo(self._cluster)
             self._make_secrets(self._cluster)
         self._alerts = self._make_alerts()
-        self._connection = self._make_connection()
-        self._imports = {item.name: self._make_import(item) for item in settings.imports}
+        self._imports = self._make_imports()
         self._make_import_alerts()
         self.outputs = self._make_outputs()
 
@@ -180,7 +174,14 @@ class Platform:
     def _make_encryption(self) -> Encryption | None:
         if not self._settings.customer_managed_key:
             return None
-        return Encryption(self._name("cmk"), EncryptionArgs(**self._service, tenant_id=self._azure.tenant_id))
+        return Encryption(
+            self._name("cmk"),
+            EncryptionArgs(
+                **self._service,
+                tenant_id=self._azure.tenant_id,
+                cosmos_db_principal_id=self._settings.workspace.cosmos_db_principal,
+            ),
+        )
 
     def _make_lake(self) -> Lake:
         settings = self._settings
@@ -222,8 +223,30 @@ class Platform:
         containers = {RAW_CONTAINER: self._lake.raw_container, CLEAN_CONTAINER: self._lake.clean_container}
         for datastore, container in containers.items():
             workspace.add_datastore(datastore, self._lake.account_name, self._lake.endpoint, container)
+        workspace.let_studio_read("rawdata", self._lake.raw_container_id)
+        workspace.let_studio_read("cleandata", self._lake.clean_container_id)
+        self._let_in_data_scientists(workspace)
         self._add_compute_clusters(workspace)
         return workspace
+
+    def _let_in_data_scientists(self, workspace: Workspace) -> None:
+        """Let the group of data scientists work in the workspace, and read the lake's data."""
+        group = self._settings.workspace.data_scientists
+        if group is None:
+            return
+        for on, role, scope in (
+            ("workspace", Role.AZUREML_DATA_SCIENTIST, workspace.resource_id),
+            ("rawdata", Role.STORAGE_BLOB_DATA_READER, self._lake.raw_container_id),
+            ("cleandata", Role.STORAGE_BLOB_DATA_READER, self._lake.clean_container_id),
+        ):
+            assign_role(
+                self._name(f"data-scientists-on-{on}"),
+                role,
+                scope,
+                group,
+                authorization.PrincipalType.GROUP,
+                pulumi.ResourceOptions(),
+            )
 
     def _add_compute_clusters(self, workspace: Workspace) -> None:
         """Add the compute clusters, whose jobs read the lake's data, and may pull images."""
@@ -246,10 +269,11 @@ class Platform:
             )
 
     def _outbound_hosts(self) -> list[str]:
-        """Return the hosts that jobs reach: Snowflake's, and where the importer's image comes from."""
+        """Return the hosts that jobs reach: Snowflake's, the registry of the importer's image, and more."""
         snowflake = self._settings.snowflake
+        hosts = snowflake_hosts(snowflake.account, snowflake.host, snowflake.stage_hosts)
         registry = self._settings.importer_image.split("/")[0]
-        return [*snowflake_hosts(snowflake.account, snowflake.host, snowflake.stage_hosts), registry]
+        return [*hosts, registry, *self._settings.workspace.outbound_hosts]
 
     def _outbound_service_tags(self) -> list[str]:
         """Return the tags that large results come through, where an import streams them."""
@@ -332,7 +356,7 @@ class Platform:
                 subnet_id=subnet_id,
                 private=self._is_private,
                 private_dns_zone_id=network.api_server_zone_id(self._settings.location),
-                allowed_address_ranges=self._service["allowed_address_ranges"],
+                allowed_address_ranges=self._api_server_ranges(),
                 egress_address=self._network.egress_address if self._network else None,
                 user_defined_routing=network.outbound is Outbound.USER_DEFINED_ROUTING,
                 pod_range=str(settings.pod_range),
@@ -341,9 +365,16 @@ class Platform:
                 maintenance_hour=settings.maintenance_hour,
                 private_link=self._private_link if self._is_private else None,
                 private_link_scope_id=self._observability.private_link_scope_id,
-                administrators=settings.administrators or self._azure.object_id,
+                administrators=settings.administrators,
             ),
         )
+
+    def _api_server_ranges(self) -> list[str]:
+        """Return who may reach a public API server: the allowed, and the nodes of an existing subnet."""
+        if self._is_private:
+            return []
+        egress = self._settings.network.egress_address_ranges
+        return [*self._service["allowed_address_ranges"], *map(str, egress)]
 
     def _make_argo(self, cluster: Cluster) -> None:
         """Make Argo, and who its workflows act as: the importer, or who reads raw and writes clean data."""
@@ -387,54 +418,25 @@ class Platform:
             ),
         )
 
-    def _make_connection(self) -> SnowflakeConnection:
+    def _make_imports(self) -> Imports:
         secret = self._settings.snowflake.secret_name
-        target = self._settings.snowflake_target()
-        return SnowflakeConnection(
-            self._name("snowflake"),
-            SnowflakeConnectionArgs(
-                workspace=self._workspace_ref(),
-                connection_name=CONNECTION,
-                account=target.account,
-                host=target.host,
-                port=target.port,
-                protocol=target.protocol,
-                warehouse=target.warehouse,
-                role=target.role,
-                user=target.user,
-                sign_in=target.sign_in,
-                secret_uri=self._vault.secret_uri(secret) if secret is not None else None,
-                queries={item.name: item.query for item in self._settings.imports},
-            ),
-        )
-
-    def _make_import(self, settings: ImportSettings) -> SnowflakeImport:
-        return SnowflakeImport(
-            self._name(settings.name),
-            SnowflakeImportArgs(
-                workspace=self._workspace_ref(),
-                connection=self._connection.connection_name,
-                columns=self._connection.columns,
+        return Imports(
+            self._settings,
+            Destination(
+                workspace={
+                    "subscription_id": self._azure.subscription_id,
+                    "resource_group": self._group.name,
+                    "name": self._workspace.workspace_name,
+                },
                 datastore=RAW_CONTAINER,
-                import_name=settings.name,
-                query=settings.query,
-                mode=settings.mode,
-                storage_integration=(
-                    self._settings.snowflake.unload.storage_integration if settings.mode == "unload" else None
-                ),
-                keep_versions=settings.keep_versions,
-                cron=settings.schedule,
-                time_zone=settings.time_zone,
-                enabled=settings.enabled,
-                run_on_create=settings.run_on_create,
-                image=self._settings.importer_image,
                 identity_client_id=self._importer.client_id,
+                tags=self._common["tags"],
+                # an import needs the datastore, and the roles of who it acts as
+                ready=[self._workspace, self._importer],
+                secret_uri=self._vault.secret_uri(secret) if secret is not None else None,
                 log_endpoint=self._observability.ingestion_endpoint,
                 log_rule=self._observability.ingestion_rule_immutable_id,
-                tags=self._common["tags"],
             ),
-            # the first import starts as soon as its schedule is there, and needs the datastore and its roles
-            pulumi.ResourceOptions(depends_on=[self._workspace, self._importer]),
         )
 
     def _make_import_alerts(self) -> None:
@@ -457,19 +459,12 @@ class Platform:
                         cron=item.schedule,
                         time_zone=item.time_zone,
                         late_after_minutes=self._settings.alerts.late_after_minutes,
-                        scheduled_since=self._imports[item.name].scheduled_since,
+                        scheduled_since=self._imports.by_name[item.name].scheduled_since,
                     ),
                 )
 
     def _make_identity(self, name: str) -> Identity:
         return Identity(self._name(name), IdentityArgs(**self._common))
-
-    def _workspace_ref(self) -> WorkspaceRefArgs:
-        return {
-            "subscription_id": self._azure.subscription_id,
-            "resource_group": self._group.name,
-            "name": self._workspace.workspace_name,
-        }
 
     def _make_outputs(self) -> dict[str, pulumi.Input[object]]:
         return {
@@ -481,22 +476,9 @@ class Platform:
             "vaultUri": self._vault.uri,
             "registry": self._registry.login_server,
             "cluster": self._cluster.cluster_name if self._cluster else "",
-            "imports": {
-                name: {
-                    "schedule": item.schedule_name,
-                    "asset": item.asset_name,
-                    "mode": item.mode,
-                    "columns": item.columns.apply(_type_by_name),
-                }
-                for name, item in self._imports.items()
-            },
+            "imports": self._imports.outputs,
         }
 
 
 def _on(cluster: Cluster) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(providers=[cluster.provider])
-
-
-def _type_by_name(columns: list[dict[str, object]]) -> dict[str, str]:
-    """Return a query's columns for a reader: a line each, such as `SALE_PRICE: NUMBER(38,0)`."""
-    return {str(c["name"]): f"{c['type']}{'' if c['nullable'] else ' NOT NULL'}" for c in columns}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -20,9 +21,11 @@ from pydantic.alias_generators import to_camel
 from importer.schedule import check_cron, windows_time_zone
 from importer.spec import (
     DEFAULT_KEEP_VERSIONS,
+    DEFAULT_MEMORY_MB,
     DEFAULT_MODE,
     AssetName,
     KeepVersions,
+    MemoryMB,
     Mode,
     Query,
     SignIn,
@@ -31,6 +34,7 @@ from importer.spec import (
 from stacks.alerts import AlertSettings
 from stacks.cluster import ClusterSettings
 from stacks.data import LakeSettings, WorkspaceSettings
+from stacks.existing import ExistingSettings
 from stacks.explain import contradiction, explain
 from stacks.network import RESERVED_ADDRESSES, Isolation, NetworkSettings
 from stacks.regions import WITHOUT_ZONES, reserved_word
@@ -80,6 +84,10 @@ class ImportSettings(Section):
     )
     enabled: bool = Field(default=True, description="Whether the schedule fires.")
     run_on_create: bool = Field(default=True, description="Whether the first import starts with `pulumi up`.")
+    memory_mb: MemoryMB = Field(
+        default=DEFAULT_MEMORY_MB,
+        description="Memory (MB) that the importer keeps to where rows pass through it.",
+    )
     keep_versions: KeepVersions = Field(
         default=DEFAULT_KEEP_VERSIONS,
         description="How many versions stay; older ones are archived and their files deleted.",
@@ -113,6 +121,10 @@ class Settings(Section):
         default=False,
         description="Stored data has a copy in the paired region too, which has to be allowed to hold it.",
     )
+    existing: ExistingSettings | None = Field(
+        default=None,
+        description="A workspace that is there already: the stack is its imports then, and no platform.",
+    )
     customer_managed_key: bool = Field(
         default=False,
         description="Encrypts what is stored with a key of the platform's own, in place of Microsoft's. "
@@ -143,6 +155,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _region_has_the_zones(self) -> Self:
+        if len(set(self.zones)) < len(self.zones):
+            raise contradiction(["zones"], "has a zone twice", self.zones)
         if self.zones and self.location in WITHOUT_ZONES:
             raise contradiction(
                 ["zones"], f"{self.location} has no availability zones; set zones to []", self.zones
@@ -163,6 +177,38 @@ class Settings(Section):
             raise contradiction(["network", "nodesSubnetId"], "required where endpointsSubnetId is set")
         if network.endpoints_subnet_id is None:
             raise contradiction(["network", "endpointsSubnetId"], "required where nodesSubnetId is set")
+        if self.cluster.enabled and not private and not network.egress_address_ranges:
+            raise contradiction(
+                ["network", "egressAddressRanges"],
+                "required where isolation is public and nodesSubnetId is set",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _existing_secret_has_a_vault(self) -> Self:
+        if self.existing and self.snowflake.secret_name and self.existing.vault_id is None:
+            raise contradiction(["existing", "vaultId"], "required where snowflake.secretName is set")
+        return self
+
+    @model_validator(mode="after")
+    def _image_names_its_registry(self) -> Self:
+        registry = self.importer_image.split("/")[0]
+        if self.endpoints is not Endpoints.LOCAL and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", registry):
+            raise contradiction(
+                ["importerImage"],
+                "must start with the host of a registry, without a port",
+                self.importer_image,
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tags_are_apart(self) -> Self:
+        # https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations
+        seen = {"project", "stack"}
+        for name in self.tags:
+            if name.casefold() in seen:
+                raise contradiction(["tags", name], "is there already; tags differ in more than case")
+            seen.add(name.casefold())
         return self
 
     @model_validator(mode="after")
@@ -189,13 +235,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _snowflake_reaches_the_lake(self) -> Self:
-        if self.isolation is not Isolation.PRIVATE or self.endpoints is Endpoints.LOCAL:
+        if self.endpoints is Endpoints.LOCAL:
             return self
         for index, item in enumerate(self.imports):
-            if item.mode == "unload" and not self.snowflake.unload.subnet_ids:
+            if item.mode == "unload" and self.existing is None and not self.snowflake.unload.subnet_ids:
                 raise contradiction(
                     ["imports", index, "mode"],
-                    "Snowflake does not reach a private lake: set snowflake.unload.subnetIds, or use stream",
+                    "the lake lets Snowflake in from nowhere: set snowflake.unload.subnetIds, or use stream",
                     item.mode,
                 )
         return self
@@ -210,13 +256,18 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _password_only_locally(self) -> Self:
-        if self.snowflake.sign_in is SignIn.PASSWORD and self.endpoints is not Endpoints.LOCAL:
+        if self.uses_password and not self.snowflake.allow_password:
             raise contradiction(
                 ["snowflake", "signIn"],
                 "Snowflake has ended passwords for services; use workload_identity",
                 "password",
             )
         return self
+
+    @property
+    def uses_password(self) -> bool:
+        """Whether a password signs in to a Snowflake that is not the local one."""
+        return self.snowflake.sign_in is SignIn.PASSWORD and self.endpoints is not Endpoints.LOCAL
 
     @property
     def unloads(self) -> bool:
@@ -235,6 +286,9 @@ class Settings(Section):
             role=s.role,
             user=s.user,
             sign_in=s.sign_in,
+            oauth_scope=s.oauth.scope,
+            oauth_client_id=s.oauth.client_id,
+            oauth_token_url=s.oauth.token_url,
             **address,
         )
 
@@ -281,5 +335,5 @@ def _parse(key: str, value: str) -> object:
         return value
     try:
         return json.loads(value)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return value

@@ -24,8 +24,8 @@ Each identity of the platform, and every role that the program assigns it. Names
 `pulumi stack`, without the stack's own. This page is made from the program, with the settings of
 `Pulumi.prod.yaml` and then with those of the last column: `make docs`.
 
-Nobody else gets a role: who submits jobs or reads data is for you to say, best by groups. The deployer needs
-Owner, or Contributor with Role Based Access Control Administrator, on the resource group.
+Nobody else gets a role. Who deploys needs Owner of the subscription, or of the resource group, where that was
+made before and taken in by `pulumi import`: role assignments, role definitions and locks take no less.
 
 | identity | role | on | only where |
 | --- | --- | --- | --- |
@@ -58,6 +58,8 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "`workspace.computeClusters` has one": {
         "workspace": {"computeClusters": [{"name": "cpu", "vmSize": "Standard_D4ds_v5"}]}
     },
+    "`workspace.dataScientists` is set": {"workspace": {"dataScientists": str(uuid.UUID(int=1))}},
+    "`workspace.cosmosDbPrincipal` is set": {"workspace": {"cosmosDbPrincipal": str(uuid.UUID(int=2))}},
     "`network.dnsZoneIds` has the API server's zone": {
         "network": {
             "nodesSubnetId": f"{_SUBNETS}/nodes",
@@ -72,7 +74,17 @@ TITLES = {
     Role.ACR_PULL: "AcrPull",
     Role.AI_NETWORK_CONNECTION_APPROVER: "Azure AI Enterprise Network Connection Approver",
     Role.AKS_RBAC_CLUSTER_ADMIN: "Azure Kubernetes Service RBAC Cluster Admin",
+    Role.AZUREML_DATA_SCIENTIST: "AzureML Data Scientist",
     Role.PRIVATE_DNS_ZONE_CONTRIBUTOR: "Private DNS Zone Contributor",
+}
+
+
+#: Who is none of the platform's own identities.
+PRINCIPALS = {
+    "o": "who runs `pulumi up`, or `cluster.administrators`",
+    str(uuid.UUID(int=0)): "Snowflake's integration",
+    str(uuid.UUID(int=1)): "`workspace.dataScientists`",
+    str(uuid.UUID(int=2)): "Azure Cosmos DB",
 }
 
 
@@ -150,9 +162,7 @@ def principal(principal_id: str, name: str) -> str:
     """Return what the page calls a principal."""
     if principal_id.startswith("principal-"):
         return f"`{short(principal_id.removeprefix('principal-'), name)}`"
-    if principal_id == "o":
-        return "who runs `pulumi up`, or `cluster.administrators`"
-    return "Snowflake's integration"
+    return PRINCIPALS[principal_id]
 
 
 def role_title(definition_id: str, declared: Declared) -> str:

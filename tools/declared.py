@@ -67,6 +67,11 @@ class _Recorder(Mocks):
             case "azure-native:containerservice:listManagedClusterUserCredentials":
                 encoded = base64.b64encode(json.dumps(KUBECONFIG).encode()).decode()
                 return {"kubeconfigs": [{"name": "clusterUser", "value": encoded}]}, []
+            case "azure-native:storage:getStorageAccount":
+                name = args.args["accountName"]
+                return {"primaryEndpoints": {"blob": f"https://{name}.blob.core.windows.net/"}}, []
+            case "azure-native:keyvault:getVault":
+                return {"properties": {"vaultUri": f"https://{args.args['vaultName']}.vault.azure.net/"}}, []
             case _:
                 raise NotImplementedError(args.token)
 

@@ -16,6 +16,8 @@ from tests.unit.test_settings import IMPORT, config, snowflake
 SCHEDULE = "pulumi-python:dynamic/azureml:ImportSchedule"
 CONNECTION = "pulumi-python:dynamic/azureml:SnowflakeConnection"
 
+PRINCIPAL = "5ab0ec0f-0000-4000-8000-000000000000"
+
 #: Resources of Azure that take no tags.
 UNTAGGED = {
     "azure-native:authorization:RoleAssignment",
@@ -106,6 +108,17 @@ def test_who_may_do_what_where() -> None:
         ("mlw-identity", "CONTRIBUTOR", "observability-insights"),
         ("mlw-identity", "READER", "mlw-blob-endpoint"),
         ("mlw-identity", "READER", "mlw-file-endpoint"),
+        ("mlw-identity", "STORAGE_BLOB_DATA_READER", "lake-rawdata"),
+        ("mlw-identity", "STORAGE_BLOB_DATA_READER", "lake-cleandata"),
+    }
+
+
+def test_data_scientists_work_in_the_workspace_and_read_data() -> None:
+    declared = build(workspace={"dataScientists": PRINCIPAL})
+    assert set(grants(declared)) - set(grants(unchanged())) == {
+        (PRINCIPAL, "AZUREML_DATA_SCIENTIST", "mlw"),
+        (PRINCIPAL, "STORAGE_BLOB_DATA_READER", "lake-rawdata"),
+        (PRINCIPAL, "STORAGE_BLOB_DATA_READER", "lake-cleandata"),
     }
 
 
@@ -117,7 +130,24 @@ def test_importer_reads_its_own_secret_and_no_other() -> None:
     assert uri == "https://globodev-kv.vault.azure.net/secrets/key"
 
 
-PRINCIPAL = "5ab0ec0f-0000-4000-8000-000000000000"
+def test_an_oauth_client_is_in_the_connection_and_its_secret_is_not() -> None:
+    oauth = {"scope": "api://x", "clientId": "c", "tokenUrl": "https://id.example/token"}
+    declared = build(snowflake=snowflake(signIn="oauth", oauth=oauth, secretName="key"))
+    connection = declared.one(CONNECTION)
+    assert [connection[f"oauth_{key}"] for key in ("scope", "client_id", "token_url")] == list(oauth.values())
+    assert connection["secret_uri"] == "https://globodev-kv.vault.azure.net/secrets/key"
+
+
+@pytest.mark.parametrize(("sign_in", "warnings"), [("password", 1), ("key_pair", 0)])
+def test_a_password_that_somebody_insists_on_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, sign_in: str, warnings: int
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", lambda message, **_: said.append(message))
+    build(snowflake=snowflake(signIn=sign_in, user="IMPORTER", secretName="key", allowPassword=True))
+    assert len([message for message in said if "password" in message and "signIn" in message]) == warnings
+
+
 UNLOADED: dict[str, Any] = {"subnetIds": [f"{SUBNET}/snowflake"]}
 
 
@@ -239,7 +269,7 @@ def test_the_longest_chain_is_the_one_that_azure_forces() -> None:
         "network:PublicIPAddress",  # a NAT gateway has its address from the start
         "network:NatGateway",  # a subnet without a way out would lose what is in it for a while
         "network:VirtualNetwork",
-        "network:PrivateEndpoint",  # of the workspace's storage
+        *["network:PrivateEndpoint"] * 4,  # of the workspace's storage, which takes one at a time
         "network:PrivateDnsZoneGroup",  # by which a private workspace finds its storage
         "machinelearningservices:Workspace",
         "network:PrivateEndpoint",  # by which whoever makes what follows finds the workspace

@@ -106,6 +106,42 @@ def test_a_name_of_digits_alone_stays_text() -> None:
             "ai-platform:snowflake.secretName: must be absent where signIn is workload_identity",
         ),
         (
+            {"snowflake": snowflake(signIn="programmatic_token", secretName="s")},
+            "ai-platform:snowflake.user: required where signIn is programmatic_token",
+        ),
+        (
+            {"snowflake": snowflake(signIn="oauth")},
+            "ai-platform:snowflake.oauth.scope: required where signIn is oauth",
+        ),
+        (
+            {"snowflake": snowflake(signIn="oauth", oauth={"scope": "api://x"}, secretName="s")},
+            "ai-platform:snowflake.secretName: must be absent where oauth.clientId is",
+        ),
+        (
+            {"snowflake": snowflake(signIn="oauth", oauth={"scope": "api://x", "tokenUrl": "https://x"})},
+            "ai-platform:snowflake.oauth.tokenUrl: must be absent where oauth.clientId is",
+        ),
+        (
+            {"snowflake": snowflake(signIn="oauth", oauth={"scope": "api://x", "clientId": "c"})},
+            "ai-platform:snowflake.secretName: required where oauth.clientId is set",
+        ),
+        (
+            {
+                "snowflake": snowflake(
+                    signIn="oauth", oauth={"scope": "api://x", "clientId": "c"}, secretName="s"
+                )
+            },
+            "ai-platform:snowflake.oauth.tokenUrl: required where oauth.clientId is set",
+        ),
+        (
+            {"snowflake": snowflake(oauth={"scope": "api://x"})},
+            "ai-platform:snowflake.oauth: must be absent where signIn is workload_identity",
+        ),
+        (
+            {"snowflake": snowflake(signIn="oauth", oauth={"scope": "api://x", "tokenUri": "https://x"})},
+            "ai-platform:snowflake.oauth.tokenUri: no such setting; did you mean tokenUrl?",
+        ),
+        (
             {"imports": [IMPORT, IMPORT]},
             'ai-platform:imports[1].name: is the name of an earlier import; it is "raw_house_data"',
         ),
@@ -145,6 +181,8 @@ def test_refusal_is_one_line_with_path_rule_and_value(changes: dict[str, Any], l
         {"cluster": {"administrators": "me"}},
         {"snowflake": snowflake(host="https://x")},
         {"snowflake": snowflake(host="")},
+        {"snowflake": snowflake(signIn="oauth", oauth={"scope": "a b"})},
+        {"snowflake": snowflake(oauth={"tokenUrl": "http://plain.example"})},
         {"imports": imports(timeZone="")},
         {"imports": imports(query="(" * 500 + "select 1" + ")" * 500)},
     ],
@@ -159,6 +197,19 @@ def test_values_that_would_fail_later_fail_here(changes: dict[str, Any]) -> None
 def test_every_bad_setting_has_a_line_of_its_own() -> None:
     lines = refusal(name=None, location="West Europe").splitlines()
     assert [line.split(": ")[0] for line in lines] == ["ai-platform:name", "ai-platform:location"]
+
+
+def test_a_password_is_taken_where_somebody_says_so() -> None:
+    given = snowflake(signIn="password", user="U", secretName="s", allowPassword=True)
+    assert load(config(snowflake=given)).uses_password
+    assert not load(config(snowflake=given, endpoints="local")).uses_password
+
+
+def test_the_target_says_where_an_oauth_token_comes_from() -> None:
+    oauth = {"scope": "api://x", "clientId": "c", "tokenUrl": "https://id.example/token"}
+    target = load(config(snowflake=snowflake(signIn="oauth", oauth=oauth, secretName="s"))).snowflake_target()
+    assert (target.oauth_scope, target.oauth_client_id) == ("api://x", "c")
+    assert target.oauth_token_url == "https://id.example/token"
 
 
 def test_a_secret_value_is_never_shown() -> None:

@@ -1,0 +1,116 @@
+"""The imports of a stack, in whichever workspace: the connection to Snowflake, and a schedule for each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.dynamic.snowflake_connection import SnowflakeConnection, SnowflakeConnectionArgs
+from components.dynamic.workspace import WorkspaceRefArgs
+from components.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from stacks.settings import ImportSettings, Settings
+
+#: The name in the workspace of how the importer reaches Snowflake.
+CONNECTION = "snowflake"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where imports run, as whom, and what must be there before the first one starts."""
+
+    workspace: WorkspaceRefArgs
+    datastore: pulumi.Input[str]
+    identity_client_id: pulumi.Input[str]
+    tags: Mapping[str, str]
+    ready: Sequence[pulumi.Resource]
+    secret_uri: pulumi.Input[str] | None = None
+    log_endpoint: pulumi.Input[str] | None = None
+    log_rule: pulumi.Input[str] | None = None
+
+
+class Imports:
+    """Every import of a stack, by name; `outputs` say what each is."""
+
+    def __init__(self, settings: Settings, destination: Destination) -> None:
+        self._settings = settings
+        self._destination = destination
+        self._connection = self._make_connection()
+        self.by_name = {item.name: self._make_import(item) for item in settings.imports}
+
+    @property
+    def outputs(self) -> dict[str, dict[str, pulumi.Input[object]]]:
+        """What a person or a script starts from, for each import."""
+        return {
+            name: {
+                "schedule": item.schedule_name,
+                "asset": item.asset_name,
+                "mode": item.mode,
+                "columns": item.columns.apply(_type_by_name),
+            }
+            for name, item in self.by_name.items()
+        }
+
+    def _make_connection(self) -> SnowflakeConnection:
+        target = self._settings.snowflake_target()
+        connection = SnowflakeConnection(
+            f"{self._settings.name}-snowflake",
+            SnowflakeConnectionArgs(
+                workspace=self._destination.workspace,
+                connection_name=CONNECTION,
+                account=target.account,
+                host=target.host,
+                port=target.port,
+                protocol=target.protocol,
+                warehouse=target.warehouse,
+                role=target.role,
+                user=target.user,
+                sign_in=target.sign_in,
+                secret_uri=self._destination.secret_uri,
+                oauth_scope=target.oauth_scope,
+                oauth_client_id=target.oauth_client_id,
+                oauth_token_url=target.oauth_token_url,
+                queries={item.name: item.query for item in self._settings.imports},
+            ),
+        )
+        if self._settings.uses_password:
+            pulumi.log.warn(
+                "imports sign in to Snowflake with a password, which Snowflake ends for services: set "
+                "snowflake.signIn to workload_identity",
+                resource=connection,
+            )
+        return connection
+
+    def _make_import(self, item: ImportSettings) -> SnowflakeImport:
+        settings, destination = self._settings, self._destination
+        unloads = item.mode == "unload"
+        return SnowflakeImport(
+            f"{settings.name}-{item.name}",
+            SnowflakeImportArgs(
+                workspace=destination.workspace,
+                connection=self._connection.connection_name,
+                columns=self._connection.columns,
+                datastore=destination.datastore,
+                import_name=item.name,
+                query=item.query,
+                mode=item.mode,
+                storage_integration=settings.snowflake.unload.storage_integration if unloads else None,
+                memory_mb=item.memory_mb,
+                keep_versions=item.keep_versions,
+                cron=item.schedule,
+                time_zone=item.time_zone,
+                enabled=item.enabled,
+                run_on_create=item.run_on_create,
+                image=settings.importer_image,
+                identity_client_id=destination.identity_client_id,
+                log_endpoint=destination.log_endpoint,
+                log_rule=destination.log_rule,
+                tags=destination.tags,
+            ),
+            # the first import starts as soon as its schedule is there
+            pulumi.ResourceOptions(depends_on=list(destination.ready)),
+        )
+
+
+def _type_by_name(columns: list[dict[str, object]]) -> dict[str, str]:
+    """Return a query's columns for a reader: a line each, such as `SALE_PRICE: NUMBER(38,0)`."""
+    return {str(c["name"]): f"{c['type']}{'' if c['nullable'] else ' NOT NULL'}" for c in columns}
