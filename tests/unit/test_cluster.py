@@ -273,6 +273,7 @@ def test_paths_that_replace_are_paths_of_the_cluster() -> None:
         value: Any = made.cluster
         for step in path.replace("[0]", ".0").split("."):
             value = value[int(step)] if step.isdigit() else value[step]
+        assert value is not None, path
 
 
 @pytest.mark.parametrize(

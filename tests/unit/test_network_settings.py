@@ -242,7 +242,7 @@ def test_a_zone_that_the_platform_does_not_use_is_named_with_those_it_does() -> 
     ],
 )
 def test_what_azure_takes_passes(changes: dict[str, Any]) -> None:
-    load(config(**changes))
+    assert load(config(**changes)).name == "globodev"
 
 
 @pytest.mark.parametrize(
