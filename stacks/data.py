@@ -53,7 +53,7 @@ class WorkspaceSettings(Section):
     )
     outbound_hosts: list[HostPattern] = Field(
         default=[],
-        description="More hosts that jobs may reach by HTTP, such as `a.test` or `*.globo.example`.",
+        description="More hosts that jobs may reach by HTTP, such as `packages.globo.example`.",
     )
     data_scientists: ObjectId | None = Field(
         default=None,
