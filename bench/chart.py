@@ -12,7 +12,7 @@ CHART = RESULTS.parents[1] / "docs" / "bench.svg"
 _WAYS = {
     "limit": ("pyarrow alone, rows in memory", "#b8c4ce"),
     "import": ("import", "#1f6feb"),
-    "pandas": ("fetch_pandas_all, to_parquet, upload", "#d9822b"),
+    "pandas": ("fetch_pandas_all, to_parquet", "#d9822b"),
 }
 _BAR, _GAP, _LEFT, _WIDTH, _COLUMN = 16, 14, 150, 240, 330
 
