@@ -33,7 +33,6 @@ class Shape(NamedTuple):
 
 NARROW = Shape("narrow", 1, 200_000)
 WIDE = Shape("wide", 13, 12_500)
-SHAPES = {shape.name: shape for shape in (NARROW, WIDE)}
 
 _TYPES = {
     "ID": "BIGINT",

@@ -6,11 +6,7 @@ import pulumi
 from pulumi_azure_native import monitor
 
 from components.component import AzureArgs, PrivateLinkArgs
-from components.private_link import add_private_endpoint
-
-#: How the private DNS zone of Prometheus' queries ends; it starts with `privatelink` and the region
-#: (https://learn.microsoft.com/azure/private-link/private-endpoint-dns).
-METRICS_ZONE = "prometheus.monitor.azure.com"
+from components.private_link import METRICS_ZONE, add_private_endpoint
 
 _METRICS = monitor.KnownPrometheusForwarderDataSourceStreams.MICROSOFT_PROMETHEUS_METRICS
 

@@ -68,3 +68,16 @@ class CustomRole(pulumi.ComponentResource):
         )
         self.role_definition_id = definition.id
         self.register_outputs({"role_definition_id": self.role_definition_id})
+
+
+def data_registrar(stack_name: str, scope: pulumi.Input[str]) -> CustomRole:
+    """Make the role of who registers data assets in the workspaces of a resource group (its ARM id)."""
+    return CustomRole(
+        f"{stack_name}-data-registrar",
+        CustomRoleArgs(
+            scope=scope,
+            role_name=f"{stack_name} data registrar",
+            description="Reads a workspace's connections and datastores, and registers data assets.",
+            actions=REGISTER_DATA_ASSETS,
+        ),
+    )

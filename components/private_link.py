@@ -36,6 +36,10 @@ class Zone(StrEnum):
 MONITOR_ZONES = (Zone.MONITOR, Zone.MONITOR_OMS, Zone.MONITOR_ODS, Zone.MONITOR_AGENTS)
 
 
+#: How the zone of Prometheus' queries ends; it starts with `privatelink` and the region.
+METRICS_ZONE = "prometheus.monitor.azure.com"
+
+
 class PrivateEndpoint(NamedTuple):
     """A private endpoint, and what must be there before its name resolves."""
 
@@ -48,7 +52,7 @@ def metrics_zone(location: str) -> str:
 
     https://learn.microsoft.com/azure/private-link/private-endpoint-dns
     """
-    return f"privatelink.{location}.prometheus.monitor.azure.com"
+    return f"privatelink.{location}.{METRICS_ZONE}"
 
 
 def add_private_endpoint(

@@ -154,16 +154,11 @@ class Workspace(pulumi.ComponentResource):
             resource_group_name=self._args.resource_group,
             workspace_name=self.workspace_name,
             name=datastore_name,
-            properties=ml.AzureBlobDatastoreArgs(
-                datastore_type="AzureBlob",
-                account_name=account_name,
-                container_name=container_name,
-                endpoint=endpoint,
-                protocol="https",
-                credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
-                service_data_access_auth_identity=(
-                    ml.ServiceDataAccessAuthIdentity.WORKSPACE_USER_ASSIGNED_IDENTITY
-                ),
+            properties=blob_datastore(
+                account_name,
+                container_name,
+                endpoint,
+                ml.ServiceDataAccessAuthIdentity.WORKSPACE_USER_ASSIGNED_IDENTITY,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -329,6 +324,24 @@ class Workspace(pulumi.ComponentResource):
         for group in ("blob", "file"):
             if group in storage.endpoint_ids:
                 identity.grant(Role.READER, f"{group}-endpoint", storage.endpoint_ids[group])
+
+
+def blob_datastore(
+    account_name: pulumi.Input[str],
+    container_name: pulumi.Input[str],
+    endpoint: pulumi.Input[str],
+    studio_identity: ml.ServiceDataAccessAuthIdentity | None = None,
+) -> ml.AzureBlobDatastoreArgs:
+    """Return a datastore that holds no credential; the studio reads it as `studio_identity`."""
+    return ml.AzureBlobDatastoreArgs(
+        datastore_type="AzureBlob",
+        account_name=account_name,
+        container_name=container_name,
+        endpoint=endpoint,
+        protocol="https",
+        credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
+        service_data_access_auth_identity=studio_identity,
+    )
 
 
 def _serverless_compute(args: WorkspaceArgs) -> ml.ServerlessComputeSettingsArgs | None:

@@ -4,9 +4,10 @@ import pulumi
 from pulumi_azure_native import authorization, keyvault, storage
 from pulumi_azure_native import machinelearningservices as ml
 
-from components.custom_role import REGISTER_DATA_ASSETS, CustomRole, CustomRoleArgs
+from components.custom_role import CustomRole, data_registrar
 from components.identity import Role, assign_role
 from components.lake import storage_endpoint
+from components.workspace import blob_datastore
 from stacks.existing import ExistingSettings
 from stacks.imports import Destination, Imports
 from stacks.settings import PROJECT, Settings
@@ -49,15 +50,7 @@ class ImportsAlone:
     def _grant(self) -> list[pulumi.Resource]:
         """Let the identity register data, and write to the container and read the secret that are given."""
         existing, secret = self._existing, self._settings.snowflake.secret_name
-        register = CustomRole(
-            f"{self._settings.name}-data-registrar",
-            CustomRoleArgs(
-                scope=existing.resource_group_id,
-                role_name=f"{self._settings.name} data registrar",
-                description="Reads a workspace's connections and datastores, and registers data assets.",
-                actions=REGISTER_DATA_ASSETS,
-            ),
-        )
+        register = data_registrar(self._settings.name, existing.resource_group_id)
         grants = [self._assign("workspace", register, existing.workspace_id)]
         if existing.container_id is not None:
             grants.append(
@@ -87,13 +80,10 @@ class ImportsAlone:
             resource_group_name=self._existing.resource_group,
             workspace_name=self._existing.workspace,
             name=DATASTORE,
-            properties=ml.AzureBlobDatastoreArgs(
-                datastore_type="AzureBlob",
-                account_name=account,
-                container_name=container,
-                endpoint=found.primary_endpoints.apply(lambda endpoints: storage_endpoint(endpoints.blob)),
-                protocol="https",
-                credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
+            properties=blob_datastore(
+                account,
+                container,
+                found.primary_endpoints.apply(lambda endpoints: storage_endpoint(endpoints.blob)),
             ),
         )
         return datastore.name

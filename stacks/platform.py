@@ -12,7 +12,7 @@ from components.alerts import Alerts, AlertsArgs
 from components.argo import Argo, ArgoArgs
 from components.cluster import Cluster, ClusterArgs
 from components.component import PrivateLinkArgs
-from components.custom_role import REGISTER_DATA_ASSETS, CustomRole, CustomRoleArgs
+from components.custom_role import data_registrar
 from components.encryption import Encryption, EncryptionArgs
 from components.identity import Identity, IdentityArgs, Role, assign_role
 from components.import_alert import ImportAlert, ImportAlertArgs
@@ -297,15 +297,7 @@ class Platform:
     def _grant_importer(self) -> None:
         """Let imports write raw data, register it in the workspace, and read the one secret they need."""
         importer = self._importer
-        register = CustomRole(
-            self._name("data-registrar"),
-            CustomRoleArgs(
-                scope=self._group.id,
-                role_name=f"{self._settings.name} data registrar",
-                description="Reads a workspace's connections and datastores, and registers data assets.",
-                actions=REGISTER_DATA_ASSETS,
-            ),
-        )
+        register = data_registrar(self._settings.name, self._group.id)
         importer.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "rawdata", self._lake.raw_container_id)
         importer.grant(register, "workspace", self._workspace.resource_id)
         importer.grant(Role.ACR_PULL, "registry", self._registry.resource_id)

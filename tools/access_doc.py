@@ -14,9 +14,9 @@ from components.identity import Role
 from stacks.platform import Platform
 from stacks.settings import Settings
 from tools.declared import Declared, declare
+from tools.page import write_or_check
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "access.md"
 
 HEAD = """# Who may do what where
 
@@ -91,14 +91,7 @@ PRINCIPALS = {
 def main() -> int:
     """Write or check the page; return the exit code."""
     logging.disable()  # nobody asks Snowflake here, which the program would tell
-    page = HEAD + "".join(rows())
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page)
-        return 0
-    if PAGE.read_text() != page:
-        print("docs/access.md is not what the program says: run `make docs`", file=sys.stderr)
-        return 1
-    return 0
+    return write_or_check("access.md", HEAD + "".join(rows()), "the program")
 
 
 def rows() -> Iterator[str]:

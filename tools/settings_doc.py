@@ -5,7 +5,6 @@ import sys
 import typing
 from collections.abc import Iterator
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,8 +12,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
 from stacks.settings import PROJECT, Settings
-
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+from tools.page import write_or_check
 
 HEAD = f"""# Settings
 
@@ -28,14 +26,7 @@ This page is made from `stacks/settings.py`: `make docs`.
 
 def main() -> int:
     """Write or check the page; return the exit code."""
-    page = HEAD + "".join(rows(Settings, ""))
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page)
-        return 0
-    if PAGE.read_text() != page:
-        print("docs/settings.md is not what stacks/settings.py says: run `make docs`", file=sys.stderr)
-        return 1
-    return 0
+    return write_or_check("settings.md", HEAD + "".join(rows(Settings, "")), "stacks/settings.py")
 
 
 def rows(section: type[BaseModel], path: str) -> Iterator[str]:
