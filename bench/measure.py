@@ -49,7 +49,7 @@ def measure_import(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     blobs = AssetBlobs(store, "bench")
     blobs.versions()  # signs in, as a run has by then
     yield 0
-    written = stream(cursor, DEFAULT_MEMORY_MB, blobs.write, lambda *_: None)
+    written = stream(cursor, DEFAULT_MEMORY_MB, blobs.write, lambda: lambda _: None)
     yield sum(part.rows for part in written.parts)
 
 

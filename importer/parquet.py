@@ -32,6 +32,9 @@ PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
 #: here they have eight, or sixteen.
 _CONVERTED_BYTES = 2 * 2**20
 
+#: Is given each row group.
+Watcher = Callable[[pa.Table], None]
+
 #: Arrow types of Snowflake's that do not depend on precision or scale; semi-structured values are JSON text.
 _TYPES = {
     "REAL": pa.float64(),
@@ -78,29 +81,28 @@ def write_parts(
     read: Callable[[], Iterable[pa.Table]],
     schema: pa.Schema,
     upload: Upload,
-    on_rows: Callable[[int], None],
+    watch: Callable[[], Watcher],
     row_group_bytes: int = ROW_GROUP_BYTES,
 ) -> tuple[list[Part], pa.Schema]:
     """Write the tables as `part-00000.parquet`, …; return the parts and the schema that they have.
 
     `read` is called again, and the parts are written again, where a column turns out to need a wider type.
-    No rows give one part without rows. `on_rows` hears the rows written so far.
+    No rows give one part without rows. Whoever watches, anew each time, is given each row group as it is
+    written.
     """
     while True:
         groups = _row_groups(read(), schema, row_group_bytes)
         try:
-            return list(_write(groups, schema, upload, on_rows)), schema
+            return list(_write(groups, schema, upload, watch())), schema
         except _TooNarrowError as error:
             schema = schema.set(schema.get_field_index(error.field.name), error.field)
         finally:
             groups.close()
 
 
-def _write(
-    groups: Iterator[pa.Table], schema: pa.Schema, upload: Upload, on_rows: Callable[[int], None]
-) -> Iterator[Part]:
+def _write(groups: Iterator[pa.Table], schema: pa.Schema, upload: Upload, watcher: Watcher) -> Iterator[Part]:
     group: pa.Table | None = next(groups, schema.empty_table())
-    number = written = 0
+    number = 0
     while group is not None:
         name = f"part-{number:05d}.parquet"
         footers: list[pq.FileMetaData] = []
@@ -111,8 +113,7 @@ def _write(
                 while group is not None and size < PART_BYTES:
                     writer.write_table(group, row_group_size=group.num_rows or None)
                     size = sink.size
-                    written += group.num_rows
-                    on_rows(written)
+                    watcher(group)
                     group = None  # frees it before the next one is made
                     group = next(groups, None)
         yield Part(name, footers[0].num_rows, sink.size)

@@ -11,7 +11,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 
 from importer.fetch import arrow_batches
 from importer.manifest import Written
-from importer.parquet import arrow_schema, manifest_columns, write_parts
+from importer.parquet import Watcher, arrow_schema, manifest_columns, write_parts
 from importer.upload import Upload
 
 #: What the importer takes before it holds a row: Python and the clients of Azure and Snowflake.
@@ -21,25 +21,23 @@ _LIBRARIES_MB = 240
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3
 
 
-def stream(
-    cursor: SnowflakeCursor, memory_mb: int, upload: Upload, on_rows: Callable[[int, int], None]
-) -> Written:
-    """Write the rows of a query that has run; `on_rows` hears how many are written, and how many there are.
+def stream(cursor: SnowflakeCursor, memory_mb: int, upload: Upload, watch: Callable[[], Watcher]) -> Written:
+    """Write the rows of a query that has run; who watches is as in `write_parts`.
 
     The process takes about `memory_mb`, whatever the rows: of what the libraries leave, a fifth is for chunks
     that are fetched ahead, less for a row group; decoding, encoding and uploading take the rest.
     """
     _return_freed_memory()
     rows_bytes = (memory_mb - _LIBRARIES_MB) * 2**20
-    total = cursor.rowcount or 0
     parts, schema = write_parts(
         lambda: arrow_batches(cursor, rows_bytes // 5),
         arrow_schema(cursor.description),
         upload,
-        lambda written: on_rows(written, total),
+        watch,
         row_group_bytes=rows_bytes * 3 // 20,
     )
-    return Written(parts, manifest_columns(cursor.description, schema), [], total, cursor.sfqid or "")
+    columns = manifest_columns(cursor.description, schema)
+    return Written(parts, columns, [], cursor.rowcount or 0, cursor.sfqid or "")
 
 
 def _return_freed_memory() -> None:

@@ -181,5 +181,8 @@ def _write_empty(
 ) -> tuple[list[Part], pa.Schema]:
     """Write one part without rows, as Snowflake writes no file where there are none."""
     return write_parts(
-        list, arrow_schema(columns), lambda name, file: blobs.write(folder + name, file), lambda _: None
+        list,
+        arrow_schema(columns),
+        lambda name, file: blobs.write(folder + name, file),
+        lambda: lambda _: None,
     )

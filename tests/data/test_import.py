@@ -196,7 +196,7 @@ def test_the_command_imports_the_houses_as_they_are(home: Home, tmp_path: Path) 
 def test_a_registered_version_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     run(spec("twice"))
     before = blob_names(home, "twice")
-    monkeypatch.setattr("importer.run.connect", _never)
+    monkeypatch.setattr("importer.attempt.connect", _never)
     monkeypatch.setattr("importer.run.AssetBlobs", _never)
 
     run(spec("twice"))
@@ -342,7 +342,7 @@ def test_a_committed_attempt_is_registered_without_importing_again(
     assert Workspace().versions("committed") == []
     left = attempts(home, "committed", V1)
     with monkeypatch.context() as patch:
-        patch.setattr("importer.run.connect", _never)
+        patch.setattr("importer.attempt.connect", _never)
         run(spec("committed"))
     assert attempts(home, "committed", V1) == left
     assert [found.version for found in Workspace().versions("committed")] == [V1]
@@ -366,7 +366,7 @@ def test_an_attempt_of_a_dead_run_goes_when_it_has_been_silent_long_enough(
     run(spec("dead"), V2)
     assert len(attempts(home, "dead", V1)) == 1  # it may be a slow run
 
-    monkeypatch.setattr("importer.run.ABANDONED_AFTER", timedelta(0))
+    monkeypatch.setattr("importer.retention.ABANDONED_AFTER", timedelta(0))
     run(spec("dead"), V3)
 
     assert attempts(home, "dead", V1) == set()

@@ -34,7 +34,7 @@ class Parts:
     def write(
         self, batches: list[pa.Table], schema: pa.Schema, row_group_bytes: int = ROW_GROUP_BYTES
     ) -> pa.Table:
-        parts, _ = write_parts(lambda: batches, schema, self.upload, lambda _: None, row_group_bytes)
+        parts, _ = write_parts(lambda: batches, schema, self.upload, lambda: lambda _: None, row_group_bytes)
         assert [part.name for part in parts] == list(self.tables)
         assert [part.rows for part in parts] == [table.num_rows for table in self.tables.values()]
         return pa.concat_tables(self.tables.values())
