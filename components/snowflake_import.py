@@ -35,6 +35,13 @@ class SnowflakeImportArgs(Args):
     """How Snowflake signs in to the lake where `mode` is `unload`; by a signature where it is absent."""
     memory_mb: pulumi.Input[int] = DEFAULT_MEMORY_MB
     keep_versions: pulumi.Input[int] = DEFAULT_KEEP_VERSIONS
+    keep_days: pulumi.Input[int] | None = None
+    incremental: pulumi.Input[Mapping[str, Any]] | None = None
+    contract: pulumi.Input[Mapping[str, Any]] | None = None
+    curate: pulumi.Input[Mapping[str, Any]] | None = None
+    """As a stack's settings have them: docs/settings.md."""
+    clean_datastore: pulumi.Input[str] = "cleandata"
+    """Where the clean asset lies, if `curate` makes one."""
     compute: pulumi.Input[str] = "serverless"
     identity_client_id: pulumi.Input[str] | None = None
     """The user-assigned identity that the import acts as."""
@@ -81,6 +88,11 @@ class SnowflakeImport(pulumi.ComponentResource):
                     "storage_integration": args.storage_integration,
                     "memory_mb": args.memory_mb,
                     "keep_versions": args.keep_versions,
+                    "keep_days": args.keep_days,
+                    "incremental": args.incremental,
+                    "contract": args.contract,
+                    "curate": args.curate,
+                    "clean_datastore": args.clean_datastore,
                 },
                 cron=args.cron,
                 time_zone=args.time_zone,

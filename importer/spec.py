@@ -13,6 +13,9 @@ from pydantic import (
     field_validator,
 )
 
+from importer.contract.rules import Contract
+from importer.curate.rules import Curate
+from importer.incremental.rules import Incremental
 from importer.query import normalise_query
 
 if TYPE_CHECKING:
@@ -31,9 +34,10 @@ DEFAULT_MODE: Mode = "stream"
 #: An identifier that needs no quotes (https://docs.snowflake.com/en/sql-reference/identifiers-syntax).
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$")]
 
-#: How many versions of an asset stay.
+#: How many versions of an asset stay, and for how many days; what either keeps stays.
 KeepVersions = Annotated[int, Field(ge=1, le=1000)]
 DEFAULT_KEEP_VERSIONS = 30
+KeepDays = Annotated[int, Field(ge=1, le=36500)]
 
 #: How much memory the importer may take in mode `stream`, in MB: 240 are for its libraries, the rest is for
 #: chunks of the result, of up to 48 each, and the rows that are being encoded.
@@ -67,7 +71,13 @@ class ImportSpec(BaseModel):
     storage_integration: Identifier | None = None
     """What opens the data lake to Snowflake's warehouse; None: a token for the one import."""
     keep_versions: KeepVersions = DEFAULT_KEEP_VERSIONS
+    keep_days: KeepDays | None = None
     memory_mb: MemoryMB = DEFAULT_MEMORY_MB
+    incremental: Incremental | None = None
+    contract: Contract | None = None
+    curate: Curate | None = None
+    clean_datastore: str = "cleandata"
+    """Where the clean asset lies."""
 
     @field_validator("storage_integration")
     @classmethod

@@ -6,9 +6,10 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from importer.section import Section
 from stacks.explain import contradiction
 from stacks.network import PrivateRange
-from stacks.section import ObjectId, Section, VmSize
+from stacks.section import ObjectId, VmSize
 
 #: How many more nodes an upgrade makes at a time: AKS's default of 10 %, rounded up, in either pool
 #: (https://learn.microsoft.com/azure/aks/upgrade-aks-node-pools-rolling#customize-node-surge-upgrade).

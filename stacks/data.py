@@ -4,8 +4,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from importer.section import Section
 from stacks.explain import contradiction
-from stacks.section import HostPattern, ObjectId, Section, SubnetId, VmSize
+from stacks.section import HostPattern, ObjectId, SubnetId, VmSize
 
 Days = Annotated[int, Field(ge=1, le=36500)]
 

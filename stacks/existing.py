@@ -4,8 +4,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from importer.section import Section
 from stacks.explain import contradiction
-from stacks.section import ObjectId, Section
+from stacks.section import ObjectId
 
 _IN_GROUP = "^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+/providers"
 WorkspaceId = Annotated[

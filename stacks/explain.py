@@ -4,6 +4,7 @@ import difflib
 import json
 import typing
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
@@ -66,6 +67,18 @@ def _suggestion(path: tuple[int | str, ...], section: type[BaseModel]) -> str:
 
 
 def _section_at(section: type[BaseModel], key: str) -> type[BaseModel]:
-    """Return the section, or the section of the list's items, that `key` holds."""
-    annotation = next(f.annotation for name, f in section.model_fields.items() if to_camel(name) == key)
-    return typing.cast(type[BaseModel], next(iter(typing.get_args(annotation)), annotation))
+    """Return the section, or the section of the items, that `key` holds; of a mapping `section` itself.
+
+    The next part of a path below a mapping is one of its keys, and then one of its items' settings.
+    """
+    annotation = next((f.annotation for n, f in section.model_fields.items() if to_camel(n) == key), section)
+    found = section_in(annotation)
+    return section if found is None else found
+
+
+def section_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a setting's type is or contains, as an alternative, an item or a value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = map(section_in, typing.get_args(annotation))
+    return next((found for found in inner if found is not None), None)

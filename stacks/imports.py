@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components.dynamic.snowflake_connection import SnowflakeConnection, SnowflakeConnectionArgs
 from components.dynamic.workspace import WorkspaceRefArgs
 from components.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from importer.section import Section
 from stacks.settings import ImportSettings, Settings
 
 #: The name in the workspace of how the importer reaches Snowflake.
@@ -96,6 +98,10 @@ class Imports:
                 storage_integration=settings.snowflake.unload.storage_integration if unloads else None,
                 memory_mb=item.memory_mb,
                 keep_versions=item.keep_versions,
+                keep_days=item.keep_days,
+                incremental=_declared(item.incremental),
+                contract=_declared(item.contract),
+                curate=_declared(item.curate),
                 cron=item.schedule,
                 time_zone=item.time_zone,
                 enabled=item.enabled,
@@ -109,6 +115,11 @@ class Imports:
             # the first import starts as soon as its schedule is there
             pulumi.ResourceOptions(depends_on=list(destination.ready)),
         )
+
+
+def _declared(section: Section | None) -> dict[str, Any] | None:
+    """Return a section as the stack's settings have it."""
+    return section.model_dump(mode="json", exclude_none=True) if section else None
 
 
 def _type_by_name(columns: list[dict[str, object]]) -> dict[str, str]:

@@ -9,8 +9,9 @@ from typing import Annotated, NamedTuple, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from components.private_link import MONITOR_ZONES, Zone, metrics_zone
+from importer.section import Section
 from stacks.explain import contradiction
-from stacks.section import AddressRange, PrivateZoneId, Section, SubnetId
+from stacks.section import AddressRange, PrivateZoneId, SubnetId
 
 #: What Azure keeps of every subnet (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
 RESERVED_ADDRESSES = 5

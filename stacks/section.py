@@ -1,18 +1,11 @@
-"""What every section of a stack's settings shares: the model, and the types of more than one section."""
+"""Types of settings that more than one section has."""
 
 from ipaddress import IPv4Network
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, StringConstraints
 
 from stacks.explain import contradiction
-
-
-class Section(BaseModel):
-    """A section of the settings: no setting besides the declared ones, in camel case."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=False)
 
 
 def _address_range(value: object) -> IPv4Network:

@@ -18,12 +18,17 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from importer.contract.rules import Contract
+from importer.curate.rules import Curate
+from importer.incremental.rules import Incremental
 from importer.schedule import check_cron, windows_time_zone
+from importer.section import Section
 from importer.spec import (
     DEFAULT_KEEP_VERSIONS,
     DEFAULT_MEMORY_MB,
     DEFAULT_MODE,
     AssetName,
+    KeepDays,
     KeepVersions,
     MemoryMB,
     Mode,
@@ -38,7 +43,6 @@ from stacks.existing import ExistingSettings
 from stacks.explain import contradiction, explain
 from stacks.network import RESERVED_ADDRESSES, Isolation, NetworkSettings
 from stacks.regions import WITHOUT_ZONES, reserved_word
-from stacks.section import Section
 from stacks.snowflake import SnowflakeSettings
 
 PROJECT = "ai-platform"
@@ -92,6 +96,16 @@ class ImportSettings(Section):
         default=DEFAULT_KEEP_VERSIONS,
         description="How many versions stay; older ones are archived and their files deleted.",
     )
+    keep_days: KeepDays | None = Field(
+        default=None, description="For how many days versions stay, also more of them than `keepVersions`."
+    )
+    incremental: Incremental | None = Field(
+        default=None, description="Reads only what is new: docs/imports.md."
+    )
+    contract: Contract | None = Field(
+        default=None, description="What the rows must be like for a version to be registered."
+    )
+    curate: Curate | None = Field(default=None, description="Makes a clean asset of every version.")
 
 
 class Settings(Section):

@@ -5,9 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from importer.section import Section
 from importer.spec import SignIn
 from stacks.explain import contradiction
-from stacks.section import HostPattern, ObjectId, Section
+from stacks.section import HostPattern, ObjectId
 
 
 def check_secret_name(name: str) -> str:

@@ -5,12 +5,12 @@ import sys
 import typing
 from collections.abc import Iterator
 from ipaddress import IPv4Network
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
+from stacks.explain import section_in
 from stacks.settings import PROJECT, Settings
 from tools.page import write_or_check
 
@@ -32,21 +32,20 @@ def main() -> int:
 def rows(section: type[BaseModel], path: str) -> Iterator[str]:
     """Yield a row for each setting of a section, those of the sections in it after it."""
     for name, field in section.model_fields.items():
-        inner, is_list = inner_section(field)
-        setting = f"{path}{to_camel(name)}{'[]' if is_list else ''}"
-        if inner is None or is_list:
+        inner, items = section_in(field.annotation), items_of(field)
+        setting = f"{path}{to_camel(name)}{items}"
+        if inner is None or items or field.default is None:
             yield f"| `{setting}` | {default(field)} | {field.description} |\n"
         if inner is not None:
             yield from rows(inner, f"{setting}.")
 
 
-def inner_section(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
-    """Return the section that a setting is, or is a list of, and whether it is a list."""
-    annotation: Any = field.annotation
-    arguments = typing.get_args(annotation)
-    is_list = typing.get_origin(annotation) is list
-    found = arguments[0] if is_list else annotation
-    return (found, is_list) if isinstance(found, type) and issubclass(found, BaseModel) else (None, False)
+def items_of(field: FieldInfo) -> str:
+    """Return how a path goes on to the sections that a list or a mapping holds, if it does."""
+    origin = typing.get_origin(field.annotation)
+    if section_in(field.annotation) is None:
+        return ""
+    return "[]" if origin is list else ".*" if origin is dict else ""
 
 
 def default(field: FieldInfo) -> str:
