@@ -13,7 +13,7 @@ help:
 	@echo "make bench                              measure the importer: a table, bench/results.json, docs/bench.svg"
 	@echo "make check                              format, lint, types, import rules, generated docs"
 	@echo "make docs                               write docs/settings.md and docs/access.md anew"
-	@echo "make lock                               resolve pyproject.toml into requirements.txt"
+	@echo "make lock                               resolve pyproject.toml into requirements.txt and importer/requirements.txt"
 	@echo "More arguments for pulumi or pytest: ARGS='...'"
 
 up preview down:
@@ -38,8 +38,11 @@ docs: venv
 	@.venv/bin/python -m tools.access_doc
 
 lock: venv
-	@.venv/bin/uv pip compile pyproject.toml --group report --group localcloud --group dev --python-version 3.11 \
+	@.venv/bin/uv pip compile pyproject.toml --group importer --group localcloud --group dev --python-version 3.11 \
 	    --generate-hashes --no-header --quiet -o requirements.txt
+	@.venv/bin/uv pip compile --group importer --constraint requirements.txt --python-version 3.11 \
+	    --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-annotate --quiet \
+	    -o importer/requirements.txt
 
 setup:
 	@$(MAKE) -s -j3 venv azurite pulumi

@@ -27,8 +27,11 @@ class SnowflakeImportArgs(Args):
     """The columns of each import's query, from the same `SnowflakeConnection`."""
     cron: pulumi.Input[str]
     time_zone: pulumi.Input[str]
-    image: pulumi.Input[str]
-    """The container image that has the importer."""
+    image: pulumi.Input[str] | None = None
+    """The container image that has the importer; without one, `environment` and `code`."""
+    environment: pulumi.Input[str] | None = None
+    code: pulumi.Input[str] | None = None
+    """The ARM ids of the importer's environment and code, as `ImporterCode` has them."""
     datastore: pulumi.Input[str] = "rawdata"
     mode: pulumi.Input[str] = DEFAULT_MODE
     storage_integration: pulumi.Input[str] | None = None
@@ -97,6 +100,8 @@ class SnowflakeImport(pulumi.ComponentResource):
                 cron=args.cron,
                 time_zone=args.time_zone,
                 image=args.image,
+                environment=args.environment,
+                code=args.code,
                 compute=args.compute,
                 identity_client_id=args.identity_client_id,
                 log_endpoint=args.log_endpoint,

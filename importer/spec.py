@@ -44,6 +44,11 @@ KeepDays = Annotated[int, Field(ge=1, le=36500)]
 MemoryMB = Annotated[int, Field(ge=400, le=65536)]
 DEFAULT_MEMORY_MB = 400
 
+#: How many imports at once ask the warehouse; it runs as many statements itself, others queue
+#: (https://docs.snowflake.com/en/sql-reference/parameters#max-concurrency-level).
+ConcurrentImports = Annotated[int, Field(ge=1, le=1000)]
+DEFAULT_CONCURRENT_IMPORTS = 8
+
 #: The environment variable that carries an `ImportSpec` as JSON into the job; who reads the schedule finds
 #: it there too. Azure ML keeps a schedule's tags short, and its properties as they were first.
 SPEC_VARIABLE = "IMPORT_SPEC"
@@ -125,6 +130,7 @@ class SnowflakeTarget(BaseModel):
     """What an OAuth token is for; without `oauth_client_id` it is one of the importer's own identity."""
     oauth_client_id: str | None = None
     oauth_token_url: str | None = None
+    concurrent_imports: ConcurrentImports = DEFAULT_CONCURRENT_IMPORTS
 
     def to_metadata(self) -> dict[str, str]:
         """Return the metadata of a workspace connection: strings only, empty values left out."""

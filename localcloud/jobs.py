@@ -2,7 +2,8 @@
 
 A job outlives the service that started it. Its directory `jobs/<name>/` says how it fares: `lock` is held by
 its processes as long as one of them lives, `process` is the id of their group, `exit_code` is written at the
-end, and `user_logs/std_log.txt` is what it printed.
+end, `user_logs/std_log.txt` is what it printed, and `code` is what it runs in. A job without code runs in
+this repository, as if that were in its image.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +23,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO
 
+from azure.core.exceptions import AzureError
 from starlette.concurrency import run_in_threadpool
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from importer.schedule import next_tick, version_of
 from localcloud.arm import ArmStore, Document
+from localcloud.code_snapshots import CodeSnapshots
 from localcloud.home import Home
 
 #: The property of a job that names the schedule that started it.
@@ -157,10 +161,18 @@ class JobRunner:
         # first on record and then alive, so that a crash in between never starts a job twice
         self._set_status(job, "Running")
         try:
-            command, variables = _command_of(job, self._store)
-            self._process(job).start(command, {**self._base_environment(), **variables})
-        except (JobError, OSError) as error:
+            command, variables, code_uri = _command_of(job, self._store)
+            directory = self._get_code(job, code_uri) if code_uri is not None else _REPOSITORY
+            self._process(job).start(command, directory, {**self._base_environment(), **variables})
+        except (JobError, AzureError, OSError) as error:
             self._set_status(job, "Failed", str(error))
+
+    def _get_code(self, job: Document, code_uri: str) -> Path:
+        """Return a directory of the job's own with the code that was uploaded to `code_uri`."""
+        directory = Path(self._home.path, "jobs", job["name"], "code")
+        shutil.rmtree(directory, ignore_errors=True)
+        CodeSnapshots(self._home).copy(code_uri, directory)
+        return directory
 
     def _note_end(self, job: Document) -> None:
         process = self._process(job)
@@ -220,7 +232,7 @@ class JobProcess:
         self._group = directory / "process"
         self._exit_code = directory / "exit_code"
 
-    def start(self, command: str, environment: Mapping[str, str]) -> None:
+    def start(self, command: str, directory: Path, environment: Mapping[str, str]) -> None:
         """Run `command` in a session of its own, which holds the lock as long as a process of it lives."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._group.unlink(missing_ok=True)
@@ -229,7 +241,7 @@ class JobProcess:
             fcntl.flock(lock, fcntl.LOCK_EX)
             subprocess.Popen(
                 ["/bin/sh", "-c", _WRAPPER, "sh", command, str(self._directory)],
-                cwd=_REPOSITORY,
+                cwd=directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -292,22 +304,31 @@ def _with_trigger_time(inputs: Document, at: datetime) -> Document:
     }
 
 
-def _command_of(job: Document, store: ArmStore) -> tuple[str, dict[str, str]]:
-    """Return the command and the environment variables of a pipeline job that has one command step."""
+def _command_of(job: Document, store: ArmStore) -> tuple[str, dict[str, str], str | None]:
+    """Return the command of a pipeline job of one command step, its variables, and where its code lies."""
     steps = list(job["properties"].get("jobs", {}).values())
     if len(steps) != 1 or steps[0]["type"] != "command":
         raise JobError("The local cloud runs pipeline jobs of one command step.")
     step = steps[0]
-    component = store.get(step["componentId"])
-    if component is None:
-        raise JobError(f"The component {step['componentId']} was not found.")
+    component = _referred(step["componentId"], "component", store)["componentSpec"]
     pipeline_inputs = {key: str(given["value"]) for key, given in job["properties"].get("inputs", {}).items()}
     inputs = {
         key: _resolve(str(given["value"]), pipeline_inputs) for key, given in step.get("inputs", {}).items()
     }
-    command = _resolve(component["properties"]["componentSpec"]["command"], inputs)
-    variables = step.get("environment_variables", {})
-    return command, {key: str(value) for key, value in variables.items()}
+    variables = {key: str(value) for key, value in step.get("environment_variables", {}).items()}
+    kinds = [kind for kind in ("environment", "code") if component.get(kind)]
+    referred = {kind: _referred(component[kind], kind, store) for kind in kinds}
+    code_uri = str(referred["code"]["codeUri"]) if "code" in referred else None
+    return _resolve(component["command"], inputs), variables, code_uri
+
+
+def _referred(reference: str, kind: str, store: ArmStore) -> Document:
+    """Return the properties of what a job refers to by its ARM id, with or without `azureml:` before it."""
+    document = store.get(reference.removeprefix("azureml:"))
+    if document is None:
+        raise JobError(f"The {kind} {reference} was not found.")
+    properties: Document = document["properties"]
+    return properties
 
 
 def _resolve(text: str, inputs: Mapping[str, str]) -> str:

@@ -22,9 +22,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from importer.schedule import check_cron, windows_time_zone
 from localcloud.arm import ArmStore, Document
 from localcloud.arm_id import ArmId
+from localcloud.code_snapshots import CodeSnapshots
 from localcloud.errors import ServiceError
 from localcloud.faults import FaultMiddleware
 from localcloud.home import Home, end_with
@@ -32,6 +32,7 @@ from localcloud.identity import build_identity_app
 from localcloud.jobs import SCHEDULE_PROPERTY, JobRunner
 from localcloud.log_ingestion import ingestion_routes
 from localcloud.vault import vault_routes
+from localcloud.workspace_rules import check_body
 
 _NAME = re.compile(r"[A-Za-z0-9_][\w.\-()]*")
 
@@ -39,9 +40,10 @@ _NAME = re.compile(r"[A-Za-z0-9_][\w.\-()]*")
 class Workspace:
     """The requests of Azure Resource Manager, one method each, over the `ArmStore`."""
 
-    def __init__(self, store: ArmStore, runner: JobRunner) -> None:
+    def __init__(self, store: ArmStore, runner: JobRunner, snapshots: CodeSnapshots) -> None:
         self._store = store
         self._runner = runner
+        self._snapshots = snapshots
 
     def get(self, arm_id: ArmId) -> Document:
         """Return the resource without its secrets; a ServiceError if there is none."""
@@ -58,7 +60,8 @@ class Workspace:
     def list(self, arm_id: ArmId, query: dict[str, str]) -> Document:
         """Return the resources of a collection that the query asks for, newest first."""
         member = ArmId(arm_id.path + "/_")
-        self._require(member.parent)
+        # who uploads code asks first for the versions with the same content, before there is any
+        self._require(member.parent.parent if arm_id.kind == "codes/versions" else member.parent)
         found = [d for d in self._store.children(arm_id.path) if _is_wanted(d, query)]
         found.sort(key=lambda d: d.get("systemData", {}).get("createdAt", ""), reverse=True)
         top = int(query.get("$top", len(found)))
@@ -73,9 +76,7 @@ class Workspace:
             self._put_container(arm_id, body)
         else:
             self._require(arm_id.parent)
-        prepare = _PREPARE.get(arm_id.kind)
-        if prepare:
-            prepare(existing, body)
+        check_body(arm_id.kind, existing, body)
         document = {**body, **_envelope(arm_id, existing)}
         self._store.put(arm_id.path, document)
         # the REST API of connections only knows 200
@@ -115,6 +116,8 @@ class Workspace:
 
     def post(self, arm_id: ArmId, action: str, body: Document) -> Document:
         """Return the answer of an action such as `listSecrets` or `trigger`."""
+        if (arm_id.kind, action.lower()) == ("codes/versions", "startpendingupload"):
+            return self._snapshots.start_upload(self._find(arm_id.parent.parent))
         act = _ACTIONS.get((arm_id.kind, action.lower()))
         if act is None:
             raise ServiceError(
@@ -157,6 +160,8 @@ def _is_wanted(document: Document, query: dict[str, str]) -> bool:
     properties = document.get("properties", {})
     if "category" in query and properties.get("category") != query["category"]:
         return False
+    if "hash" in query and properties.get("properties", {}).get("hash_sha256") != query["hash"]:
+        return False
     if (
         "scheduleId" in query
         and properties.get("properties", {}).get(SCHEDULE_PROPERTY) != query["scheduleId"]
@@ -172,49 +177,6 @@ def _is_wanted(document: Document, query: dict[str, str]) -> bool:
         case "ArchivedOnly":
             return bool(properties.get("isArchived", False))
     return True
-
-
-def _prepare_schedule(_: Document | None, body: Document) -> None:
-    """Refuse a schedule that Azure ML would not take, and mark a good one as provisioned."""
-    trigger = body["properties"]["trigger"]
-    if trigger["triggerType"] != "Cron":
-        raise ServiceError(400, "UserError", "trigger: the local cloud only has cron triggers.")
-    try:
-        check_cron(trigger["expression"])
-        windows_time_zone(trigger.get("timeZone", "UTC"))
-    except ValueError as error:
-        raise ServiceError(400, "UserError", f"trigger: {error}") from None
-    body["properties"].setdefault("isEnabled", True)
-    body["properties"]["provisioningState"] = "Succeeded"
-
-
-def _prepare_data_asset(existing: Document | None, body: Document) -> None:
-    """Keep what only the service says of an asset."""
-    if existing and "latestVersion" in existing["properties"]:
-        body["properties"]["latestVersion"] = existing["properties"]["latestVersion"]
-
-
-def _prepare_data_version(existing: Document | None, body: Document) -> None:
-    """Refuse a version that exists with another path: only tags, description and isArchived can change."""
-    if existing and existing["properties"]["dataUri"] != body["properties"]["dataUri"]:
-        message = (
-            "A data version with this name and version already exists, and its data uri cannot be changed; "
-            "only tags, description and isArchived can."
-        )
-        raise ServiceError(400, "UserError", message)
-
-
-def _prepare_job(existing: Document | None, body: Document) -> None:
-    """Queue a new job; an existing one keeps its status."""
-    body["properties"]["status"] = existing["properties"]["status"] if existing else "NotStarted"
-
-
-_PREPARE: dict[str, Callable[[Document | None, Document], None]] = {
-    "schedules": _prepare_schedule,
-    "data": _prepare_data_asset,
-    "data/versions": _prepare_data_version,
-    "jobs": _prepare_job,
-}
 
 
 def _trigger(schedule: Document, body: Document, runner: JobRunner) -> Document:
@@ -256,7 +218,7 @@ _ACTIONS: dict[tuple[str, str], Callable[[Document, Document, JobRunner], Docume
 def build_app(home: Home, store: ArmStore) -> Starlette:
     """Return the application of the `azure` port; its jobs and schedules run while it does."""
     runner = JobRunner(home, store)
-    workspace = Workspace(store, runner)
+    workspace = Workspace(store, runner, CodeSnapshots(home))
     lock = threading.Lock()
 
     def answer(request: Request, body: bytes) -> Response:

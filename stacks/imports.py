@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 
+from components.dynamic.importer_code import ImporterCode, ImporterCodeArgs
 from components.dynamic.snowflake_connection import SnowflakeConnection, SnowflakeConnectionArgs
 from components.dynamic.workspace import WorkspaceRefArgs
 from components.snowflake_import import SnowflakeImport, SnowflakeImportArgs
@@ -37,6 +38,7 @@ class Imports:
         self._settings = settings
         self._destination = destination
         self._connection = self._make_connection()
+        self._code = self._make_code()
         self.by_name = {item.name: self._make_import(item) for item in settings.imports}
 
     @property
@@ -71,6 +73,7 @@ class Imports:
                 oauth_scope=target.oauth_scope,
                 oauth_client_id=target.oauth_client_id,
                 oauth_token_url=target.oauth_token_url,
+                concurrent_imports=target.concurrent_imports,
                 queries={item.name: item.query for item in self._settings.imports},
             ),
         )
@@ -81,6 +84,14 @@ class Imports:
                 resource=connection,
             )
         return connection
+
+    def _make_code(self) -> ImporterCode | None:
+        """Register the importer that lies beside the program, where nobody has made an image of it."""
+        if self._settings.importer_image is not None:
+            return None
+        return ImporterCode(
+            f"{self._settings.name}-importer-code", ImporterCodeArgs(workspace=self._destination.workspace)
+        )
 
     def _make_import(self, item: ImportSettings) -> SnowflakeImport:
         settings, destination = self._settings, self._destination
@@ -107,6 +118,8 @@ class Imports:
                 enabled=item.enabled,
                 run_on_create=item.run_on_create,
                 image=settings.importer_image,
+                environment=self._code.environment if self._code else None,
+                code=self._code.code if self._code else None,
                 identity_client_id=destination.identity_client_id,
                 log_endpoint=destination.log_endpoint,
                 log_rule=destination.log_rule,

@@ -116,7 +116,11 @@ class Settings(Section):
         description="Azure region, such as `westeurope`."
     )
     snowflake: SnowflakeSettings = Field(description="How the platform reaches Snowflake.")
-    importer_image: Image = Field(description="Image of the importer, by digest: `registry/name@sha256:…`.")
+    importer_image: Image | None = Field(
+        default=None,
+        description="Image of the importer, by digest: `registry/name@sha256:…`. Without one, the program "
+        "registers the importer that lies beside it in the workspace: docs/imports.md.",
+    )
     imports: list[ImportSettings] = Field(default=[], description="What is imported, and when.")
     isolation: Isolation = Field(
         default=Isolation.PRIVATE,
@@ -206,6 +210,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _image_names_its_registry(self) -> Self:
+        if self.importer_image is None:
+            return self
         registry = self.importer_image.split("/")[0]
         if self.endpoints is not Endpoints.LOCAL and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", registry):
             raise contradiction(
@@ -303,6 +309,7 @@ class Settings(Section):
             oauth_scope=s.oauth.scope,
             oauth_client_id=s.oauth.client_id,
             oauth_token_url=s.oauth.token_url,
+            concurrent_imports=s.concurrent_imports,
             **address,
         )
 

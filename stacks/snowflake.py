@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from importer.section import Section
-from importer.spec import SignIn
+from importer.spec import DEFAULT_CONCURRENT_IMPORTS, ConcurrentImports, SignIn
 from stacks.explain import contradiction
 from stacks.section import HostPattern, ObjectId
 
@@ -98,6 +98,10 @@ class SnowflakeSettings(Section):
         default=None,
         description="Host, where it is not `<account>.snowflakecomputing.com`: a private link, which jobs "
         "reach only where `workspace.managedNetwork` is `false`.",
+    )
+    concurrent_imports: ConcurrentImports = Field(
+        default=DEFAULT_CONCURRENT_IMPORTS,
+        description="How many imports at once ask the warehouse; others wait for their turn.",
     )
     stage_hosts: list[HostPattern] = Field(
         default=[],

@@ -132,6 +132,8 @@ def _computed(args: MockResourceArgs) -> dict[str, Any]:
             computed["immutableId"] = f"dcr-{args.name}"
         case "azure-native:containerregistry:Registry":
             computed["loginServer"] = f"{args.name}.azurecr.io"
+        case "pulumi-python:dynamic/azureml:ImporterCode":
+            computed |= {"code": f"{args.name}-code", "environment": f"{args.name}-environment"}
     return computed
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pulumi
 from azure.core.exceptions import ResourceNotFoundError
 from pulumi import dynamic
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from azure.ai.ml.entities import JobSchedule, PipelineJob
 
 _PREFIX = "import_"
+
+#: The environment variables that tell the job which environment and code it runs, where it has no image.
+_ENVIRONMENT_VARIABLE = "IMPORTER_ENVIRONMENT"
+_CODE_VARIABLE = "IMPORTER_CODE"
 
 _NOT_IN_THE_SERVICE = ("run_on_create", "schedule_name", "asset_name", "mode", "scheduled_since")
 
@@ -40,12 +44,24 @@ class ImportScheduleInputs(ManagedInputs):
     time_zone: Annotated[str, AfterValidator(windows_time_zone)]
     enabled: bool = True
     run_on_create: bool = True
-    image: str
+    image: str | None = None
+    environment: str | None = None
+    code: Annotated[str | None, Field(validate_default=True)] = None
     compute: str = "serverless"
     identity_client_id: str | None = None
     log_endpoint: str | None = None
     log_rule: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("code")
+    @classmethod
+    def _comes_from_one_place(cls, code: str | None, info: ValidationInfo) -> str | None:
+        if not {"image", "environment"} <= info.data.keys():  # of which one is not known yet
+            return code
+        has_image = info.data["image"] is not None
+        if (info.data["environment"] is None, code is None) != (has_image, has_image):
+            raise ValueError("expected an image, or an environment and code, and not both")
+        return code
 
     @property
     def schedule_name(self) -> str:
@@ -90,7 +106,7 @@ class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
         schedule = _find(arm_id.workspace.client(), arm_id.name)
         return None if schedule is None else _observed(schedule, arm_id, state)
 
-    def remove(self, arm_id: ChildId) -> None:
+    def remove(self, arm_id: ChildId, _state: Properties) -> None:
         """Disable the schedule, which the service wants first, and delete it."""
         client = arm_id.workspace.client()
         schedule = _find(client, arm_id.name)
@@ -170,7 +186,8 @@ def _job(inputs: ImportScheduleInputs) -> "PipelineJob":
         name=inputs.schedule_name,
         command=f'python -m importer run {inputs.spec.name} --version "${{{{inputs.trigger_time}}}}"',
         inputs={"trigger_time": Input(type="string")},
-        environment=Environment(image=inputs.image),
+        environment=inputs.environment or Environment(image=inputs.image),
+        code=inputs.code,
         is_deterministic=False,  # else a pipeline may take the outcome of an earlier run for this one's
     )
     node = component(trigger_time="${{parent.inputs.trigger_time}}")
@@ -189,7 +206,6 @@ def _job(inputs: ImportScheduleInputs) -> "PipelineJob":
 def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
     environment = {
         SPEC_VARIABLE: inputs.spec.model_dump_json(exclude_none=True),
-        IMAGE_VARIABLE: inputs.image,
         "AZURE_SUBSCRIPTION_ID": inputs.workspace.subscription_id,
         "AZURE_RESOURCE_GROUP": inputs.workspace.resource_group,
         "AZUREML_WORKSPACE": inputs.workspace.name,
@@ -199,8 +215,14 @@ def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
         environment |= dict.fromkeys(
             ("AZURE_CLIENT_ID", "MANAGED_IDENTITY_CLIENT_ID"), inputs.identity_client_id
         )
-    log = {LOG_ENDPOINT_VARIABLE: inputs.log_endpoint, LOG_RULE_VARIABLE: inputs.log_rule}
-    return environment | {name: value for name, value in log.items() if value}
+    given = {
+        IMAGE_VARIABLE: inputs.image,
+        _ENVIRONMENT_VARIABLE: inputs.environment,
+        _CODE_VARIABLE: inputs.code,
+        LOG_ENDPOINT_VARIABLE: inputs.log_endpoint,
+        LOG_RULE_VARIABLE: inputs.log_rule,
+    }
+    return environment | {name: value for name, value in given.items() if value}
 
 
 def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Outputs:
@@ -218,6 +240,8 @@ def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Ou
         "time_zone": schedule.trigger.time_zone if schedule.trigger else None,
         "enabled": schedule.is_enabled is not False,
         "image": environment.get(IMAGE_VARIABLE),
+        "environment": environment.get(_ENVIRONMENT_VARIABLE),
+        "code": environment.get(_CODE_VARIABLE),
         "compute": (getattr(settings, "default_compute", None) or "").rsplit("/", 1)[-1],
         "identity_client_id": environment.get("AZURE_CLIENT_ID"),
         "log_endpoint": environment.get(LOG_ENDPOINT_VARIABLE),
@@ -245,8 +269,12 @@ class ImportScheduleArgs:
     cron: pulumi.Input[str]
     time_zone: pulumi.Input[str]
     """An IANA or a Windows name."""
-    image: pulumi.Input[str]
-    """The container image that has the importer."""
+    image: pulumi.Input[str] | None = None
+    """The container image that has the importer; without one, both of the following."""
+    environment: pulumi.Input[str] | None = None
+    """The ARM id of the environment that the importer runs in, as `ImporterCode` has it."""
+    code: pulumi.Input[str] | None = None
+    """The ARM id of the importer's code."""
     compute: pulumi.Input[str] = "serverless"
     identity_client_id: pulumi.Input[str] | None = None
     """The user-assigned identity that the import acts as."""

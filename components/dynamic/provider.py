@@ -80,7 +80,7 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
         """
 
     @abstractmethod
-    def remove(self, arm_id: ChildId) -> None:
+    def remove(self, arm_id: ChildId, state: Properties) -> None:
         """Delete the resource; one that is gone already is no error."""
 
     def configure(self, _req: dynamic.ConfigureRequest) -> None:
@@ -144,11 +144,11 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
             computed = self.bring_about(inputs, olds)
         return dynamic.UpdateResult(inputs.properties() | computed)
 
-    def delete(self, id_: str, _props: Properties) -> None:
+    def delete(self, id_: str, props: Properties) -> None:
         """Delete the resource; twice is as good as once."""
         arm_id = ChildId.parse(id_)
         with _reported(arm_id):
-            self.remove(arm_id)
+            self.remove(arm_id, props)
 
     def inputs_of(self, props: Properties) -> Outputs:
         """Return what of a state stands for the program's inputs in the next diff."""

@@ -15,7 +15,7 @@ from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.deployer import deployer_sign_in
 from importer.errors import ImporterError
 from importer.query import check_column_names
-from importer.spec import AssetName, Query, SnowflakeTarget
+from importer.spec import DEFAULT_CONCURRENT_IMPORTS, AssetName, Query, SnowflakeTarget
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -26,7 +26,7 @@ SKIPPED = "skipped: the deployer has no sign-in to Snowflake"
 _CATEGORIES = ("snowflake", "custom")
 
 #: What the probe depends on.
-_ASKED = (SnowflakeTarget.model_fields.keys() - {"secret_uri"}) | {"queries"}
+_ASKED = (SnowflakeTarget.model_fields.keys() - {"secret_uri", "concurrent_imports"}) | {"queries"}
 
 _QUERIES = TypeAdapter(dict[AssetName, Query])
 
@@ -65,6 +65,13 @@ class Probe(NamedTuple):
         """`ok`, or the refusals with the import of each."""
         return "; ".join(f"imports[{name}].query: {why}" for name, why in self.refusals.items()) or "ok"
 
+    def of(self, names: set[str]) -> "Probe":
+        """Return what Snowflake says to some of the queries."""
+        return Probe(
+            {name: columns for name, columns in self.columns.items() if name in names},
+            {name: why for name, why in self.refusals.items() if name in names},
+        )
+
 
 class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
     """A workspace connection without a secret, and the columns that its queries return.
@@ -82,7 +89,7 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
         """
         result = super().check(olds, news)
         if not result.failures and any(olds.get(name) != result.inputs.get(name) for name in _ASKED):
-            result.failures.extend(dynamic.CheckFailure("", why) for why in _refusals(result.inputs))
+            result.failures.extend(dynamic.CheckFailure("", why) for why in _refusals(result.inputs, olds))
         if _differ(olds):
             seen = olds["observed_columns"]
             result.inputs |= {"columns": seen, "observed_columns": seen}
@@ -99,10 +106,13 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
         return super().inputs_of(props) | {key: props[key] for key in records}
 
     def bring_about(self, inputs: SnowflakeConnectionInputs, state: Properties) -> Outputs:
-        """Prove every query first, so that a connection is never registered that does not work."""
+        """Prove every query first, so that a connection is never registered that does not work.
+
+        Except one that is as it was: a table that has gone is its own import's failure, and `probe` tells it.
+        """
         probe = probe_queries(inputs.target, inputs.queries)
-        if probe and probe.refusals:
-            raise ImporterError(probe.summary)
+        if probe and (refused := probe.of(_asked_anew(inputs.properties(), state))).refusals:
+            raise ImporterError(refused.summary)
         columns = probe.columns if probe else _recorded(inputs.queries, state)
         _register(inputs.workspace.client(), inputs)
         return {
@@ -136,7 +146,7 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
         probe = probe_queries(target, state["queries"])
         return live | {"observed_columns": probe.columns, "probe": probe.summary} if probe else live
 
-    def remove(self, arm_id: ChildId) -> None:
+    def remove(self, arm_id: ChildId, _state: Properties) -> None:
         """Delete the connection."""
         try:
             arm_id.workspace.client().connections.delete(arm_id.name)
@@ -164,10 +174,19 @@ def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe 
     return probe
 
 
-def _refusals(props: Properties) -> list[str]:
-    """Return why Snowflake would refuse what is declared; nothing where that cannot be known yet."""
+def _asked_anew(props: Properties, state: Properties) -> set[str]:
+    """Return the imports whose query is new, or is asked in another way than before."""
+    queries, before = props["queries"], state.get("queries", {})
+    if any(props.get(name) != state.get(name) for name in _ASKED - {"queries"}):
+        return set(queries)
+    return {name for name, query in queries.items() if before.get(name) != query}
+
+
+def _refusals(props: Properties, state: Properties) -> list[str]:
+    """Return why Snowflake would refuse what is declared anew; nothing where that cannot be known yet."""
     known = {key: value for key, value in props.items() if key in _ASKED and not contains_unknowns(value)}
     queries = known.pop("queries", {})
+    anew = _asked_anew({**known, "queries": queries}, state)
     try:
         target = SnowflakeTarget.model_validate(known)
         probe = probe_queries(target, _QUERIES.validate_python(queries))
@@ -175,7 +194,8 @@ def _refusals(props: Properties) -> list[str]:
         return []
     except ImporterError as error:
         return [str(error)]
-    return [probe.summary] if probe and probe.refusals else []
+    refused = probe.of(anew) if probe else None
+    return [refused.summary] if refused and refused.refusals else []
 
 
 def _differ(props: Properties) -> bool:
@@ -233,6 +253,8 @@ class SnowflakeConnectionArgs:
     oauth_scope: pulumi.Input[str] | None = None
     oauth_client_id: pulumi.Input[str] | None = None
     oauth_token_url: pulumi.Input[str] | None = None
+    concurrent_imports: pulumi.Input[int] = DEFAULT_CONCURRENT_IMPORTS
+    """How many imports at once ask the warehouse."""
     port: pulumi.Input[int] = 443
     protocol: pulumi.Input[str] = "https"
     queries: pulumi.Input[Mapping[str, pulumi.Input[str]]]

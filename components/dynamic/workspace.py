@@ -31,7 +31,7 @@ class WorkspaceRef(BaseModel):
     resource_group: _Name
     name: _Name
 
-    def client(self) -> "MLClient":
+    def client(self, *, show_progress: bool = False) -> "MLClient":
         """Return a client of this workspace, signed in with whatever identity the environment has."""
         # The import takes 1.4 s: only what calls the service pays for it, so that a preview stays fast.
         from azure.ai.ml import MLClient
@@ -48,7 +48,7 @@ class WorkspaceRef(BaseModel):
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             enable_telemetry=False,
-            show_progress=False,
+            show_progress=show_progress,
         )
 
 

@@ -27,12 +27,18 @@ class FakeWorkspace(BaseAdapter):
         self.refused: dict[str, int] = {}
         """The status to answer with, by a part of the request's `METHOD path body`."""
 
-    def client(self) -> MLClient:
+    def client(self, show_progress: bool = False) -> MLClient:
         """Return azure-ai-ml's client of this workspace."""
         session = requests.Session()
         session.mount("https://", self)
         transport = RequestsTransport(session=session, session_owner=False)
-        return MLClient(_Credential(), *WORKSPACE.values(), transport=transport, retry_total=0)
+        return MLClient(
+            _Credential(),
+            *WORKSPACE.values(),
+            transport=transport,
+            retry_total=0,
+            show_progress=show_progress,
+        )
 
     def put(self, path: str, properties: dict[str, Any]) -> dict[str, Any]:
         """Store the document of a path, and return it."""

@@ -17,6 +17,7 @@ from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import UNKNOWN
 
 from components.dynamic.import_schedule import ImportScheduleProvider
+from components.dynamic.importer_code import ImporterCodeProvider
 from components.dynamic.provider import (
     ManagedInputs,
     ManagedProvider,
@@ -54,7 +55,7 @@ class ThingProvider(ManagedProvider[ThingInputs]):
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
         return {"workspace": WORKSPACE, "name": arm_id.name, "size": str(state["size"] + 2)}
 
-    def remove(self, arm_id: ChildId) -> None:
+    def remove(self, arm_id: ChildId, _state: Properties) -> None:
         raise HttpResponseError(f"the service\n  keeps {arm_id.name}")
 
 
@@ -147,7 +148,9 @@ def test_only_unexpected_errors_are_logged_with_their_traceback() -> None:
     assert _is_unexpected(record(KeyError("a bug")))
 
 
-@pytest.mark.parametrize("provider", [ImportScheduleProvider, SnowflakeConnectionProvider])
+@pytest.mark.parametrize(
+    "provider", [ImportScheduleProvider, ImporterCodeProvider, SnowflakeConnectionProvider]
+)
 def test_a_pickled_provider_is_only_the_name_of_its_class(provider: type[ManagedProvider[Any]]) -> None:
     pickled = base64.b64decode(serialize_provider(provider()))
     assert len(pickled) < 150

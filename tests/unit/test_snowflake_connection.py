@@ -184,11 +184,22 @@ def test_read_after_create_shows_no_drift(workspace: FakeWorkspace) -> None:
     assert result.inputs == declared()
 
 
-def test_a_column_that_snowflake_adds_shows_by_name_and_the_next_update_records_it(
-    server: FakeSnowflake,
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ([PRICE], [PRICE, STYLE]),
+        ([PRICE, STYLE], [PRICE]),
+        ([PRICE], [PRICE._replace(type="NUMBER(14,2)")]),
+        ([PRICE], [PRICE._replace(nullable=False)]),
+    ],
+    ids=["appears", "goes", "changes-type", "changes-nullability"],
+)
+def test_a_column_that_changes_in_snowflake_shows_and_the_next_update_records_it(
+    server: FakeSnowflake, before: list[Column], now: list[Column]
 ) -> None:
+    server.columns["SELECT * FROM raw"] = before
     outs = create()
-    server.columns["SELECT * FROM raw"] = [PRICE, STYLE]
+    server.columns["SELECT * FROM raw"] = now
 
     refreshed = PROVIDER.read(ID, outs)
     assert refreshed.outs is not None
@@ -198,12 +209,12 @@ def test_a_column_that_snowflake_adds_shows_by_name_and_the_next_update_records_
     assert PROVIDER.changes(refreshed.outs, inputs) == ["columns"]
     assert PROVIDER.diff(ID, refreshed.outs, inputs).replaces == []
     # what Pulumi prints is the difference between these two
-    assert refreshed.inputs["columns"] == {"raw_house_data": [column(PRICE)]}
-    assert inputs["columns"] == {"raw_house_data": [column(PRICE), column(STYLE)]}
+    assert refreshed.inputs["columns"] == {"raw_house_data": list(map(column, before))}
+    assert inputs["columns"] == {"raw_house_data": list(map(column, now))}
 
     updated = PROVIDER.update(ID, refreshed.outs, inputs).outs
     assert updated is not None
-    assert updated["columns"] == {"raw_house_data": [column(PRICE), column(STYLE)]}
+    assert updated["columns"] == {"raw_house_data": list(map(column, now))}
     assert PROVIDER.diff(ID, updated, declared()).changes is False
 
 
@@ -287,6 +298,31 @@ def test_a_preview_fails_where_snowflake_refuses_a_new_query(workspace_ref: obje
     assert [failure.reason for failure in result.failures] == [
         "imports[other].query: Snowflake refuses the query: 904: invalid identifier 'NOPE'"
     ]
+
+
+def test_a_table_that_has_gone_stops_no_other_import(server: FakeSnowflake) -> None:
+    outs = create()
+    del server.columns["SELECT * FROM raw"]
+    server.columns["SELECT style FROM raw"] = [STYLE]
+    queries = {"raw_house_data": "SELECT * FROM raw", "other": "SELECT style FROM raw"}
+
+    result = PROVIDER.check(outs, given(queries=queries))
+    updated = PROVIDER.update(ID, outs, declared(queries=queries)).outs or {}
+
+    assert result.failures == []
+    assert updated["columns"] == {"other": [column(STYLE)]}
+    assert updated["probe"].startswith("imports[raw_house_data].query: Snowflake refuses the query")
+
+
+def test_a_query_that_another_role_cannot_run_stops_the_change(server: FakeSnowflake) -> None:
+    outs = create()
+    del server.columns["SELECT * FROM raw"]
+    result = PROVIDER.check(outs, given(role="OTHER"))
+    assert [failure.reason.partition(":")[0] for failure in result.failures] == [
+        "imports[raw_house_data].query"
+    ]
+    with pytest.raises(Exception, match=r"imports\[raw_house_data\]\.query: Snowflake refuses"):
+        PROVIDER.update(ID, outs, declared(role="OTHER"))
 
 
 def test_a_preview_fails_where_the_role_cannot_be_taken(server: FakeSnowflake) -> None:
