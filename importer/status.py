@@ -2,6 +2,7 @@
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,9 @@ from importer.schedule import next_tick
 from importer.workspace import ImportJob, ScheduledImport, Workspace
 
 _POLL_SECONDS = 1
+
+#: Each import takes two calls.
+_CALLS_AT_ONCE = 8
 
 
 class ImportStatus(BaseModel):
@@ -44,7 +48,8 @@ class ImportStatus(BaseModel):
 
 def import_statuses(workspace: Workspace, now: datetime) -> list[ImportStatus]:
     """Return the status of each import of the workspace, by name."""
-    return [_status(scheduled, workspace, now) for scheduled in workspace.imports()]
+    with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+        return list(pool.map(lambda scheduled: _status(scheduled, workspace, now), workspace.imports()))
 
 
 def _status(scheduled: ScheduledImport, workspace: Workspace, now: datetime) -> ImportStatus:
