@@ -1,19 +1,20 @@
 """A query's result as Snowflake keeps it: in chunks, fetched in parallel and read in their order.
 
-The connector would download a chunk too, but keeps it in memory three times over, and tries a URL that has
-expired for minutes. It decodes what is downloaded here.
+The connector would download a chunk too, but keeps it in memory three times over, tries a URL that has
+expired for minutes, and decodes one chunk at a time. Here a chunk is decompressed and decoded as it comes.
 """
 
 import threading
-import zlib
+from base64 import b64decode
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from copy import copy
 from http import HTTPStatus
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 
 import pyarrow as pa
+from isal.igzip import IGzipFile
+from isal.igzip_lib import IsalError
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error
@@ -22,18 +23,15 @@ from snowflake.connector.vendored.requests.exceptions import RequestException
 from snowflake.connector.vendored.urllib3.exceptions import HTTPError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from importer.decode import decode
 from importer.errors import ImporterError
 from importer.snowflake import error_text
 
 #: Most of a download is waiting: more of them than cores.
 _DOWNLOADS = 4
-_BLOCK_BYTES = 2**20
 
 #: Seconds for a connection, and for each block after that.
 _TIMEOUTS = (10, 60)
-
-#: The connector's decoder, when it is first used by two threads at once, waits for itself for ever (4.8.1).
-_DECODING = threading.Lock()
 
 
 class _ChunkError(Exception):
@@ -140,25 +138,17 @@ def _arrow_chunks(cursor: SnowflakeCursor) -> list[ArrowResultBatch]:
 
 def _read(chunk: ArrowResultBatch, connection: SnowflakeConnection) -> pa.Table:
     """Return the rows of a chunk; a _ChunkError says what is wrong with it."""
-    downloaded = copy(chunk)  # it keeps its data, and the cursor keeps all chunks
     if (remote := chunk._remote_chunk_info) is not None:
-        data = _download(remote.url, chunk._chunk_headers or {}, connection)
-        downloaded._data = data  # type: ignore[assignment] # it takes bytes too
-    try:
-        with _DECODING:
-            table = downloaded.to_arrow(connection)
-    except Error as error:
-        raise _ChunkError(error_text(error)) from None
-    # the connector checks this for rows that it makes itself, not for Arrow
-    if table.num_rows != chunk.rowcount:
-        raise _ChunkError(f"it has {table.num_rows} rows instead of {chunk.rowcount}")
-    return table
+        encoded = _download(remote.url, chunk._chunk_headers or {}, connection)
+    else:  # it came with the answer
+        encoded = _read_stream(BytesIO(b64decode(str(chunk._data))))
+    if encoded.num_rows != chunk.rowcount:
+        raise _ChunkError(f"it has {encoded.num_rows} rows instead of {chunk.rowcount}")
+    return decode(encoded)
 
 
-def _download(url: str, headers: Mapping[str, str], connection: SnowflakeConnection) -> bytes:
-    """Return the Arrow stream of a chunk, decompressed as it comes."""
-    content = BytesIO()
-    gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+def _download(url: str, headers: Mapping[str, str], connection: SnowflakeConnection) -> pa.Table:
+    """Return the rows of a chunk as Snowflake encodes them, decompressed as they come."""
     try:
         with (
             connection.rest.use_requests_session(url) as session,  # type: ignore[union-attr] # it is open
@@ -168,11 +158,19 @@ def _download(url: str, headers: Mapping[str, str], connection: SnowflakeConnect
                 raise _ExpiredError("its URL has expired")
             if response.status_code != HTTPStatus.OK:
                 raise _ChunkError(f"storage answers {response.status_code}")
-            while block := response.raw.read(_BLOCK_BYTES, decode_content=False):
-                content.write(gzip.decompress(block))
+            with IGzipFile(fileobj=response.raw) as content:  # type: ignore[no-untyped-call]
+                return _read_stream(content)
     # not their messages, which have the URL with its signature
-    except (RequestException, HTTPError, zlib.error) as error:
+    except (RequestException, HTTPError) as error:
         raise _ChunkError(f"the download ended with {type(error).__name__}") from None
-    if not gzip.eof:
-        raise _ChunkError("it is cut off")
-    return content.getvalue()
+
+
+def _read_stream(content: BufferedIOBase) -> pa.Table:
+    """Return the rows of an Arrow stream; a _ChunkError where it is not whole."""
+    try:
+        table = pa.ipc.open_stream(pa.PythonFile(content, mode="r")).read_all()
+        content.read()  # gzip's checksum comes after the last row
+    # isal declares its exception as an instance
+    except (pa.ArrowException, OSError, EOFError, IsalError) as error:  # type: ignore[misc]
+        raise _ChunkError(f"it is no whole Arrow stream: {type(error).__name__}") from None
+    return table

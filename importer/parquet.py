@@ -115,6 +115,7 @@ def _write(groups: Iterator[pa.Table], schema: pa.Schema, upload: Upload, watche
                     size = sink.size
                     watcher(group)
                     group = None  # frees it before the next one is made
+                    pa.default_memory_pool().release_unused()  # else it keeps what encoding took
                     group = next(groups, None)
         yield Part(name, footers[0].num_rows, sink.size)
         number += 1

@@ -20,7 +20,8 @@ class Sink:
 
     def __init__(self, upload: Upload, name: str, pool: Executor) -> None:
         self.size = 0
-        self._block = bytearray()
+        self._pieces: list[bytes] = []
+        self._waiting = 0
         self._queue: Queue[bytes | None] = Queue(maxsize=1)
         self._is_whole = False
         self.error: BaseException | None = None
@@ -30,11 +31,15 @@ class Sink:
         """Take bytes; raise what the upload has raised."""
         if self.error is not None:
             raise self.error
-        self._block += data
-        self.size += len(data)
-        if len(self._block) >= BLOCK_BYTES:
+        size = len(data)
+        self.size += size
+        while len(data) >= (room := BLOCK_BYTES - self._waiting):
+            self._pieces.append(data[:room])
             self._hand_over()
-        return len(data)
+            data = data[room:]
+        self._pieces.append(data)
+        self._waiting += len(data)
+        return size
 
     def tell(self) -> int:
         """Return how much is written."""
@@ -55,8 +60,8 @@ class Sink:
             self._uploaded.result()
 
     def _hand_over(self) -> None:
-        self._queue.put(bytes(self._block))
-        self._block.clear()
+        self._queue.put(b"".join(self._pieces))
+        self._pieces, self._waiting = [], 0
 
     def _upload(self, upload: Upload, name: str) -> None:
         blocks = self._blocks()

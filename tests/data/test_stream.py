@@ -23,8 +23,8 @@ from importer.spec import ImportSpec
 from importer.workspace import Workspace
 from localcloud.home import Home
 from localcloud.houses import house_sales
-from tests.data import test_import as imports
-from tests.data.test_import import ALL_SALES, V1, blob_names, download, run, spec
+from tests import data_cloud as imports
+from tests.data_cloud import ALL_SALES, V1, blob_names, download, run, spec
 
 home = imports.home
 
@@ -144,11 +144,16 @@ def short(content: bytes) -> bytes:
 
 
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "cut-off": (lambda content: content[:-1000], "it is cut off"),
-    "cut-off-arrow": (lambda content: gzip.compress(gzip.decompress(content)[:-1000]), "255005"),
+    "cut-off": (lambda content: content[:-1000], "it is no whole Arrow stream: EOFError"),
+    "cut-off-checksum": (lambda content: content[:-4], "it is no whole Arrow stream: EOFError"),
+    "wrong-checksum": (lambda content: content[:-8] + bytes(8), "it is no whole Arrow stream"),
+    "cut-off-arrow": (
+        lambda content: gzip.compress(gzip.decompress(content)[:-1000]),
+        "it is no whole Arrow stream",
+    ),
     "short": (short, "it has 738 rows instead of 739"),
-    "empty": (lambda _: b"", "it is cut off"),
-    "other": (lambda _: b"<html>", "the download ended with error"),
+    "empty": (lambda _: b"", "it is no whole Arrow stream: ArrowInvalid"),
+    "other": (lambda _: b"<html>", "it is no whole Arrow stream: EOFError"),
 }
 
 
