@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -17,6 +17,9 @@ from importer.errors import ImporterError, MissingRoleError
 
 #: What Azure Resource Manager, Blob Storage and Key Vault answer whoever has no role for a call.
 _NO_ROLE = {"AuthorizationFailed", "AuthorizationPermissionMismatch", "Forbidden", "ForbiddenByRbac"}
+
+#: The seconds that a service of Azure may take to accept a connection, and to send the next bytes.
+TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60}
 
 #: Mostly a role assignment applies within minutes
 #: (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
@@ -32,7 +35,7 @@ Result = TypeVar("Result")
 @cache
 def credential() -> DefaultAzureCredential:
     """Return whatever identity there is: the job's managed identity, or who is signed in with `az`."""
-    return DefaultAzureCredential()
+    return DefaultAzureCredential(**TIMEOUTS)
 
 
 @contextmanager
@@ -91,7 +94,11 @@ def read_secret(uri: str) -> str:
     name, _, version = path.strip("/").partition("/")
     # Key Vault's challenge names the domain of all vaults, and an emulator is in none
     client = SecretClient(
-        vault, credential(), verify_challenge_resource=not is_emulator(urlsplit(uri).netloc), retry_total=4
+        vault,
+        credential(),
+        verify_challenge_resource=not is_emulator(urlsplit(uri).netloc),
+        retry_total=4,
+        **TIMEOUTS,
     )
     with calling(f"secret {uri}"):
         value = client.get_secret(name, version or None).value

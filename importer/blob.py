@@ -2,30 +2,39 @@
 
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.rest import HttpRequest, HttpResponse
 from azure.storage.blob import (
     BlobServiceClient,
+    ContainerClient,
     ExponentialRetry,
     UserDelegationKey,
     generate_blob_sas,
 )
+from pydantic import ValidationError
 
-from importer.azure import calling, credential
+from importer.azure import TIMEOUTS, calling, credential
 from importer.emulator import is_emulator
 from importer.errors import ImporterError
-from importer.manifest import MANIFEST_NAME, Manifest
+from importer.manifest import MANIFEST_NAME, Manifest, part_path
 from importer.upload import BLOCK_BYTES
 
 #: The blob whose creation makes an attempt the version; it can be created once.
 _COMMIT_NAME = "_committed.json"
-_PATH = re.compile(rf"[^/]+/version=([^/]+)/(?:attempt=([^/]+)/.*|{re.escape(_COMMIT_NAME)})")
+
+#: The blob that says that a version is on its way out: nothing new may be built on it.
+_RETIRED_NAME = "_retired.json"
+_PATH = re.compile(r"[^/]+/version=([^/]+)/(?:attempt=([^/]+)/.*|(_committed|_retired)\.json)")
 
 #: What unloading takes, of one folder: read, add, create, write, list
 #: (https://docs.snowflake.com/en/user-guide/data-load-azure-config, "Generate the SAS token").
@@ -47,6 +56,8 @@ class Datastore(NamedTuple):
     container: str
     protocol: str
     endpoint: str
+    uri: str | None = None
+    """Its root as Azure ML's readers take it; None where they cannot reach it, as in an emulator."""
 
     @property
     def account_url(self) -> str:
@@ -61,6 +72,25 @@ class VersionBlobs(NamedTuple):
 
     attempts: dict[str, datetime]
     is_committed: bool
+    is_retired: bool
+
+
+_Answer = PipelineResponse[HttpRequest, HttpResponse]
+
+
+class _Retries(ExponentialRetry):
+    """The retries of azure-storage-blob, and some for 429, which it takes for an answer like any other."""
+
+    def send(self, request: PipelineRequest[HttpRequest]) -> _Answer:
+        """Send a request again for as long as it is throttled, each time when the service asks for it."""
+        pauses = iter((1, 2, 4, 8))
+        while True:
+            response: _Answer = super().send(request)  # type: ignore[no-untyped-call]
+            pause = next(pauses, None)
+            if response.http_response.status_code != HTTPStatus.TOO_MANY_REQUESTS or pause is None:
+                return response
+            asked_for = response.http_response.headers.get("Retry-After", "")
+            time.sleep(min(int(asked_for), 60) if asked_for.isdecimal() else pause)
 
 
 class AssetBlobs:
@@ -73,13 +103,33 @@ class AssetBlobs:
         self._account = BlobServiceClient(
             datastore.account_url,
             credential(),
-            retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=4),
-            connection_timeout=10,
-            read_timeout=60,
+            retry_policy=_Retries(initial_backoff=1, increment_base=2, retry_total=4),
+            **TIMEOUTS,
             max_block_size=BLOCK_BYTES,
             max_single_put_size=BLOCK_BYTES,
         )
         self._container = self._account.get_container_client(datastore.container)
+
+    @property
+    def container(self) -> ContainerClient:
+        """The container that the asset shares with others."""
+        return self._container
+
+    @property
+    def asset(self) -> str:
+        """The asset's name."""
+        return self._asset
+
+    @property
+    def earlier_address(self) -> str:
+        """What an MLTable has instead of the `../../` by which a manifest names parts of earlier attempts.
+
+        A table that is loaded from where it lies must not go up
+        (https://learn.microsoft.com/python/api/mltable/mltable.mltable.mltable, "save"),
+        and a mounted one cannot.
+        """
+        uri = self._datastore.uri
+        return f"{uri}{self._asset}/" if uri else "../../"
 
     def attempt_path(self, version: str, attempt: str) -> str:
         """Return the folder of an attempt, with a slash at its end."""
@@ -91,18 +141,22 @@ class AssetBlobs:
     def versions(self) -> dict[str, VersionBlobs]:
         """Return what there is of each version, oldest first."""
         attempts: dict[str, dict[str, datetime]] = defaultdict(dict)
-        committed: set[str] = set()
+        marked: dict[str, set[str]] = {"_committed": set(), "_retired": set()}
         with calling(self._service):
             for blob in self._container.list_blobs(name_starts_with=f"{self._asset}/version="):
                 if (found := _PATH.fullmatch(blob.name)) is None:
                     continue
-                version, attempt = found.groups()
+                version, attempt, mark = found.groups()
                 if attempt is None:
-                    committed.add(version)
+                    marked[mark].add(version)
                     continue
                 last = attempts[version].get(attempt, blob.last_modified)
                 attempts[version][attempt] = max(last, blob.last_modified)
-        return {v: VersionBlobs(attempts[v], v in committed) for v in sorted({*attempts, *committed})}
+        committed, retired = marked.values()
+        return {
+            v: VersionBlobs(attempts[v], v in committed, v in retired)
+            for v in sorted({*attempts, *committed, *retired})
+        }
 
     def write(self, path: str, content: Iterable[bytes] | str) -> None:
         """Write one blob, in place of what was there, in blocks; it is not there before it is whole."""
@@ -112,12 +166,15 @@ class AssetBlobs:
     def commit(self, manifest: Manifest) -> None:
         """Make the attempt the version, unless another one is already.
 
-        Raises an ImporterError where the attempt's files are not as its manifest says.
+        Raises an ImporterError where the attempt's files, and those of earlier attempts that it lists, are
+        not as its manifest says.
         """
-        lost = self._lost_parts(manifest)
+        lost = self.lost_parts(manifest)
         if lost and self.is_committed(manifest.version):  # who was first has cleaned up
             return
         if lost:
+            with suppress(ImporterError):  # it holds what it lists; the next run deletes what this one cannot
+                self.delete_attempt(manifest.version, manifest.attempt)
             raise ImporterError(f"{lost[0]} is not in {self._service} as it was written: import again")
         with calling(self._service), suppress(ResourceExistsError):
             self._container.upload_blob(
@@ -125,11 +182,33 @@ class AssetBlobs:
                 json.dumps({"attempt": manifest.attempt}),
             )
 
-    def _lost_parts(self, manifest: Manifest) -> list[str]:
-        """Return the paths of the attempt's files that are not there, or of another size."""
+    def lost_parts(self, manifest: Manifest) -> list[str]:
+        """Return the paths of the listed files that are not there, of another size, or on their way out.
+
+        Whoever retires a version says so before it looks who lists it, and the manifest is written before
+        this looks who is retired: one of the two sees the other.
+        """
         folder = self.attempt_path(manifest.version, manifest.attempt)
-        stored = self.sizes(folder)
-        return [folder + part.name for part in manifest.files if stored.get(part.name) != part.bytes]
+        paths = {part_path(folder, part): part.bytes for part in manifest.files}
+        is_whole = all(path.startswith(folder) for path in paths)
+        root = folder if is_whole else f"{self._asset}/"
+        stored = {root + name: size for name, size in self.sizes(root).items()}
+        return [
+            path
+            for path, size in paths.items()
+            if stored.get(path) != size or path.split("attempt=")[0] + _RETIRED_NAME in stored
+        ]
+
+    def version_bytes(self, version: str) -> int:
+        """Return how much all blobs of a version take."""
+        return sum(self.sizes(self._version_path(version)).values())
+
+    def mark_retired(self, version: str) -> None:
+        """Say that a version is on its way out; from then on no attempt that lists it is committed.
+
+        There is no way back, as another run may be deleting it.
+        """
+        self.write(self._version_path(version) + _RETIRED_NAME, "")
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Return the size of each blob in a folder, by its name there."""
@@ -148,7 +227,12 @@ class AssetBlobs:
 
     def manifest(self, version: str, attempt: str) -> Manifest:
         """Return the manifest of an attempt."""
-        return Manifest.model_validate_json(self._read(self.attempt_path(version, attempt) + MANIFEST_NAME))
+        path = self.attempt_path(version, attempt) + MANIFEST_NAME
+        try:
+            return Manifest.model_validate_json(self._read(path))
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            raise ImporterError(f"{path} in {self._service} is no manifest: {wrong['msg']}") from None
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         """Return the bytes of a blob from `start` to before `end`."""
@@ -195,8 +279,8 @@ class AssetBlobs:
         return f"azure://{address.netloc}{address.path}/{folder}"
 
     def delete(self, path: str) -> None:
-        """Delete one blob."""
-        with calling(self._service):
+        """Delete one blob, if it is there."""
+        with calling(self._service), suppress(ResourceNotFoundError):  # an earlier try may have deleted it
             self._container.delete_blob(path)
 
     def delete_attempt(self, version: str, attempt: str) -> None:

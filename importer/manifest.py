@@ -2,10 +2,17 @@
 
 import hashlib
 import json
+import posixpath
 from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
+
+from importer.contract.result import RuleResult
+from importer.incremental.record import Step
+
+#: How a manifest names what lies beside the version's own folder: a part of an earlier version.
+UP = "../../"
 
 #: Written after all else: an attempt without it is not complete.
 MANIFEST_NAME = "_manifest.json"
@@ -13,7 +20,10 @@ MLTABLE_NAME = "MLTable"
 
 
 class Part(NamedTuple):
-    """One Parquet file: its name in the attempt's folder, its rows by its own footer, its size."""
+    """One Parquet file: its name, its rows by its own footer, its size.
+
+    The name is its way from the attempt's folder: `../../version=…/attempt=…/…` for an earlier version's.
+    """
 
     name: str
     rows: int
@@ -59,12 +69,37 @@ class Manifest(BaseModel):
     bytes: int
     columns: list[ManifestColumn]
     casts: list[Cast] = []
+    contract: list[RuleResult] = []
+    step: Step | None = None
+    """How it was made, where the import is incremental."""
     schema_hash: str
     query_hash: str
     query_id: str
     started: datetime
     finished: datetime
     importer_version: str
+    source: str | None = None
+    """The version that this one was made of by rules: `<asset>:<version>`."""
+    rules_hash: str | None = None
+    quarantine: list[Part] = []
+    """The rows that the rules set aside, and how many of them for which reason; one may have several."""
+    reasons: dict[str, int] = {}
+
+    @property
+    def quarantined(self) -> int:
+        """How many rows the rules set aside."""
+        return sum(part.rows for part in self.quarantine)
+
+
+def part_path(folder: str, part: Part) -> str:
+    """Return the blob that a part is which the manifest in `folder` lists."""
+    return posixpath.normpath(folder + part.name)
+
+
+def listed_versions(manifest: Manifest) -> set[str]:
+    """Return the earlier versions of which a manifest lists parts."""
+    names = (part.name for part in manifest.files if part.name.startswith(UP))
+    return {name.split("/")[2].removeprefix("version=") for name in names}
 
 
 def schema_hash(columns: list[ManifestColumn]) -> str:
@@ -72,10 +107,12 @@ def schema_hash(columns: list[ManifestColumn]) -> str:
     return hashlib.sha256(json.dumps([[c.name, c.type] for c in columns]).encode()).hexdigest()
 
 
-def mltable(parts: list[Part]) -> str:
+def mltable(parts: list[Part], earlier: str = UP) -> str:
     """Return the MLTable file of the parts: what Azure ML and `mltable.load` read.
 
+    Parts of earlier versions are below the address `earlier`.
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-mltable
     """
-    files = "".join(f"  - file: ./{part.name}\n" for part in parts)
+    names = (f"./{p.name}" if not p.name.startswith(UP) else earlier + p.name[len(UP) :] for p in parts)
+    files = "".join(f"  - file: {name}\n" for name in names)
     return f"type: mltable\npaths:\n{files}transformations:\n  - read_parquet\n"

@@ -9,7 +9,14 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
 from snowflake.connector.errors import Error, OperationalError
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from snowflake.connector.vendored.requests.exceptions import RequestException
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from importer.errors import ImporterError
 from importer.sign_in import open_connection, sign_in_arguments
@@ -24,6 +31,28 @@ _LONGEST_TEXT = 16_777_216
 #: The secret part of a shared access signature
 #: (https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas).
 _SIGNATURE = re.compile(r"(\bsig=)[^&'\"\s]+", re.IGNORECASE)
+
+#: The seconds that Snowflake may take to accept a connection, and to send the next bytes of an answer: while
+#: a query runs, it answers every 45 seconds.
+_TIMEOUT = 60
+
+#: Signing in is tried for this long, unless it is refused: then it is another DatabaseError.
+_LOGIN_SECONDS = 20
+LOGIN_RETRIES = Retrying(
+    retry=retry_if_exception_type((OperationalError, RequestException)),
+    wait=wait_random_exponential(max=5),
+    stop=stop_after_delay(_LOGIN_SECONDS),
+    reraise=True,
+)
+
+#: The tries of a statement whose answer is cut off: the connector (4.8) makes an end of it then, though it
+#: asks again where there is no answer.
+_STATEMENT_RETRIES = Retrying(
+    retry=retry_if_exception_type(RequestException),
+    wait=wait_random_exponential(max=10),
+    stop=stop_after_attempt(4),
+    reraise=True,
+)
 
 
 class Column(NamedTuple):
@@ -52,8 +81,8 @@ def describe(connection: SnowflakeConnection, query: str) -> list[ResultMetadata
     """Return the columns of `query` without running it; an ImporterError says why Snowflake refuses it."""
     with connection.cursor() as cursor:
         try:
-            return list(cursor.describe(query) or [])
-        except Error as error:
+            return list(_STATEMENT_RETRIES.copy()(cursor.describe, query) or [])
+        except (Error, RequestException) as error:
             raise ImporterError(f"Snowflake refuses the query: {error_text(error)}") from None
 
 
@@ -70,8 +99,9 @@ def execute(connection: SnowflakeConnection, query: str, timeout: timedelta | No
     """
     cursor = connection.cursor()
     try:
-        cursor.execute(query, timeout=int(timeout.total_seconds()) if timeout else None)
-    except Error as error:
+        seconds = int(timeout.total_seconds()) if timeout else None
+        _STATEMENT_RETRIES.copy()(cursor.execute, query, timeout=seconds)
+    except (Error, RequestException) as error:
         raise ImporterError(f"the query failed in Snowflake: {error_text(error)}") from None
     return cursor
 
@@ -111,12 +141,14 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
     shown = ("connection_name", "host", "port", "user", "role", "warehouse")
     where = ", ".join(f"{name} {given[name]}" for name in shown if name in given)
     try:
-        connection = _connect(
+        connection = LOGIN_RETRIES.copy()(
+            open_connection,
             **sign_in,
             role=target.role,
             warehouse=target.warehouse,
             validate_default_parameters=True,
-            login_timeout=20,
+            login_timeout=_LOGIN_SECONDS,
+            socket_timeout=_TIMEOUT,
             backoff_policy=_pauses,
             platform_detection_timeout_seconds=0.0,  # it is told how to sign in
             arrow_number_to_decimal=True,  # NUMBER(12,2) as a decimal, not as the nearest double
@@ -133,22 +165,12 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
                 "ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION": False,
             },
         )
-    except Error as error:
+    except (Error, RequestException) as error:
         raise ImporterError(f"cannot sign in to Snowflake ({where}): {error_text(error)}") from None
     if connection.warehouse is None:
         connection.close()
         raise ImporterError(f"Snowflake ({where}): there is no such warehouse, or the role may not use it")
     return connection
-
-
-@retry(
-    retry=retry_if_exception_type(OperationalError),  # no answer; a refusal is another DatabaseError
-    wait=wait_random_exponential(max=5),
-    stop=stop_after_delay(20),
-    reraise=True,
-)
-def _connect(**arguments: Any) -> SnowflakeConnection:
-    return open_connection(**arguments)
 
 
 def _pauses() -> Iterator[int]:

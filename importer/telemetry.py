@@ -111,9 +111,9 @@ def _iso(moment: datetime) -> str:
 def _send(record: _Record, endpoint: str, rule: str, progress: "Progress") -> None:
     from azure.monitor.ingestion import LogsIngestionClient
 
-    from importer.azure import calling, credential
+    from importer.azure import TIMEOUTS, calling, credential
 
-    client = LogsIngestionClient(endpoint, credential(), retry_total=4)
+    client = LogsIngestionClient(endpoint, credential(), retry_total=4, **TIMEOUTS)
     try:
         with calling("Azure Monitor"):
             client.upload(rule, STREAM, [record])

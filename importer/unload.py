@@ -3,6 +3,7 @@
 The rules of Parquet are those of https://docs.snowflake.com/en/sql-reference/sql/copy-into-location
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -62,10 +63,12 @@ def unload(
     blobs: AssetBlobs,
     folder: str,
     key: UserDelegationKey | None,
+    see_footer: Callable[[pq.FileMetaData], None] = lambda _: None,
 ) -> Written:
     """Have Snowflake write the rows of the query into `folder`, and check what it wrote.
 
     It opens the folder with the import's storage integration; without one, with a token signed by `key`.
+    `see_footer` is given the footer of each file.
     """
     described = describe(connection, spec.query)
     check_column_names([column.name for column in described])
@@ -86,7 +89,7 @@ def unload(
     cursor = execute(connection, _statement(blobs.snowflake_url(folder), select, access), UNLOAD_TIMEOUT)
     files = _reported(cursor)
     parts, schema = (
-        _check_files(blobs, folder, files, [column.name for column in unloaded])
+        _check_files(blobs, folder, files, [column.name for column in unloaded], see_footer)
         if files
         else _write_empty(blobs, folder, unloaded)
     )
@@ -133,7 +136,11 @@ def _reported(cursor: SnowflakeCursor) -> list[_File]:
 
 
 def _check_files(
-    blobs: AssetBlobs, folder: str, files: list[_File], names: list[str]
+    blobs: AssetBlobs,
+    folder: str,
+    files: list[_File],
+    names: list[str],
+    see_footer: Callable[[pq.FileMetaData], None],
 ) -> tuple[list[Part], pa.Schema]:
     """Return the files as they are stored, and their schema; an ImporterError says which is not as reported.
 
@@ -146,13 +153,15 @@ def _check_files(
         path = folder + file.name
         if file.name not in sizes:
             raise ImporterError(f"Snowflake reports {path}, but it is not there; nothing is registered")
-        rows, found = _read_footer(blobs, path, sizes[file.name])
+        footer = _read_footer(blobs, path, sizes[file.name])
+        rows, found = footer.num_rows, footer.schema.to_arrow_schema().remove_metadata()
         if rows != file.rows:
             raise ImporterError(
                 f"Snowflake reports {file.rows} rows in {path}, but it has {rows}; nothing is registered"
             )
         if found.names != names or (parts and found != schema):
             raise ImporterError(f"{path} has other columns than the query; nothing is registered")
+        see_footer(footer)
         schema = found
         parts.append(Part(file.name, rows, sizes[file.name]))
     for stray in sizes.keys() - {file.name for file in files}:
@@ -160,8 +169,8 @@ def _check_files(
     return parts, schema
 
 
-def _read_footer(blobs: AssetBlobs, path: str, size: int) -> tuple[int, pa.Schema]:
-    """Return the rows and the schema of a Parquet file, by its end.
+def _read_footer(blobs: AssetBlobs, path: str, size: int) -> pq.FileMetaData:
+    """Return the footer of a Parquet file, by its end.
 
     The last 8 bytes are the footer's length and a magic number (https://parquet.apache.org/docs/file-format).
     """
@@ -170,10 +179,9 @@ def _read_footer(blobs: AssetBlobs, path: str, size: int) -> tuple[int, pa.Schem
     if len(end) < footer <= size:
         end = blobs.read_range(path, size - footer, size)
     try:
-        file = pq.ParquetFile(pa.BufferReader(end))
+        return pq.read_metadata(pa.BufferReader(end))
     except pa.ArrowInvalid as error:
         raise ImporterError(f"{path} is no whole Parquet file: {error}") from None
-    return file.metadata.num_rows, file.schema_arrow.remove_metadata()
 
 
 def _write_empty(

@@ -11,8 +11,9 @@ from azure.ai.ml.entities import AzureBlobDatastore, CronTrigger, Data, Job, Job
 from azure.core.exceptions import ResourceNotFoundError
 from pydantic import ValidationError
 
-from importer.azure import calling, credential
+from importer.azure import TIMEOUTS, calling, credential
 from importer.blob import Datastore
+from importer.emulator import is_emulator
 from importer.errors import ImporterError
 from importer.manifest import Manifest
 from importer.spec import IMPORT_TAG, SPEC_VARIABLE, ImportSpec, SnowflakeTarget, step_variables
@@ -80,6 +81,7 @@ class Workspace:
             enable_telemetry=False,
             show_progress=False,
             retry_total=4,
+            **TIMEOUTS,
         )
 
     def spec(self, name: str) -> ImportSpec:
@@ -115,7 +117,15 @@ class Workspace:
             raise ImporterError(
                 f"datastore {name} of workspace {self._name} is {found.type}, not Blob storage"
             )
-        return Datastore(name, found.account_name, found.container_name, found.protocol, found.endpoint)
+        uri = f"{self._paths}/datastores/{name}/paths/"
+        return Datastore(
+            name,
+            found.account_name,
+            found.container_name,
+            found.protocol,
+            found.endpoint,
+            None if is_emulator(found.endpoint) else uri,
+        )
 
     def all_versions(self, asset: str) -> set[str]:
         """Return the versions that are or were registered, archived ones included."""
@@ -148,13 +158,13 @@ class Workspace:
             "rows": str(manifest.rows),
             "bytes": str(manifest.bytes),
             "schema_hash": manifest.schema_hash,
-            "query_hash": manifest.query_hash,
-            "query_id": manifest.query_id,
+            **_made_by(manifest),
         }
         data = _Table(
             name=manifest.asset,
             version=manifest.version,
             path=f"{self._paths}/datastores/{datastore}/paths/{folder}",
+            description=f"Clean rows of {manifest.source}" if manifest.source else None,
             tags={**tags, "previous_version": older[0]} if older else tags,
         )
         with calling(f"asset {manifest.asset}:{manifest.version} of workspace {self._name}"):
@@ -171,6 +181,18 @@ class Workspace:
             jobs = list(self._client.jobs.list(scheduled_job_name=scheduled.schedule))
         # jobs of a kind that azure-ai-ml does not know come as None
         return [_import_job(job) for job in jobs if job and job.tags.get(IMPORT_TAG) == scheduled.name]
+
+
+def _made_by(manifest: Manifest) -> dict[str, str]:
+    """Return the tags that say what a version was made of: a query's rows, or another version's."""
+    if manifest.source is None:
+        made_by = {"query_hash": manifest.query_hash, "query_id": manifest.query_id}
+        return made_by | (manifest.step.tags() if manifest.step else {})
+    return {
+        "source": manifest.source,
+        "rules_hash": manifest.rules_hash or "",
+        "quarantined": str(manifest.quarantined),
+    }
 
 
 class _Table(Data):

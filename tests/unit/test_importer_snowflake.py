@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from snowflake.connector.errors import DatabaseError, OperationalError
+from tenacity import wait_none
 
 from importer.deployer import deployer_sign_in
 from importer.errors import ImporterError
-from importer.snowflake import connect, deployer_connection
+from importer.snowflake import LOGIN_RETRIES, connect, deployer_connection
 from importer.spec import SignIn, SnowflakeTarget
 
 TARGET = SnowflakeTarget(
@@ -97,6 +98,6 @@ def test_a_server_that_comes_back_is_tried_again(monkeypatch: pytest.MonkeyPatch
         return SimpleNamespace(warehouse="WH")
 
     monkeypatch.setattr("snowflake.connector.connect", answer)
-    monkeypatch.setattr("importer.snowflake._connect.retry.wait", lambda _: 0)
+    monkeypatch.setattr("importer.snowflake.LOGIN_RETRIES", LOGIN_RETRIES.copy(wait=wait_none()))
     connect(TARGET, "secret", "tag")
     assert next(answers, "all used") == "all used"
