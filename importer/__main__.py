@@ -31,12 +31,10 @@ def run(
     version: Annotated[
         str | None, typer.Option(help="The scheduled time, such as 2026-11-23T06:00:00Z; now if not given.")
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read all rows, also if it is incremental.")] = False,
 ) -> None:
     """Import once, unless the version is registered already."""
-    try:
-        tick = parse_tick(version) if version is not None else datetime.now(UTC)
-    except ValueError as error:
-        raise ImporterError(f"--version {version}: {error}") from None
+    tick = _tick(version) if version is not None else datetime.now(UTC)
 
     from importer.progress import open_progress
     from importer.run import Import
@@ -45,7 +43,7 @@ def run(
 
     with open_progress() as shown, recording(name, tick, shown) as progress:
         workspace = Workspace()
-        Import(workspace.spec(name), workspace, progress).run(version_of(tick))
+        Import(workspace.spec(name), workspace, progress, full=full).run(version_of(tick))
 
 
 @app.command("list")
@@ -68,6 +66,28 @@ def list_imports(
 
 
 @app.command()
+def retire(
+    name: Name,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Archive and delete the versions past keepVersions and keepDays, as every run does at its end."""
+    from importer.blob import AssetBlobs
+    from importer.progress import open_progress
+    from importer.retention import retire_versions, tell_fates
+    from importer.workspace import Workspace
+
+    workspace = Workspace()
+    spec = workspace.spec(name)
+    assets = {spec.name: spec.datastore}
+    if spec.curate is not None:
+        assets[spec.curate.asset] = spec.clean_datastore
+    with open_progress() as progress:
+        for asset, datastore in assets.items():
+            blobs = AssetBlobs(workspace.datastore(datastore), asset)
+            (tell_fates if dry_run else retire_versions)(spec, workspace, blobs, progress)
+
+
+@app.command()
 def preview(name: Name) -> None:
     """Show the columns of an import's query, its number of rows and the first ten; write nothing."""
     from importer.preview import preview_query, print_preview
@@ -75,6 +95,39 @@ def preview(name: Name) -> None:
 
     workspace = Workspace()
     print_preview(preview_query(workspace.spec(name), workspace))
+
+
+@app.command()
+def curate(
+    name: Name,
+    version: Annotated[
+        str | None, typer.Option(help="The version's scheduled time; the newest version if not given.")
+    ] = None,
+) -> None:
+    """Make the clean version of a version by the import's rules, unless it is registered already."""
+    tick = _tick(version) if version is not None else None
+
+    from importer.curate.run import CleanAsset
+    from importer.progress import open_progress
+    from importer.workspace import Workspace
+
+    workspace = Workspace()
+    spec = workspace.spec(name)
+    if spec.curate is None:
+        raise ImporterError(f"import {name} has no rules: set curate in ai-platform:imports")
+    with open_progress() as progress:
+        clean = CleanAsset(spec, spec.curate, workspace, progress)
+        clean.make(version_of(tick) if tick else clean.newest_source())
+
+
+@app.command()
+def contract(name: Name) -> None:
+    """Print a first contract for an import, as its rows are now; write nothing."""
+    from importer.contract.first import first_contract
+    from importer.workspace import Workspace
+
+    workspace = Workspace()
+    typer.echo(first_contract(workspace.spec(name), workspace), nl=False)
 
 
 @app.command()
@@ -149,6 +202,13 @@ def grants(
         spec, workspace.connection(spec.connection), given, lake.snowflake_url("") if lake else None
     )
     typer.echo(script, nl=False)
+
+
+def _tick(version: str) -> datetime:
+    try:
+        return parse_tick(version)
+    except ValueError as error:
+        raise ImporterError(f"--version {version}: {error}") from None
 
 
 def main() -> None:

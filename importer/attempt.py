@@ -11,16 +11,21 @@ from azure.storage.blob import UserDelegationKey
 from snowflake.connector import SnowflakeConnection
 
 from importer import __version__
+from importer.azure import awaiting_roles
 from importer.blob import AssetBlobs
+from importer.contract.enforce import Enforcement
 from importer.errors import ImporterError
+from importer.incremental.plan import Plan, make_plan
+from importer.incremental.write import read_step, write_step
 from importer.manifest import MANIFEST_NAME, MLTABLE_NAME, Manifest, Written, mltable, schema_hash
 from importer.parquet import Watcher
 from importer.progress import Progress
 from importer.query import query_hash
-from importer.snowflake import connect, execute
+from importer.slots import import_slot
+from importer.snowflake import connect, describe, execute
 from importer.spec import ImportSpec, SnowflakeTarget
 from importer.stream import stream
-from importer.unload import unload
+from importer.unload import UNLOAD_TIMEOUT, unload
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,27 @@ class Ends:
     target: SnowflakeTarget
     secret: str | None = field(repr=False)
     blobs: AssetBlobs
-    delegation_key: UserDelegationKey | None = field(repr=False)
 
 
-def write_attempt(spec: ImportSpec, ends: Ends, version: str, progress: Progress) -> Manifest:
-    """Write a complete attempt; where that fails, delete what was written of it."""
+def write_attempt(
+    spec: ImportSpec,
+    ends: Ends,
+    version: str,
+    progress: Progress,
+    newest: Manifest | str,
+    *,
+    full: bool = False,
+) -> Manifest:
+    """Write a complete attempt; where that fails, delete what was written of it.
+
+    `newest` is the version before, or why there is none: a contract compares with it, and an incremental
+    import goes on from it, unless it is to be `full`.
+    """
     blobs, attempt = ends.blobs, uuid.uuid4().hex[:12]
     try:
-        manifest = _write_parts(spec, ends, version, attempt, progress)
+        manifest = _write_parts(spec, ends, version, attempt, progress, newest, full=full)
         folder = blobs.attempt_path(version, attempt)
-        blobs.write(folder + MLTABLE_NAME, mltable(manifest.files))
+        blobs.write(folder + MLTABLE_NAME, mltable(manifest.files, blobs.earlier_address))
         blobs.write(folder + MANIFEST_NAME, manifest.model_dump_json(indent=2))
     except BaseException:
         with suppress(ImporterError):  # the next run deletes what this one cannot
@@ -48,29 +64,40 @@ def write_attempt(spec: ImportSpec, ends: Ends, version: str, progress: Progress
     return manifest
 
 
-def _write_parts(spec: ImportSpec, ends: Ends, version: str, attempt: str, progress: Progress) -> Manifest:
+def _write_parts(
+    spec: ImportSpec,
+    ends: Ends,
+    version: str,
+    attempt: str,
+    progress: Progress,
+    newest: Manifest | str,
+    *,
+    full: bool,
+) -> Manifest:
     started = datetime.now(UTC)
     folder = ends.blobs.attempt_path(version, attempt)
-    tag = f"ai-platform import {spec.name}:{version}"
-    with closing(connect(ends.target, ends.secret, tag)) as connection:
-        if spec.mode == "unload":
-            written = unload(connection, spec, ends.blobs, folder, ends.delegation_key)
-        else:
-            written = _stream(connection, spec, ends.blobs, folder, progress)
-    rows = sum(part.rows for part in written.parts)
-    if rows != written.rows:
-        raise ImporterError(
-            f"Snowflake reports {written.rows} rows, but {rows} were written; nothing is registered"
+    previous = newest if isinstance(newest, Manifest) else None
+    with Enforcement(spec, previous, progress) as contract:
+        reading = _Reading(spec, ends, folder, contract, progress)
+        plan, written = reading.read(
+            f"ai-platform import {spec.name}:{version}", "--full" if full else newest
         )
+        parts, step = written.parts, None
+        if plan is not None:
+            parts, step = write_step(plan, written.parts, ends.blobs, folder, progress)
+        rows = sum(part.rows for part in parts)
+        kept = contract.conclude(rows)
     return Manifest(
         asset=spec.name,
         version=version,
         attempt=attempt,
-        files=written.parts,
+        files=parts,
         rows=rows,
-        bytes=sum(part.bytes for part in written.parts),
+        bytes=sum(part.bytes for part in parts),
         columns=written.columns,
         casts=written.casts,
+        contract=kept,
+        step=step,
         schema_hash=schema_hash(written.columns),
         query_hash=query_hash(spec.query),
         query_id=written.query_id,
@@ -80,16 +107,71 @@ def _write_parts(spec: ImportSpec, ends: Ends, version: str, attempt: str, progr
     )
 
 
-def _stream(
-    connection: SnowflakeConnection, spec: ImportSpec, blobs: AssetBlobs, folder: str, progress: Progress
-) -> Written:
-    """Run the query and write its rows into `folder` as they come."""
-    cursor = execute(connection, spec.query)
-    return stream(
-        cursor,
-        spec.memory_mb,
-        lambda name, blocks: blobs.write(folder + name, blocks),
-        lambda: _telling(progress.rows, cursor.rowcount or 0),
+@dataclass(frozen=True)
+class _Reading:
+    """What reads the rows of one attempt, and where it writes them."""
+
+    spec: ImportSpec
+    ends: Ends
+    folder: str
+    contract: Enforcement
+    progress: Progress
+
+    def read(self, tag: str, newest: Manifest | str) -> tuple[Plan | None, Written]:
+        """Return what was read and written, and the plan by which, where the import is incremental."""
+        rules, query = self.spec.incremental, self.spec.query
+        with (
+            import_slot(self.ends.blobs.container, self.ends.target, self.spec.name, self.progress),
+            closing(connect(self.ends.target, self.ends.secret, tag)) as connection,
+        ):
+            if rules is None:
+                return None, self._write(connection, query)
+            columns = describe(connection, query)
+            plan = make_plan(self.spec, rules, newest, columns, self.ends.blobs)
+            return read_step(
+                plan,
+                query,
+                lambda step: self._write(connection, step),
+                lambda part: self.ends.blobs.delete(self.folder + part.name),
+                self.progress,
+            )
+
+    def _write(self, connection: SnowflakeConnection, query: str) -> Written:
+        """Write the rows of a query; an ImporterError says that there are others than Snowflake reports."""
+        written = (self._unload if self.spec.mode == "unload" else self._stream)(connection, query)
+        rows = sum(part.rows for part in written.parts)
+        if rows != written.rows:
+            raise ImporterError(
+                f"Snowflake reports {written.rows} rows, but {rows} were written; nothing is registered"
+            )
+        return written
+
+    def _unload(self, connection: SnowflakeConnection, query: str) -> Written:
+        """Have Snowflake write the rows of the query itself, once they are what the contract says."""
+        spec = self.spec.model_copy(update={"query": query})
+        self.contract.check_columns(describe(connection, query))
+        self.contract.check_in_snowflake(connection, query)
+        key = _delegation_key(spec, self.ends.blobs, self.progress)
+        return unload(connection, spec, self.ends.blobs, self.folder, key, self.contract.see_footer)
+
+    def _stream(self, connection: SnowflakeConnection, query: str) -> Written:
+        """Run the query and write its rows as they come."""
+        cursor = execute(connection, query)
+        self.contract.check_columns(cursor.description)
+        return stream(
+            cursor,
+            self.spec.memory_mb,
+            lambda name, blocks: self.ends.blobs.write(self.folder + name, blocks),
+            lambda: _both(self.contract.watch(), _telling(self.progress.rows, cursor.rowcount or 0)),
+        )
+
+
+def _delegation_key(spec: ImportSpec, blobs: AssetBlobs, progress: Progress) -> UserDelegationKey | None:
+    """Return what signs Snowflake's token, where it needs one; made as late as can be, as it ends soon."""
+    if spec.storage_integration is not None:
+        return None
+    return awaiting_roles(
+        lambda: blobs.delegation_key(UNLOAD_TIMEOUT), lambda: progress.say("waiting for role assignments")
     )
 
 
@@ -101,5 +183,13 @@ def _telling(tell: Callable[[int, int], None], total: int) -> Watcher:
         nonlocal seen
         seen += group.num_rows
         tell(seen, total)
+
+    return watcher
+
+
+def _both(first: Watcher, second: Watcher) -> Watcher:
+    def watcher(group: pa.Table) -> None:
+        first(group)
+        second(group)
 
     return watcher

@@ -9,25 +9,35 @@ from importer.attempt import Ends, write_attempt
 from importer.azure import awaiting_roles, read_secret
 from importer.blob import AssetBlobs
 from importer.errors import ImporterError
+from importer.incremental.plan import newest_before
 from importer.manifest import Manifest
 from importer.progress import Progress
 from importer.query import query_hash
 from importer.retention import delete_abandoned_attempts, retire_versions
 from importer.spec import ImportSpec
-from importer.unload import UNLOAD_TIMEOUT
 from importer.workspace import Workspace
 
 
 class Import:
     """One import of the workspace, ready to run; nothing is read or written before `run`."""
 
-    def __init__(self, spec: ImportSpec, workspace: Workspace, progress: Progress) -> None:
+    def __init__(
+        self, spec: ImportSpec, workspace: Workspace, progress: Progress, *, full: bool = False
+    ) -> None:
         self._spec = spec
+        self._full = full
         self._workspace = workspace
         self._progress = progress
 
     def run(self, version: str) -> None:
-        """Import the query as `version` of the asset, unless that is registered already."""
+        """Import the query as `version` of the asset, unless that is registered already, and curate it."""
+        self._import(version)
+        if self._spec.curate is not None:
+            from importer.curate.run import CleanAsset  # with DuckDB, which most imports do not need
+
+            CleanAsset(self._spec, self._spec.curate, self._workspace, self._progress).make(version)
+
+    def _import(self, version: str) -> None:
         name = self._spec.name
         # the first run may be earlier than the role assignments that were made along with it
         ends = awaiting_roles(
@@ -35,13 +45,26 @@ class Import:
         )
         if ends is None:
             self._progress.say("registered already", asset=name, version=version)
+            self._clean_up()  # an earlier run may have died in it
             return
         if not ends.blobs.is_committed(version):
             self._progress.say("started", asset=name, version=version)
-            ends.blobs.commit(write_attempt(self._spec, ends, version, self._progress))
+            self._commit(ends, version)
             self._register(ends.blobs, version)
         self._check_query(version, self._committed(ends.blobs, version).query_hash)
-        self._clean_up(ends.blobs)
+        self._clean_up()
+
+    def _commit(self, ends: Ends, version: str) -> None:
+        """Write an attempt and commit it, unless another run of the version commits one meanwhile."""
+        newest = self._newest_before(version, ends.blobs)
+        try:
+            ends.blobs.commit(
+                write_attempt(self._spec, ends, version, self._progress, newest, full=self._full)
+            )
+        except ImporterError:
+            # who was first has deleted what this run wrote
+            if not ends.blobs.is_committed(version):
+                raise
 
     def _open(self, version: str) -> Ends | None:
         """Return the ends, or None where the version is registered; what earlier runs committed is by now.
@@ -52,12 +75,21 @@ class Import:
         if registered is not None:
             self._check_query(version, registered.tags.get("query_hash"))
             return None
-        blobs = AssetBlobs(self._workspace.datastore(self._spec.datastore), self._spec.name)
+        blobs = self._blobs()
         self._register_committed(blobs)
         target = self._workspace.connection(self._spec.connection)
         secret = read_secret(target.secret_uri) if target.secret_uri else None
-        needs_key = self._spec.mode == "unload" and self._spec.storage_integration is None
-        return Ends(target, secret, blobs, blobs.delegation_key(UNLOAD_TIMEOUT) if needs_key else None)
+        return Ends(target, secret, blobs)
+
+    def _newest_before(self, version: str, blobs: AssetBlobs) -> Manifest | str:
+        """Return the version before, where an incremental import or a contract asks for it, or why not."""
+        if self._spec.incremental is None and self._spec.contract is None:
+            return "nothing asks for it"
+        registered = [found.version for found in self._workspace.versions(self._spec.name)]
+        return newest_before(version, registered, blobs)
+
+    def _blobs(self) -> AssetBlobs:
+        return AssetBlobs(self._workspace.datastore(self._spec.datastore), self._spec.name)
 
     def _check_query(self, version: str, made_by: str | None) -> None:
         """Raise an ImporterError unless `made_by`, the `query_hash` of the version, is this import's."""
@@ -90,12 +122,13 @@ class Import:
             files=len(manifest.files),
         )
 
-    def _clean_up(self, blobs: AssetBlobs) -> None:
+    def _clean_up(self) -> None:
         """Retire old versions, and delete attempts that will never be a version.
 
         The version is registered by now, so a failure is told but does not fail the import.
         """
         try:
+            blobs = self._blobs()
             retire_versions(self._spec, self._workspace, blobs, self._progress)
             delete_abandoned_attempts(blobs)
         except ImporterError as error:

@@ -31,6 +31,11 @@ class ExistingSettings(Section):
         default=None,
         description="Datastore that imports go to; one is made where only `containerId` is set.",
     )
+    clean_datastore: DatastoreName | None = Field(
+        default=None,
+        description="Datastore that clean assets go to, where an import has `curate`; the identity must have "
+        "Storage Blob Data Contributor on its container.",
+    )
     container_id: ContainerId | None = Field(
         default=None,
         description="ARM id of the blob container that imports go to, where the identity may then write.",

@@ -23,6 +23,7 @@ class Destination:
 
     workspace: WorkspaceRefArgs
     datastore: pulumi.Input[str]
+    clean_datastore: pulumi.Input[str]
     identity_client_id: pulumi.Input[str]
     tags: Mapping[str, str]
     ready: Sequence[pulumi.Resource]
@@ -113,6 +114,7 @@ class Imports:
                 incremental=_declared(item.incremental),
                 contract=_declared(item.contract),
                 curate=_declared(item.curate),
+                clean_datastore=destination.clean_datastore,
                 cron=item.schedule,
                 time_zone=item.time_zone,
                 enabled=item.enabled,

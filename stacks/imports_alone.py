@@ -6,7 +6,7 @@ from pulumi_azure_native import machinelearningservices as ml
 
 from components.custom_role import CustomRole, data_registrar
 from components.identity import Role, assign_role
-from components.lake import storage_endpoint
+from components.lake import CLEAN_CONTAINER, storage_endpoint
 from components.workspace import blob_datastore
 from stacks.existing import ExistingSettings
 from stacks.imports import Destination, Imports
@@ -36,6 +36,7 @@ class ImportsAlone:
                     "name": existing.workspace,
                 },
                 datastore=datastore,
+                clean_datastore=existing.clean_datastore or CLEAN_CONTAINER,  # no import has `curate` then
                 identity_client_id=existing.identity_client_id,
                 tags={"project": PROJECT, "stack": stack, **settings.tags},
                 ready=roles,

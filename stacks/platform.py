@@ -269,11 +269,15 @@ class Platform:
             )
 
     def _outbound_hosts(self) -> list[str]:
-        """Return the hosts that jobs reach: Snowflake's, the registry of the importer's image, and more."""
+        """Return the hosts that jobs reach: Snowflake's, the registry of the importer's image, and more.
+
+        Without an image, what its environment is built of comes from hosts that the settings name.
+        """
         snowflake = self._settings.snowflake
         hosts = snowflake_hosts(snowflake.account, snowflake.host, snowflake.stage_hosts)
-        registry = self._settings.importer_image.split("/")[0]
-        return [*hosts, registry, *self._settings.workspace.outbound_hosts]
+        image = self._settings.importer_image
+        registry = [image.split("/")[0]] if image is not None else []
+        return [*hosts, *registry, *self._settings.workspace.outbound_hosts]
 
     def _outbound_service_tags(self) -> list[str]:
         """Return the tags that large results come through, where an import streams them."""
@@ -295,10 +299,12 @@ class Platform:
         return services
 
     def _grant_importer(self) -> None:
-        """Let imports write raw data, register it in the workspace, and read the one secret they need."""
+        """Let imports write data, register it in the workspace, and read the one secret they need."""
         importer = self._importer
         register = data_registrar(self._settings.name, self._group.id)
         importer.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "rawdata", self._lake.raw_container_id)
+        if any(item.curate for item in self._settings.imports):
+            importer.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "cleandata", self._lake.clean_container_id)
         importer.grant(register, "workspace", self._workspace.resource_id)
         importer.grant(Role.ACR_PULL, "registry", self._registry.resource_id)
         importer.grant(Role.MONITORING_METRICS_PUBLISHER, "import-log", self._observability.ingestion_rule_id)
@@ -421,6 +427,7 @@ class Platform:
                     "name": self._workspace.workspace_name,
                 },
                 datastore=RAW_CONTAINER,
+                clean_datastore=CLEAN_CONTAINER,
                 identity_client_id=self._importer.client_id,
                 tags=self._common["tags"],
                 # an import needs the datastore, and the roles of who it acts as

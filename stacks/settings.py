@@ -275,6 +275,21 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _clean_assets_have_own_names_and_a_place(self) -> Self:
+        names = [item.name for item in self.imports]
+        for index, item in enumerate(self.imports):
+            if item.curate is None:
+                continue
+            if item.curate.asset in names:
+                raise contradiction(
+                    ["imports", index, "curate", "asset"], "is the name of another asset", item.curate.asset
+                )
+            if self.existing and self.existing.clean_datastore is None:
+                raise contradiction(["existing", "cleanDatastore"], "required where an import has curate")
+            names.append(item.curate.asset)
+        return self
+
+    @model_validator(mode="after")
     def _password_only_locally(self) -> Self:
         if self.uses_password and not self.snowflake.allow_password:
             raise contradiction(

@@ -41,6 +41,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "`snowflake.secretName` is set": {
         "snowflake": {"signIn": "key_pair", "user": "IMPORTER", "secretName": "snowflake"}
     },
+    "an import has `curate`": {"imports": {"curate": {"asset": "clean"}}},
     "an import has the mode `unload`": {
         "imports": {"mode": "unload"},
         "snowflake": {"unload": {"subnetIds": [f"{_SUBNETS}/snowflake"]}},

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from importer import __version__
+from importer.contract.result import RuleResult
 from importer.report import drift
 from importer.report.build import ColumnReport, Report
 from importer.report.charts import LEAST_ROWS, Distribution, distribution_chart, history_chart, map_chart
@@ -78,6 +79,7 @@ def render(report: Report, made: datetime) -> str:
         ],
         drifted=sorted(drifted, key=lambda card: -float(card.psi)),
         with_nulls=sum(bool(card.nulls.value) for card in cards),
+        contract=_contract(report),
         histories=_histories(report.versions),
         listed=[_listed(v, older) for v, older in _pairs(report.versions[:_LISTED_VERSIONS])],
         more_versions=max(0, len(report.versions) - _LISTED_VERSIONS),
@@ -92,6 +94,12 @@ def render(report: Report, made: datetime) -> str:
         least_rows=LEAST_ROWS,
         max_values=MAX_VALUES,
     )
+
+
+def _contract(report: Report) -> list[RuleResult]:
+    """Return how the rules turned out, without those of columns that are left out."""
+    left_out = tuple(f"columns.{name}." for name in report.without)
+    return [result for result in report.manifest.contract if not f"{result.rule}.".startswith(left_out)]
 
 
 def _card(report: ColumnReport) -> Card:

@@ -1,23 +1,18 @@
 """The rows of a version as a stream of Arrow batches, in the few types that statistics need."""
 
-import posixpath
 from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from importer.blob import AssetBlobs
 from importer.errors import ImporterError
 from importer.manifest import Manifest, Part
+from importer.parts import VersionParts
 
-#: Parts of a version up to this size stay on disk between passes; larger ones are fetched again.
-KEPT_BYTES = 2 * 2**30
-_BLOCK_BYTES = 16 * 2**20
 _BATCH_VALUES = 2_000_000
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -44,29 +39,28 @@ class Column(NamedTuple):
 
 
 class VersionRows:
-    """The rows of one version; at most KEPT_BYTES or one part of them are in `folder` at a time."""
+    """The rows of one version."""
 
     def __init__(self, blobs: AssetBlobs, manifest: Manifest, folder: Path) -> None:
-        self._blobs = blobs
-        self._manifest = manifest
-        self._attempt = blobs.attempt_path(manifest.version, manifest.attempt)
-        self._folder = folder
+        self._parts = VersionParts(blobs, manifest, folder)
         self.failure: ImporterError | None = None
 
     def columns(self, without: set[str]) -> list[Column]:
         """Return the columns but for those that are left out."""
-        if not self._manifest.files:
+        if not self._parts.parts:
             return []
-        with self._open(self._manifest.files[0]) as file:
-            schema = file.schema_arrow
-        return [Column(f.name, kind_of(f.type), str(f.type)) for f in schema if f.name not in without]
+        return [
+            Column(field.name, kind_of(field.type), str(field.type))
+            for field in self._parts.schema()
+            if field.name not in without
+        ]
 
     def reader(self, columns: list[Column], parts: int | None = None) -> pa.RecordBatchReader:
         """Return the rows with the columns named c0, c1, …; all parts, or `parts` evenly spread ones.
 
         What stops it is also in `failure`, as whoever reads may lose its type.
         """
-        files = self._manifest.files
+        files = self._parts.parts
         chosen = files if parts is None else files[:: max(1, -(-len(files) // parts))]
         schema = pa.schema([(f"c{i}", _plain_type(column.kind)) for i, column in enumerate(columns)])
         return pa.RecordBatchReader.from_batches(schema, self._batches(chosen, columns, schema))
@@ -77,7 +71,7 @@ class VersionRows:
         size = max(1024, _BATCH_VALUES // max(1, len(columns)))
         try:
             for part in parts:
-                with self._open(part) as file, self._reading(part):
+                with self._parts.open(part) as file:
                     names = [c.name for c in columns if c.name in file.schema_arrow.names]
                     for batch in file.iter_batches(size, columns=names):
                         found = dict(zip(names, batch.columns, strict=True))
@@ -88,32 +82,9 @@ class VersionRows:
                             for c in columns
                         ]
                         yield pa.RecordBatch.from_arrays(plain, schema=schema)
-                if self._manifest.bytes > KEPT_BYTES:
-                    self._path(part).unlink()
         except ImporterError as error:
             self.failure = error
             raise
-
-    def _path(self, part: Part) -> Path:
-        return self._folder / f"{self._manifest.files.index(part)}.parquet"
-
-    def _open(self, part: Part) -> pq.ParquetFile:
-        path = self._path(part)
-        if not path.is_file():
-            # a part of an earlier version is named by its way from here
-            blob = posixpath.normpath(self._attempt + part.name)
-            with path.open("wb") as file:
-                for start in range(0, part.bytes, _BLOCK_BYTES):
-                    file.write(self._blobs.read_range(blob, start, min(part.bytes, start + _BLOCK_BYTES)))
-        with self._reading(part):
-            return pq.ParquetFile(path)
-
-    @contextmanager
-    def _reading(self, part: Part) -> Iterator[None]:
-        try:
-            yield
-        except (pa.ArrowException, OSError) as error:
-            raise ImporterError(f"{self._attempt}{part.name} cannot be read: {error}") from None
 
 
 def kind_of(arrow: pa.DataType) -> Kind:

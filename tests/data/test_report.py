@@ -10,8 +10,8 @@ from importer.workspace import Workspace
 from localcloud.home import Home
 from localcloud.houses import house_sales
 from localcloud.snowflake_account import read_passwords
-from tests.data import test_import as imports
-from tests.data.test_import import ALL_SALES, V1, V2, V3, command, error_line, run, spec
+from tests import data_cloud as imports
+from tests.data_cloud import ALL_SALES, V1, V2, V3, command, error_line, run, spec
 from tests.unit.report_page import Page, loads
 
 home = imports.home

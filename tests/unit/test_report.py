@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from importer.blob import AssetBlobs, Datastore
+from importer.contract.result import RuleResult
 from importer.errors import ImporterError
 from importer.manifest import Manifest, ManifestColumn, Part
 from importer.report import write_report
@@ -336,7 +337,7 @@ def test_a_part_of_an_earlier_version_is_found(lake: Lake, html: Callable[..., s
 def test_large_versions_never_lie_on_disk_whole(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importer.report.rows.KEPT_BYTES", 0)
+    monkeypatch.setattr("importer.parts.KEPT_BYTES", 0)
     lake.add(V1, *(table(N=[n]) for n in range(5)))
     rows = VersionRows(lake, lake.manifests[V1], tmp_path)
     columns = rows.columns(set())
@@ -384,6 +385,27 @@ def test_versions_of_others_are_listed_by_their_tags(lake: Lake, html: Callable[
     page = Page(html(others=(V2, "by-hand"))).text
     assert f"compared with {V1}" in " ".join(page.split())
     assert V2 in page
+
+
+def test_the_rules_of_the_contract_are_on_the_page_but_for_columns_left_out(
+    lake: Lake, html: Callable[..., str]
+) -> None:
+    lake.add(V1, table(N=[1], M=[2]))
+    rules = [
+        RuleResult("columns.N.min", "at least <0>", "smallest 1", True),
+        RuleResult("columns.M", "is there", "it is there", True),
+        RuleResult("columns.M.max", "at most 7", "largest 2", True),
+        RuleResult("rows.min", "at least 1", "1 rows", True),
+    ]
+    assert "Contract" not in Page(html()).text
+    lake.manifests[V1] = lake.manifests[V1].model_copy(update={"contract": rules})
+    shown = Page(html())
+    assert "4 rules hold" in " ".join(shown.text.split())
+    assert all(text in shown.text for rule in rules for text in rule[:3])
+    without = Page(html(without={"M"})).text
+    assert "smallest 1" in without
+    assert "columns.M" not in without
+    assert "largest 2" not in without
 
 
 def test_no_version_and_no_package_are_one_line(

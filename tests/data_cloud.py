@@ -1,0 +1,193 @@
+"""The importer's surroundings for the tests of data: Snowflake, Azurite and a workspace, by real clients."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from importer.azure import credential
+from importer.manifest import Manifest
+from importer.progress import JsonLines
+from importer.run import Import
+from importer.spec import ImportSpec, SignIn, SnowflakeTarget
+from importer.workspace import Workspace
+from localcloud.arm import ArmStore
+from localcloud.home import BLOB_KEY, SUBSCRIPTION_ID, Home
+from localcloud.houses import TABLE
+from tests.local_cloud import new_cloud
+
+GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"
+WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/ws"
+VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv"
+ALL_SALES = f"SELECT * FROM {TABLE}"  # noqa: S608 - a constant
+REPOSITORY = Path(__file__).parents[1]
+
+V1, V2, V3 = "20261123T060000Z", "20261124T060000Z", "20261125T060000Z"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A local cloud with a workspace, as a deployment leaves it, in the environment of the tests."""
+    cloud = new_cloud(tmp_path_factory.mktemp("import"))
+    deploy(cloud.home)
+    cloud.start("blob", "snowflake", "azure")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cloud.env.items():
+            patch.setenv(name, value)
+        container(cloud.home).create_container()
+        credential.cache_clear()
+        yield cloud.home
+    cloud.run("stop")
+
+
+def deploy(home: Home) -> None:
+    """Store a workspace with a datastore and a connection, and one each whose server is down."""
+    put(home, GROUP, "Microsoft.Resources/resourceGroups")
+    put(home, VAULT, "Microsoft.KeyVault/vaults")
+    kind = "Microsoft.MachineLearningServices/workspaces"
+    put(home, WORKSPACE, kind)
+    for name, port in (("rawdata", home.ports["blob"]), ("down", 9)):
+        put(
+            home,
+            f"{WORKSPACE}/datastores/{name}",
+            f"{kind}/datastores",
+            datastoreType="AzureBlob",
+            accountName="lake",
+            containerName="rawdata",
+            endpoint=f"127.0.0.1:{port}",
+            protocol="https",
+            credentials={"credentialsType": "None"},
+        )
+    target = SnowflakeTarget(
+        account="local",
+        host="127.0.0.1",
+        port=home.ports["snowflake"],
+        protocol="http",
+        warehouse="IMPORT_WH",
+        role="IMPORTER",
+        user="IMPORTER",
+        sign_in=SignIn.PASSWORD,
+        secret_uri=f"{home.azure_url}/vaults/kv/secrets/snowflake-importer",
+    )
+    others: dict[str, dict[str, object]] = {
+        "snowflake": {},
+        "down": {"port": 9},
+        "role": {"role": "SYSADMIN"},
+        "warehouse": {"warehouse": "NO_WH"},
+        "secret": {"secret_uri": f"{home.azure_url}/vaults/kv/secrets/none"},
+        "incomplete": {"account": None},
+    }
+    for name, change in others.items():
+        put(
+            home,
+            f"{WORKSPACE}/connections/{name}",
+            f"{kind}/connections",
+            category="Snowflake",
+            authType="None",
+            target="127.0.0.1",
+            metadata=target.model_copy(update=change).to_metadata(),
+        )
+
+
+def put(home: Home, arm_id: str, kind: str, **properties: Any) -> None:
+    created = "2026-01-01T00:00:00Z"
+    ArmStore(home.arm_db).put(
+        arm_id,
+        {
+            "id": arm_id,
+            "name": arm_id.rpartition("/")[2],
+            "type": kind,
+            "properties": properties,
+            "systemData": {"createdAt": created, "lastModifiedAt": created},
+        },
+    )
+
+
+def container(home: Home) -> ContainerClient:
+    return ContainerClient(f"{home.blob_url}/lake", "rawdata", credential=BLOB_KEY)
+
+
+def blob_names(home: Home, asset: str) -> list[str]:
+    return sorted(container(home).list_blob_names(name_starts_with=f"{asset}/"))
+
+
+def attempts(home: Home, asset: str, version: str) -> set[str]:
+    names = blob_names(home, asset)
+    return {name.split("/")[2] for name in names if f"/version={version}/attempt=" in name}
+
+
+def spec(name: str, query: str = ALL_SALES, **fields: Any) -> ImportSpec:
+    return ImportSpec(name=name, connection="snowflake", query=query, **fields)
+
+
+def run(spec: ImportSpec, version: str = V1) -> None:
+    Import(spec, Workspace(), JsonLines()).run(version)
+
+
+def download(home: Home, asset: str, version: str, folder: Path) -> Manifest:
+    """Download the one attempt of a version as a data scientist would, and return its manifest."""
+    (attempt,) = attempts(home, asset, version)
+    prefix = f"{asset}/version={version}/{attempt}/"
+    for name in container(home).list_blob_names(name_starts_with=prefix):
+        (folder / name.removeprefix(prefix)).write_bytes(container(home).download_blob(name).readall())
+    return Manifest.model_validate_json((folder / "_manifest.json").read_text())
+
+
+def command(*arguments: str, spec: ImportSpec | None = None) -> subprocess.CompletedProcess[str]:
+    extra = {"IMPORT_SPEC": spec.model_dump_json()} if spec else {}
+    return subprocess.run(
+        [sys.executable, "-m", "importer", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, **extra},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def error_line(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 1, result
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def never(*_: object) -> None:
+    pytest.fail("nothing is to be read or written")
+
+
+def crash(spec: ImportSpec, owner: type, step: str, *, after: bool) -> None:
+    """Run an import in a process that dies, without a word, before or after its first call of `step`."""
+
+    def die() -> None:
+        original: Callable[..., Any] = getattr(owner, step)
+
+        def last(*arguments: Any) -> None:
+            if after:
+                original(*arguments)
+            os._exit(9)
+
+        setattr(owner, step, last)
+        run(spec)
+
+    process = multiprocessing.get_context("fork").Process(target=die)
+    process.start()
+    process.join(timeout=120)
+    assert process.exitcode == 9
+
+
+def deployer() -> dict[str, Any]:
+    """Return the connector's arguments for the deployer, from the variables that real clients are given."""
+    prefix = "SNOWFLAKE_"
+    return {
+        name.removeprefix(prefix).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(prefix)
+    }
