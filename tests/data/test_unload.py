@@ -31,8 +31,8 @@ from importer.unload import UNLOAD_TIMEOUT
 from importer.workspace import Workspace
 from localcloud.home import Home
 from localcloud.houses import house_sales
-from tests.data import test_import as imports
-from tests.data.test_import import ALL_SALES, V1, V2, attempts, blob_names, command, container, crash, run
+from tests import data_cloud as imports
+from tests.data_cloud import ALL_SALES, V1, V2, attempts, blob_names, command, container, crash, run
 
 home = imports.home
 
@@ -132,7 +132,7 @@ def test_no_rows_make_one_empty_part_with_the_same_schema(home: Home, tmp_path: 
 
 
 def test_a_storage_integration_needs_no_token(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AssetBlobs, "delegation_key", imports._never)
+    monkeypatch.setattr(AssetBlobs, "delegation_key", imports.never)
     run(spec("integrated", storage_integration="lake"))
     assert Workspace().versions("integrated")[0].tags["rows"] == "2930"
     assert len(files(home, "integrated")) == 1
@@ -216,7 +216,7 @@ def test_the_first_unload_waits_for_the_role_that_makes_tokens(
     monkeypatch.setattr(AssetBlobs, "delegation_key", forbidden_once)
     run(spec("unload_early"))
     events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
-    assert events == ["waiting for role assignments", "started", "registered"]
+    assert events == ["started", "waiting for role assignments", "registered"]
 
 
 @pytest.mark.parametrize(
