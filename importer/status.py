@@ -15,12 +15,23 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from importer.errors import ImporterError
 from importer.schedule import next_tick
-from importer.workspace import ImportJob, ScheduledImport, Workspace
+from importer.workspace import AssetVersion, ImportJob, ScheduledImport, Workspace
 
 _POLL_SECONDS = 1
 
 #: Each import takes two calls.
 _CALLS_AT_ONCE = 8
+
+
+class CleanStatus(BaseModel):
+    """The newest clean version of an import, and how many rows its rules set aside."""
+
+    asset: str
+    version: str
+    rows: int | None = None
+    bytes: int | None = None
+    quarantined: int | None = None
+    registered: datetime | None = None
 
 
 class ImportStatus(BaseModel):
@@ -44,6 +55,7 @@ class ImportStatus(BaseModel):
     job: str | None = None
     job_status: str | None = None
     job_url: str | None = None
+    clean: CleanStatus | None = None
 
 
 def import_statuses(workspace: Workspace, now: datetime) -> list[ImportStatus]:
@@ -61,7 +73,9 @@ def _status(scheduled: ScheduledImport, workspace: Workspace, now: datetime) -> 
         enabled=scheduled.is_enabled,
     )
     try:
-        scheduled.spec()
+        spec = scheduled.spec()
+        if spec.curate is not None:
+            status.clean = _clean_status(spec.curate.asset, workspace)
         if scheduled.is_enabled and scheduled.cron is not None:
             status.next = next_tick(scheduled.cron, scheduled.time_zone, now)
     except ImporterError as error:
@@ -70,12 +84,28 @@ def _status(scheduled: ScheduledImport, workspace: Workspace, now: datetime) -> 
         status.problem = f"schedule {scheduled.schedule}: {error}"
     for newest in workspace.versions(scheduled.name)[:1]:
         status.version = newest.version
-        status.rows = int(newest.tags["rows"]) if "rows" in newest.tags else None
-        status.bytes = int(newest.tags["bytes"]) if "bytes" in newest.tags else None
+        status.rows, status.bytes = _number(newest, "rows"), _number(newest, "bytes")
         status.registered = newest.registered
     for last in workspace.jobs(scheduled)[:1]:
         status.job, status.job_status, status.job_url = last.name, last.status, last.url
     return status
+
+
+def _clean_status(asset: str, workspace: Workspace) -> CleanStatus | None:
+    for newest in workspace.versions(asset)[:1]:
+        return CleanStatus(
+            asset=asset,
+            version=newest.version,
+            rows=_number(newest, "rows"),
+            bytes=_number(newest, "bytes"),
+            quarantined=_number(newest, "quarantined"),
+            registered=newest.registered,
+        )
+    return None
+
+
+def _number(version: AssetVersion, tag: str) -> int | None:
+    return int(version.tags[tag]) if tag in version.tags else None
 
 
 def wait_for_jobs(workspace: Workspace, timeout: float) -> None:
@@ -140,6 +170,8 @@ def print_statuses(statuses: list[ImportStatus], *, as_json: bool) -> None:
         table.add_column(heading, justify="right" if heading in ("ROWS", "BYTES") else "left")
     for status in statuses:
         table.add_row(*_cells(status)[: len(headings)])
+        if status.clean is not None:
+            table.add_row(*_clean_cells(status.clean))
     # a pipe has no width to fit into
     Console(markup=False, width=None if sys.stdout.isatty() else 250).print(table)
 
@@ -152,9 +184,21 @@ def _cells(status: ImportStatus) -> list[str]:
         status.time_zone,
         f"{status.next:%Y-%m-%d %H:%MZ}" if status.next else never,
         status.version or "none yet",
-        "" if status.rows is None else f"{status.rows:,}",
-        "" if status.bytes is None else f"{status.bytes:,}",
-        f"{status.registered:%Y-%m-%d %H:%MZ}" if status.registered else "",
+        *_size_cells(status.rows, status.bytes, status.registered),
         status.job_status or "none yet",
         status.problem or "",
+    ]
+
+
+def _clean_cells(clean: CleanStatus) -> list[str]:
+    size = _size_cells(clean.rows, clean.bytes, clean.registered)
+    aside = f"{clean.quarantined:,} rows set aside" if clean.quarantined else ""
+    return [f"  {clean.asset}", "", "", "", clean.version, *size, aside]
+
+
+def _size_cells(rows: int | None, size: int | None, registered: datetime | None) -> list[str]:
+    return [
+        "" if rows is None else f"{rows:,}",
+        "" if size is None else f"{size:,}",
+        f"{registered:%Y-%m-%d %H:%MZ}" if registered else "",
     ]

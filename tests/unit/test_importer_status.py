@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from importer.curate.rules import Curate
 from importer.errors import ImporterError
 from importer.spec import ImportSpec
 from importer.status import ImportStatus, check_last_jobs, import_statuses, print_statuses
@@ -71,6 +72,29 @@ def test_a_broken_schedule_is_a_row_with_the_reason(
     assert problem in capsys.readouterr().out
     with pytest.raises(ImporterError, match=f"import houses: {problem}"):
         check_last_jobs([broken])
+
+
+class CleanWorkspace(FakeWorkspace):
+    """A workspace with a clean version of each import that has rules for one."""
+
+    def versions(self, asset: str) -> list[AssetVersion]:
+        tags = {"rows": "2923", "bytes": "198212", "quarantined": "7"}
+        return [AssetVersion("20261123T060000Z", tags, NOW)] if asset == "clean_houses" else []
+
+
+def test_a_clean_version_is_a_row_below_its_import(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = ImportSpec.model_validate_json(SPEC).model_copy(
+        update={"curate": Curate.model_validate({"asset": "clean_houses"})}
+    )
+    statuses = import_statuses(CleanWorkspace(scheduled(spec_json=spec.model_dump_json())), NOW)
+    print_statuses(statuses, as_json=False)
+    print_statuses(statuses, as_json=True)
+
+    table, _, listed = capsys.readouterr().out.partition("[\n")
+    assert " ".join(table.splitlines()[2].split()) == (
+        "clean_houses 20261123T060000Z 2,923 198,212 2026-11-23 07:00Z 7 rows set aside"
+    )
+    assert '"quarantined": 7' in listed
 
 
 @pytest.fixture
