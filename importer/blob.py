@@ -183,13 +183,14 @@ class AssetBlobs:
             )
 
     def lost_parts(self, manifest: Manifest) -> list[str]:
-        """Return the paths of the listed files that are not there, of another size, or on their way out.
+        """Return the paths of the files that are not there, of another size, or on their way out.
 
         Whoever retires a version says so before it looks who lists it, and the manifest is written before
         this looks who is retired: one of the two sees the other.
         """
         folder = self.attempt_path(manifest.version, manifest.attempt)
-        paths = {part_path(folder, part): part.bytes for part in manifest.files}
+        files = (*manifest.files, *manifest.quarantine)
+        paths = {part_path(folder, part): part.bytes for part in files}
         is_whole = all(path.startswith(folder) for path in paths)
         root = folder if is_whole else f"{self._asset}/"
         stored = {root + name: size for name, size in self.sizes(root).items()}
