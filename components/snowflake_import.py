@@ -116,8 +116,13 @@ class SnowflakeImport(pulumi.ComponentResource):
         self.asset_name = schedule.asset_name
         self.mode = schedule.mode
         self.scheduled_since = schedule.scheduled_since
-        self.columns = pulumi.Output.all(args.import_name, args.columns).apply(
-            lambda given: list((given[1] or {}).get(given[0], []))
+        # Output.all would make an Output of every value in the columns of every import
+        columns = args.columns
+        known = columns if isinstance(columns, pulumi.Output) else pulumi.Output.from_input(columns)
+        self.columns = known.apply(
+            lambda of_imports: pulumi.Output.from_input(args.import_name).apply(
+                lambda name: list((of_imports or {}).get(name, []))
+            )
         )
         self.register_outputs(
             {

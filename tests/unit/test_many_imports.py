@@ -1,5 +1,12 @@
 """A hundred imports in one stack: none waits for another."""
 
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from tests.unit.mocks import declare
 from tests.unit.test_imports_alone import EXISTING, build
 from tests.unit.test_platform import CONNECTION, SCHEDULE
 from tests.unit.test_settings import snowflake
@@ -32,3 +39,36 @@ def test_the_connection_knows_every_query_and_the_limit() -> None:
 def test_the_limit_is_a_setting() -> None:
     declared = build(EXISTING, snowflake=snowflake(concurrentImports=3))
     assert declared.one(CONNECTION)["concurrent_imports"] == 3
+
+
+def test_an_import_takes_its_own_columns_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = [{"name": f"C{n}", "type": "NUMBER(38,0)", "nullable": True} for n in range(80)]
+    calls = 0
+    from_input = pulumi.Output.from_input
+
+    def counting(value: object) -> "pulumi.Output[Any]":
+        nonlocal calls
+        calls += 1
+        return from_input(value)
+
+    monkeypatch.setattr(pulumi.Output, "from_input", counting)
+    known = pulumi.Output.from_input(None).apply(lambda _: dict.fromkeys(NAMES, columns))
+    seen: list[object] = []
+
+    def program() -> None:
+        args = SnowflakeImportArgs(
+            workspace={"subscription_id": "s", "resource_group": "rg", "name": "ws"},
+            import_name=NAMES[7],
+            query="SELECT 1",
+            connection="snowflake",
+            columns=known,
+            cron="0 6 * * *",
+            time_zone="UTC",
+            image="image",
+        )
+        SnowflakeImport("an-import", args).columns.apply(seen.append)
+
+    declare(program)
+    assert seen == [columns]
+    # with an Output for each value of all imports there would be 32,000
+    assert calls < 2000
