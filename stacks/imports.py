@@ -11,7 +11,8 @@ from components.dynamic.snowflake_connection import SnowflakeConnection, Snowfla
 from components.dynamic.workspace import WorkspaceRefArgs
 from components.snowflake_import import SnowflakeImport, SnowflakeImportArgs
 from importer.section import Section
-from stacks.settings import ImportSettings, Settings
+from stacks.import_settings import ImportSettings
+from stacks.settings import Settings
 
 #: The name in the workspace of how the importer reaches Snowflake.
 CONNECTION = "snowflake"

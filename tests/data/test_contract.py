@@ -22,7 +22,7 @@ from importer.workspace import Workspace
 from localcloud.home import Home
 from localcloud.houses import house_sales
 from localcloud.snowflake_account import read_passwords
-from stacks.settings import ImportSettings
+from stacks.import_settings import ImportSettings
 from tests import data_cloud as cloud
 from tests.data_cloud import ALL_SALES, V1, V2, blob_names, command, download, error_line, run
 
