@@ -148,7 +148,8 @@ def _failure(status: ImportStatus) -> str | None:
 
 def _log_text(url: str | None) -> str:
     """Return where a job's log is and, if that is a file, as in the local cloud, its last line."""
-    parts = urlsplit(url or "")
+    # azure-ai-ml adds the tenant, as the studio wants it
+    parts = urlsplit((url or "").partition("&tid=")[0])
     if parts.scheme != "file":
         return f"log: {url}"
     log = Path(url2pathname(parts.path))

@@ -113,7 +113,7 @@ def status(**changes: Any) -> ImportStatus:
 def test_a_last_job_that_ended_badly_fails_with_the_last_line_of_its_local_log(
     ending: str, log: Path
 ) -> None:
-    broken = status(job="j", job_status=ending, job_url=log.as_uri())
+    broken = status(job="j", job_status=ending, job_url=f"{log.as_uri()}&tid=7e4a")
     with pytest.raises(ImporterError) as failed:
         check_last_jobs([status(name="sound", job="i", job_status="Completed"), broken])
     assert str(failed.value) == f"import houses: job j is {ending}, log: {log}: error: no such table"
