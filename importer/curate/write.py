@@ -63,8 +63,7 @@ def write_clean(curation: Curation, progress: Progress) -> Manifest:
     """Write a complete attempt; where that fails, delete what was written of it.
 
     The process takes about `memory_mb` of the curation, whatever the rows: DuckDB keeps on disk what does
-    not fit. An ImporterError says which setting does not fit the
-    rows, or that too many would be set aside.
+    not fit. An ImporterError says which setting does not fit the rows, or that too many would be set aside.
     """
     return_freed_memory()
     clean, attempt = curation.clean, uuid.uuid4().hex[:12]
