@@ -61,12 +61,15 @@ def test_no_more_imports_than_the_limit_run_at_once(lake: ContainerClient) -> No
     assert most == 2
 
 
-def test_another_warehouse_is_not_waited_for(lake: ContainerClient) -> None:
+def test_another_warehouse_is_not_waited_for(lake: ContainerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importer.slots.TURNS", TURNS.copy(wait=wait_none(), stop=stop_after_attempt(1)))
     with (
         import_slot(lake, target(1, "ONE_WH"), "a", JsonLines()),
         import_slot(lake, target(1, "OTHER_WH"), "b", JsonLines()),
     ):
-        pass
+        for warehouse in ("ONE_WH", "OTHER_WH"):
+            slot = lake.get_blob_client(f"_slots/local/{warehouse}/0")
+            assert slot.get_blob_properties().lease.state == "leased"
 
 
 def test_an_import_waits_for_its_turn_and_says_so(
