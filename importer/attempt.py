@@ -1,8 +1,7 @@
 """One attempt at a version: its rows, written anew, and the files that say what they are."""
 
-import uuid
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,7 +16,7 @@ from importer.contract.enforce import Enforcement
 from importer.errors import ImporterError
 from importer.incremental.plan import Plan, make_plan
 from importer.incremental.write import read_step, write_step
-from importer.manifest import MANIFEST_NAME, MLTABLE_NAME, Manifest, Written, mltable, schema_hash
+from importer.manifest import Manifest, Written, schema_hash
 from importer.parquet import Watcher
 from importer.progress import Progress
 from importer.query import query_hash
@@ -51,17 +50,10 @@ def write_attempt(
     `newest` is the version before, or why there is none: a contract compares with it, and an incremental
     import goes on from it, unless it is to be `full`.
     """
-    blobs, attempt = ends.blobs, uuid.uuid4().hex[:12]
-    try:
-        manifest = _write_parts(spec, ends, version, attempt, progress, newest, full=full)
-        folder = blobs.attempt_path(version, attempt)
-        blobs.write(folder + MLTABLE_NAME, mltable(manifest.files, blobs.earlier_address))
-        blobs.write(folder + MANIFEST_NAME, manifest.model_dump_json(indent=2))
-    except BaseException:
-        with suppress(ImporterError):  # the next run deletes what this one cannot
-            blobs.delete_attempt(version, attempt)
-        raise
-    return manifest
+    return ends.blobs.write_attempt(
+        version,
+        lambda attempt: _write_parts(spec, ends, version, attempt, progress, newest, full=full),
+    )
 
 
 def _write_parts(

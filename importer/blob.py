@@ -3,8 +3,9 @@
 import json
 import re
 import time
+import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -26,7 +27,7 @@ from pydantic import ValidationError
 from importer.azure import TIMEOUTS, calling, credential
 from importer.emulator import is_emulator
 from importer.errors import ImporterError
-from importer.manifest import MANIFEST_NAME, Manifest, part_path
+from importer.manifest import MANIFEST_NAME, MLTABLE_NAME, Manifest, mltable, part_path
 from importer.upload import BLOCK_BYTES
 
 #: The blob whose creation makes an attempt the version; it can be created once.
@@ -162,6 +163,23 @@ class AssetBlobs:
         """Write one blob, in place of what was there, in blocks; it is not there before it is whole."""
         with calling(self._service):
             self._container.upload_blob(path, content, overwrite=True, max_concurrency=2)
+
+    def write_attempt(self, version: str, write_parts: Callable[[str], Manifest]) -> Manifest:
+        """Write a complete attempt at a version; where that fails, delete what was written of it.
+
+        `write_parts` is given the attempt's name, and returns the manifest of what it wrote.
+        """
+        attempt = uuid.uuid4().hex[:12]
+        folder = self.attempt_path(version, attempt)
+        try:
+            manifest = write_parts(attempt)
+            self.write(folder + MLTABLE_NAME, mltable(manifest.files, self.earlier_address))
+            self.write(folder + MANIFEST_NAME, manifest.model_dump_json(indent=2))
+        except BaseException:
+            with suppress(ImporterError):  # the next run deletes what this one cannot
+                self.delete_attempt(version, attempt)
+            raise
+        return manifest
 
     def commit(self, manifest: Manifest) -> None:
         """Make the attempt the version, unless another one is already.

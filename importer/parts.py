@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from importer.blob import AssetBlobs
 from importer.errors import ImporterError
-from importer.manifest import Manifest, Part
+from importer.manifest import Manifest, Part, part_path
 
 #: Parts of a version up to this size stay on disk between passes; larger ones are fetched again.
 KEPT_BYTES = 2 * 2**30
@@ -74,8 +74,7 @@ class VersionParts:
             return pq.read_schema(pa.PythonFile(end, mode="r"))
 
     def _path(self, part: Part) -> str:
-        # a part of an earlier version is named by its way from here
-        return posixpath.normpath(self._attempt + part.name)
+        return part_path(self._attempt, part)
 
     def _fetch(self, part: Part, path: Path) -> None:
         with path.open("wb") as file:

@@ -1,10 +1,8 @@
 """One attempt at a clean version: what the rules make of a raw version's rows, and what they set aside."""
 
 import tempfile
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +17,9 @@ from importer.curate.plan import REASONS
 from importer.curate.rules import Curate, rules_hash
 from importer.errors import ImporterError
 from importer.manifest import (
-    MANIFEST_NAME,
-    MLTABLE_NAME,
     Manifest,
     ManifestColumn,
     Part,
-    mltable,
     schema_hash,
 )
 from importer.parquet import write_parts
@@ -66,22 +61,15 @@ def write_clean(curation: Curation, progress: Progress) -> Manifest:
     not fit. An ImporterError says which setting does not fit the rows, or that too many would be set aside.
     """
     return_freed_memory()
-    clean, attempt = curation.clean, uuid.uuid4().hex[:12]
-    folder = clean.attempt_path(curation.version, attempt)
-    try:
-        with tempfile.TemporaryDirectory() as work:
-            manifest = _write_parts(curation, attempt, folder, Path(work), progress)
-        clean.write(folder + MLTABLE_NAME, mltable(manifest.files))
-        clean.write(folder + MANIFEST_NAME, manifest.model_dump_json(indent=2))
-    except BaseException:
-        with suppress(ImporterError):  # the next run deletes what this one cannot
-            clean.delete_attempt(curation.version, attempt)
-        raise
-    return manifest
+    with tempfile.TemporaryDirectory() as work:
+        return curation.clean.write_attempt(
+            curation.version, lambda attempt: _write_parts(curation, attempt, Path(work), progress)
+        )
 
 
-def _write_parts(curation: Curation, attempt: str, folder: str, work: Path, progress: Progress) -> Manifest:
+def _write_parts(curation: Curation, attempt: str, work: Path, progress: Progress) -> Manifest:
     started = datetime.now(UTC)
+    folder = curation.clean.attempt_path(curation.version, attempt)
     source, rules = curation.source, curation.rules
     parts = VersionParts(curation.raw, source, work)
     schema = parts.schema()
