@@ -33,6 +33,8 @@ _DOWNLOADS = 4
 #: Seconds for a connection, and for each block after that.
 _TIMEOUTS = (10, 60)
 
+_PIECE_BYTES = 2**20
+
 
 class _ChunkError(Exception):
     """A chunk is not as it should be; another try may help."""
@@ -165,10 +167,33 @@ def _download(url: str, headers: Mapping[str, str], connection: SnowflakeConnect
         raise _ChunkError(f"the download ended with {type(error).__name__}") from None
 
 
+class _ArrowMemory:
+    """Content for pyarrow to read: what it asks for is decompressed right to where it stays."""
+
+    closed = False
+
+    def __init__(self, content: BufferedIOBase) -> None:
+        self._content = content
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer at the end."""
+        return self._content.read(size)
+
+    def read_buffer(self, size: int) -> pa.Buffer:
+        """Return the next `size` bytes, fewer at the end."""
+        buffer = pa.allocate_buffer(size)
+        with memoryview(buffer).cast("B") as memory:
+            filled = 0
+            while filled < size and (piece := self._content.read(min(size - filled, _PIECE_BYTES))):
+                memory[filled : filled + len(piece)] = piece
+                filled += len(piece)
+        return buffer.slice(0, filled)
+
+
 def _read_stream(content: BufferedIOBase) -> pa.Table:
     """Return the rows of an Arrow stream; a _ChunkError where it is not whole."""
     try:
-        table = pa.ipc.open_stream(pa.PythonFile(content, mode="r")).read_all()
+        table = pa.ipc.open_stream(pa.PythonFile(_ArrowMemory(content), mode="r")).read_all()
         content.read()  # gzip's checksum comes after the last row
     # isal declares its exception as an instance
     except (pa.ArrowException, OSError, EOFError, IsalError) as error:  # type: ignore[misc]

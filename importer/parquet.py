@@ -25,8 +25,9 @@ PART_BYTES = 256 * 2**20
 #: in the range that readers work best with (https://duckdb.org/docs/stable/data/parquet/tips).
 ROW_GROUP_BYTES = 32 * 2**20
 
-#: How each part is encoded.
-PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd"}
+#: How each part is encoded. Pyarrow by itself gives up a column's dictionary at 1 MiB, far beyond where one
+#: still pays: with a quarter, a table of mostly different values takes half the time, an eighth less space.
+PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd", "dictionary_pagesize_limit": 256 * 2**10}
 
 #: So much of a table is converted at once: Snowflake sends whole numbers in as little as one byte each, and
 #: here they have eight, or sixteen.

@@ -52,6 +52,7 @@ class VersionParts:
                     table = _conform(pa.Table.from_batches([batch]), schema)
                     yield first, table
                     first += table.num_rows
+                    pa.default_memory_pool().release_unused()
 
     def schema(self) -> pa.Schema:
         """Return the schema that every part can be read in: the parts of one attempt have the same.
@@ -93,17 +94,19 @@ class VersionParts:
 def _batches(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file in batches of about `size` bytes, judging by a row group's first ones.
 
-    A row group at a time: of those that it is asked for pyarrow fetches all, and keeps them.
+    A row group at a time: of those that it is asked for pyarrow fetches all, and keeps them. Several threads
+    would take more memory, and no less time for so few rows.
     """
     for number in range(file.num_row_groups):
-        probed = next(file.iter_batches(_PROBED_ROWS, row_groups=[number]), None)
+        probed = next(file.iter_batches(_PROBED_ROWS, row_groups=[number], use_threads=False), None)
         if probed is not None and probed.num_rows:
             rows = max(1, size * probed.num_rows // max(1, probed.nbytes))
-            yield from file.iter_batches(rows, row_groups=[number])
+            yield from file.iter_batches(rows, row_groups=[number], use_threads=False)
 
 
 def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    missing = [field for field in schema if field.name not in table.column_names]
+    names = set(table.column_names)
+    missing = [field for field in schema if field.name not in names]
     for field in missing:
         table = table.append_column(field, pa.nulls(table.num_rows, field.type))
     return table.select(schema.names).cast(schema)

@@ -22,17 +22,17 @@ from importer.manifest import (
     Part,
     schema_hash,
 )
+from importer.memory import share_one_heap
 from importer.parquet import write_parts
 from importer.parts import VersionParts
 from importer.progress import Progress
-from importer.stream import return_freed_memory
 
 #: Where in an attempt's folder those rows lie that the rules set aside; the MLTable does not list them.
 _QUARANTINE = "quarantine/"
 
-#: What the process takes whatever the rows: Python, pyarrow, DuckDB, the clients of Azure and Snowflake, and
-#: what reading, encoding and uploading do.
-_FIXED_MB = 340
+#: What the process takes whatever the rows: Python, pyarrow, DuckDB, the clients of Azure and Snowflake
+#: (250), and what reading, encoding and uploading do.
+_FIXED_MB = 360
 
 #: As many rows as take this in Arrow go through DuckDB at a time.
 _BATCH_BYTES = 2 * 2**20
@@ -60,7 +60,7 @@ def write_clean(curation: Curation, progress: Progress) -> Manifest:
     The process takes about `memory_mb` of the curation, whatever the rows: DuckDB keeps on disk what does
     not fit. An ImporterError says which setting does not fit the rows, or that too many would be set aside.
     """
-    return_freed_memory()
+    share_one_heap()
     with tempfile.TemporaryDirectory() as work:
         return curation.clean.write_attempt(
             curation.version, lambda attempt: _write_parts(curation, attempt, Path(work), progress)
@@ -153,7 +153,7 @@ def _write(
         schema,
         lambda name, blocks: blobs.write(folder + name, blocks),
         lambda: lambda _: None,
-        row_group_bytes=rows_bytes * 3 // 20,
+        row_group_bytes=rows_bytes // 5,
     )
     return parts
 
