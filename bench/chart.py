@@ -19,6 +19,7 @@ _BAR, _GAP, _LEFT, _WIDTH, _COLUMN = 16, 14, 150, 240, 330
 
 def draw(results: list[dict[str, Any]]) -> str:
     """Return the chart: for each table a bar for each way, by rows a second and by peak of memory."""
+    results = [r for r in results if r["way"] in _WAYS]
     tables = list(dict.fromkeys((r["table"], r["columns"], r["rows"]) for r in results))
     quantities: tuple[tuple[str, Callable[[dict[str, Any]], float]], ...] = (
         ("million rows a second (narrow and wide: a scale each)", lambda r: r["rows"] / r["seconds"] / 1e6),

@@ -5,7 +5,9 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 
@@ -15,7 +17,10 @@ from azure.storage.blob import ContainerClient
 from snowflake.connector.cursor import SnowflakeCursor
 
 import importer.run  # noqa: F401 - what a job imports is part of its memory
+from importer import __version__
 from importer.blob import AssetBlobs, Datastore
+from importer.curate.rules import Curate
+from importer.manifest import Manifest, schema_hash
 from importer.parquet import PARQUET_OPTIONS, PART_BYTES, ROW_GROUP_BYTES, arrow_schema
 from importer.snowflake import connect
 from importer.spec import DEFAULT_MEMORY_MB, SignIn, SnowflakeTarget
@@ -23,6 +28,31 @@ from importer.stream import stream
 from localcloud.home import BLOB_KEY, Home
 
 ACCOUNT, CONTAINER = "lake", "bench"
+
+#: What the narrow table is curated by. It repeats its rows, so that most are set aside.
+RULES = Curate.model_validate(
+    {
+        "asset": "clean",
+        "columns": {
+            "CITY_0": {"trim": True, "required": True},
+            "ADDRESS_0": {"trim": True, "required": True},
+            "PRICE_0": {"cast": "DOUBLE", "min": 1},
+            "LATITUDE_0": {"min": 40, "max": 42},
+        },
+        "derive": {"SOLD_IN_0": {"expression": "year(SOLD_ON_0)"}},
+        "deduplicate": {"key": ["ID_0"], "latest": "CHANGED_AT_0"},
+    }
+)
+
+
+class Silence:
+    """Progress that nobody is told of."""
+
+    def say(self, event: str, **details: str | int) -> None:
+        """Say nothing."""
+
+    def rows(self, done: int, total: int) -> None:
+        """Say nothing."""
 
 
 def open_result(home: Home, query_id: str) -> SnowflakeCursor:
@@ -43,14 +73,58 @@ def open_result(home: Home, query_id: str) -> SnowflakeCursor:
     return cursor
 
 
+def _asset(home: Home, name: str) -> AssetBlobs:
+    store = Datastore("bench", ACCOUNT, CONTAINER, "https", f"127.0.0.1:{home.ports['blob']}")
+    return AssetBlobs(store, name)
+
+
 def measure_import(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     """Import the result as a job does, from the query's end to the last byte in Blob storage."""
-    store = Datastore("bench", ACCOUNT, CONTAINER, "https", f"127.0.0.1:{home.ports['blob']}")
-    blobs = AssetBlobs(store, "bench")
+    blobs = _asset(home, "raw")
     blobs.versions()  # signs in, as a run has by then
     yield 0
-    written = stream(cursor, DEFAULT_MEMORY_MB, blobs.write, lambda: lambda _: None)
-    yield sum(part.rows for part in written.parts)
+    yield _import(cursor, blobs).rows
+
+
+def _import(cursor: SnowflakeCursor, blobs: AssetBlobs) -> Manifest:
+    version = str(uuid.uuid4())
+    return blobs.write_attempt(version, lambda attempt: _write_parts(cursor, blobs, version, attempt))
+
+
+def _write_parts(cursor: SnowflakeCursor, blobs: AssetBlobs, version: str, attempt: str) -> Manifest:
+    started, folder = datetime.now(UTC), blobs.attempt_path(version, attempt)
+    written = stream(
+        cursor,
+        DEFAULT_MEMORY_MB,
+        lambda name, blocks: blobs.write(folder + name, blocks),
+        lambda: lambda _: None,
+    )
+    return Manifest(
+        asset="raw",
+        version=version,
+        attempt=attempt,
+        files=written.parts,
+        rows=sum(part.rows for part in written.parts),
+        bytes=sum(part.bytes for part in written.parts),
+        columns=written.columns,
+        schema_hash=schema_hash(written.columns),
+        query_hash="",
+        query_id=written.query_id,
+        started=started,
+        finished=datetime.now(UTC),
+        importer_version=__version__,
+    )
+
+
+def measure_curate(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
+    """Make a clean version, and its quarantine, of a raw one that the same process imports, as a job does."""
+    from importer.curate.write import Curation, write_clean  # with DuckDB, which an import does not have
+
+    raw = _asset(home, "raw")
+    source = _import(cursor, raw)
+    yield 0
+    clean = write_clean(Curation(RULES, source, raw, _asset(home, RULES.asset), DEFAULT_MEMORY_MB), Silence())
+    yield clean.rows + clean.quarantined
 
 
 def measure_limit(_: Home, cursor: SnowflakeCursor) -> Iterator[int]:
@@ -101,6 +175,7 @@ def measure_pandas(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
 
 WAYS: dict[str, Callable[[Home, SnowflakeCursor], Iterator[int]]] = {
     "import": measure_import,
+    "curate": measure_curate,
     "limit": measure_limit,
     "pandas": measure_pandas,
 }
