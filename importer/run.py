@@ -5,6 +5,7 @@ What is written lies in `<asset>/version=<v>/attempt=<id>/`. An attempt becomes 
 then on the version stays as it is: a run of the same version with another query fails, and changes nothing.
 """
 
+from importer.asset import Asset
 from importer.attempt import Ends, write_attempt
 from importer.azure import awaiting_roles, read_secret
 from importer.blob import AssetBlobs
@@ -13,7 +14,6 @@ from importer.incremental.plan import newest_before
 from importer.manifest import Manifest
 from importer.progress import Progress
 from importer.query import query_hash
-from importer.retention import delete_abandoned_attempts, retire_versions
 from importer.spec import ImportSpec
 from importer.workspace import Workspace
 
@@ -28,6 +28,7 @@ class Import:
         self._full = full
         self._workspace = workspace
         self._progress = progress
+        self._asset = Asset(spec.name, spec.datastore, spec, workspace, progress, self._tell)
 
     def run(self, version: str) -> None:
         """Import the query as `version` of the asset, unless that is registered already, and curate it."""
@@ -45,14 +46,14 @@ class Import:
         )
         if ends is None:
             self._progress.say("registered already", asset=name, version=version)
-            self._clean_up()  # an earlier run may have died in it
+            self._asset.clean_up()  # an earlier run may have died in it
             return
         if not ends.blobs.is_committed(version):
             self._progress.say("started", asset=name, version=version)
             self._commit(ends, version)
-            self._register(ends.blobs, version)
-        self._check_query(version, self._committed(ends.blobs, version).query_hash)
-        self._clean_up()
+            self._asset.register(version)
+        self._check_query(version, self._asset.committed(version).query_hash)
+        self._asset.clean_up()
 
     def _commit(self, ends: Ends, version: str) -> None:
         """Write an attempt and commit it, unless another run of the version commits one meanwhile."""
@@ -75,11 +76,10 @@ class Import:
         if registered is not None:
             self._check_query(version, registered.tags.get("query_hash"))
             return None
-        blobs = self._blobs()
-        self._register_committed(blobs)
+        self._asset.register_committed()
         target = self._workspace.connection(self._spec.connection)
         secret = read_secret(target.secret_uri) if target.secret_uri else None
-        return Ends(target, secret, blobs)
+        return Ends(target, secret, self._asset.blobs)
 
     def _newest_before(self, version: str, blobs: AssetBlobs) -> Manifest | str:
         """Return the version before, where an incremental import or a contract asks for it, or why not."""
@@ -87,9 +87,6 @@ class Import:
             return "nothing asks for it"
         registered = [found.version for found in self._workspace.versions(self._spec.name)]
         return newest_before(version, registered, blobs)
-
-    def _blobs(self) -> AssetBlobs:
-        return AssetBlobs(self._workspace.datastore(self._spec.datastore), self._spec.name)
 
     def _check_query(self, version: str, made_by: str | None) -> None:
         """Raise an ImporterError unless `made_by`, the `query_hash` of the version, is this import's."""
@@ -99,37 +96,12 @@ class Import:
                 "choose another --version"
             )
 
-    def _register_committed(self, blobs: AssetBlobs) -> None:
-        """Register the versions whose run ended between commit and registration, oldest first."""
-        registered = self._workspace.all_versions(self._spec.name)
-        for version, found in blobs.versions().items():
-            if found.is_committed and version not in registered:
-                self._register(blobs, version)
-
-    def _committed(self, blobs: AssetBlobs, version: str) -> Manifest:
-        return blobs.manifest(version, blobs.committed(version))
-
-    def _register(self, blobs: AssetBlobs, version: str) -> None:
-        manifest = self._committed(blobs, version)
-        folder = blobs.attempt_path(version, manifest.attempt)
-        self._workspace.register(manifest, self._spec.datastore, folder)
+    def _tell(self, manifest: Manifest) -> None:
         self._progress.say(
             "registered",
             asset=manifest.asset,
-            version=version,
+            version=manifest.version,
             rows=manifest.rows,
             bytes=manifest.bytes,
             files=len(manifest.files),
         )
-
-    def _clean_up(self) -> None:
-        """Retire old versions, and delete attempts that will never be a version.
-
-        The version is registered by now, so a failure is told but does not fail the import.
-        """
-        try:
-            blobs = self._blobs()
-            retire_versions(self._spec, self._workspace, blobs, self._progress)
-            delete_abandoned_attempts(blobs)
-        except ImporterError as error:
-            self._progress.say("clean-up failed", error=str(error))

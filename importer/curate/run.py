@@ -1,5 +1,6 @@
 """The clean versions of an import: exactly one of each raw version, by the protocol of importer/run.py."""
 
+from importer.asset import Asset
 from importer.azure import awaiting_roles
 from importer.blob import AssetBlobs
 from importer.curate.rules import Curate, rules_hash
@@ -7,7 +8,6 @@ from importer.curate.write import Curation, write_clean
 from importer.errors import ImporterError
 from importer.manifest import Manifest
 from importer.progress import Progress
-from importer.retention import delete_abandoned_attempts, retire_versions
 from importer.spec import ImportSpec
 from importer.workspace import Workspace
 
@@ -20,6 +20,7 @@ class CleanAsset:
         self._rules = rules
         self._workspace = workspace
         self._progress = progress
+        self._asset = Asset(rules.asset, spec.clean_datastore, spec, workspace, progress, self._tell)
 
     def make(self, version: str) -> None:
         """Make the clean version of a raw one, unless it is registered, and those that earlier runs owe.
@@ -29,16 +30,18 @@ class CleanAsset:
         """
         if self._rules.asset == self._spec.name:
             raise ImporterError(f"curate.asset: {self._rules.asset} is the raw asset's name: choose another")
-        blobs = awaiting_roles(self._open, lambda: self._progress.say("waiting for role assignments"))
+        awaiting_roles(
+            self._asset.register_committed, lambda: self._progress.say("waiting for role assignments")
+        )
         newest = [found.version for found in self._workspace.versions(self._rules.asset)[:1]]
-        self._make(blobs, version)
+        self._make(version)
         raw = [found.version for found in self._workspace.versions(self._spec.name)]
         for owed in (found for found in reversed(raw) if newest and found > newest[0] and found != version):
             try:
-                self._make(blobs, owed)
+                self._make(owed)
             except ImporterError as error:
                 self._progress.say("not curated", version=owed, error=str(error))
-        self._clean_up(blobs)
+        self._asset.clean_up()
 
     def newest_source(self) -> str:
         """Return the newest raw version; an ImporterError where there is none."""
@@ -47,31 +50,22 @@ class CleanAsset:
             raise ImporterError(f"asset {self._spec.name} has no version yet: run the import first")
         return found[0].version
 
-    def _open(self) -> AssetBlobs:
-        """Return the blobs; what earlier runs committed is registered by now, oldest first."""
-        blobs = AssetBlobs(self._workspace.datastore(self._spec.clean_datastore), self._rules.asset)
-        registered = self._workspace.all_versions(self._rules.asset)
-        for version, found in blobs.versions().items():
-            if found.is_committed and version not in registered:
-                self._register(blobs, version)
-        return blobs
-
-    def _make(self, blobs: AssetBlobs, version: str) -> None:
+    def _make(self, version: str) -> None:
         registered = self._workspace.version(self._rules.asset, version)
         if registered is not None:
             self._check_rules(version, registered.tags.get("rules_hash"))
             self._progress.say("curated already", asset=self._rules.asset, version=version)
             return
-        if not blobs.is_committed(version):
-            blobs.commit(write_clean(self._curation(blobs, version), self._progress))
-        self._check_rules(version, self._register(blobs, version).rules_hash)
+        if not self._asset.blobs.is_committed(version):
+            self._asset.blobs.commit(write_clean(self._curation(version), self._progress))
+        self._check_rules(version, self._asset.register(version).rules_hash)
 
-    def _curation(self, clean: AssetBlobs, version: str) -> Curation:
+    def _curation(self, version: str) -> Curation:
         if self._workspace.version(self._spec.name, version) is None:
             raise ImporterError(f"asset {self._spec.name} has no version {version}: run the import first")
         raw = AssetBlobs(self._workspace.datastore(self._spec.datastore), self._spec.name)
         source = raw.manifest(version, raw.committed(version))
-        return Curation(self._rules, source, raw, clean, self._spec.memory_mb)
+        return Curation(self._rules, source, raw, self._asset.blobs, self._spec.memory_mb)
 
     def _check_rules(self, version: str, made_by: str | None) -> None:
         """Raise an ImporterError unless `made_by`, the `rules_hash` of the version, is of these rules."""
@@ -81,24 +75,12 @@ class CleanAsset:
                 "the next version is made by these"
             )
 
-    def _register(self, blobs: AssetBlobs, version: str) -> Manifest:
-        manifest = blobs.manifest(version, blobs.committed(version))
-        folder = blobs.attempt_path(version, manifest.attempt)
-        self._workspace.register(manifest, self._spec.clean_datastore, folder)
+    def _tell(self, manifest: Manifest) -> None:
         self._progress.say(
             "curated",
             asset=manifest.asset,
-            version=version,
+            version=manifest.version,
             rows=manifest.rows,
             bytes=manifest.bytes,
             quarantined=manifest.quarantined,
         )
-        return manifest
-
-    def _clean_up(self, blobs: AssetBlobs) -> None:
-        """Retire old versions, and delete attempts that will never be one; a failure is only told."""
-        try:
-            retire_versions(self._spec, self._workspace, blobs, self._progress)
-            delete_abandoned_attempts(blobs)
-        except ImporterError as error:
-            self._progress.say("clean-up failed", error=str(error))
