@@ -72,6 +72,14 @@ def test_values_are_trimmed_then_cast_then_renamed(tmp_path: Path) -> None:
     assert applied.clean.to_pydict() == {"number": [7, 8, None, None], "KEPT": [" a", "b", "c", "d"]}
 
 
+def test_all_blanks_of_unicode_are_trimmed_on_either_side_and_none_within(tmp_path: Path) -> None:
+    blanks = [character for character in map(chr, range(0x110000)) if character.isspace()]
+    texts = [text for blank in blanks for text in (f"{blank}é", f"'😀{blank * 2}", f"a{blank}b", blank)]
+    texts += ["", "whole", "\u200d", " \u0301 "]
+    applied = Applied(tmp_path, pa.table({"T": texts}), columns={"T": {"trim": True}})
+    assert applied.clean["T"].to_pylist() == [text.strip() or None for text in texts]
+
+
 def test_what_cannot_be_cast_is_set_aside_as_it_was(tmp_path: Path) -> None:
     table = pa.table({"D": ["2020-02-29", "2021-02-29", None, "NA"], "ID": [1, 2, 3, 4]})
     applied = Applied(tmp_path, table, columns={"D": {"cast": "DATE", "required": True}})
