@@ -74,14 +74,15 @@ def local_cloud() -> Iterator[Home]:
     try:
         subprocess.run([*command, "start", "blob", "snowflake", "azure"], env=environment, check=True)
         home = Home.open(folder)
-        _container(home).create_container()
+        container(home).create_container()
         yield home
     finally:
         subprocess.run([*command, "stop"], env=environment, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _container(home: Home) -> ContainerClient:
+def container(home: Home) -> ContainerClient:
+    """Return the container that is imported into."""
     return ContainerClient(
         f"{home.blob_url}/{ACCOUNT}",
         CONTAINER,

@@ -4,6 +4,6 @@ import os
 
 # Arrow's own choice. Snowflake's connector would set the C library's, which takes twice the time for encoding
 # here: it gives memory back to the system, and asks for it again, with every page of a file.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "mimalloc")
+os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "mimalloc"
 
 __version__ = "0.1.0"

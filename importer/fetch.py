@@ -196,6 +196,6 @@ def _read_stream(content: BufferedIOBase) -> pa.Table:
         table = pa.ipc.open_stream(pa.PythonFile(_ArrowMemory(content), mode="r")).read_all()
         content.read()  # gzip's checksum comes after the last row
     # isal declares its exception as an instance
-    except (pa.ArrowException, OSError, EOFError, IsalError) as error:  # type: ignore[misc]
+    except (pa.ArrowException, MemoryError, OSError, EOFError, IsalError) as error:  # type: ignore[misc]
         raise _ChunkError(f"it is no whole Arrow stream: {type(error).__name__}") from None
     return table
