@@ -1,16 +1,20 @@
 // Azurite's blob service, with four changes: any account name is accepted, what is acknowledged is on disk, a
-// directory can have a shared access signature, and a checksum that nobody asked for is not computed.
+// directory can have a shared access signature, and an upload takes a fifth of the processor's time.
 // Arguments are Azurite's own: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 "use strict";
 
 const { existsSync } = require("fs");
 const { dirname } = require("path");
+const { setDefaultHighWaterMark } = require("stream");
 const AccountDataStore = require("azurite/dist/src/common/AccountDataStore").default;
 const BlobSASAuthenticator = require("azurite/dist/src/blob/authentication/BlobSASAuthenticator").default;
 const { BlobSASResourceType } = require("azurite/dist/src/blob/authentication/BlobSASResourceType");
 const BlobRequestListenerFactory = require("azurite/dist/src/blob/BlobRequestListenerFactory").default;
 const { EMULATOR_ACCOUNT_KEY } = require("azurite/dist/src/blob/utils/constants");
 const utils = require("azurite/dist/src/common/utils/utils");
+
+// Else Azurite writes 16 KiB at a time, each by another thread.
+setDefaultHighWaterMark(false, 2 ** 20);
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
@@ -67,11 +71,14 @@ BlobSASAuthenticator.prototype.getBlobSASSignatureValuesFromRequest = function (
   return { ...values, blobName: names.slice(0, Number(request.getQuery("sdd"))).join("/") };
 };
 
-// Azurite answers each block with its CRC64, which it computes in JavaScript: it takes longer than encoding the block
-// as Parquet. One that a client sends is still checked.
+// Azurite reads each block again, for its CRC64, which it computes in JavaScript: that takes longer than encoding the
+// block as Parquet. A checksum that a client sends is still verified.
 const computeChecksums = utils.computeTransactionalChecksums;
-utils.computeTransactionalChecksums = (stream, expected, force) =>
-  computeChecksums(stream, expected, { ...force, crc64: false });
+utils.computeTransactionalChecksums = async (stream, expected, force) => {
+  if (expected.md5 || expected.crc64 || force?.md5) return computeChecksums(stream, expected, { ...force, crc64: false });
+  stream.destroy();
+  return {};
+};
 
 // Like the other services: nothing could find and stop this one once the local cloud's directory is deleted.
 const location = process.argv[process.argv.indexOf("--location") + 1];
