@@ -33,6 +33,8 @@ PARQUET_OPTIONS: dict[str, Any] = {"compression": "zstd", "dictionary_pagesize_l
 #: here they have eight, or sixteen.
 _CONVERTED_BYTES = 2 * 2**20
 
+_BUFFER_BYTES = 2**20
+
 #: Is given each row group.
 Watcher = Callable[[pa.Table], None]
 
@@ -109,11 +111,15 @@ def _write(groups: Iterator[pa.Table], schema: pa.Schema, upload: Upload, watche
         footers: list[pq.FileMetaData] = []
         size = 0
         with uploading(upload, name) as sink:
-            file = pa.PythonFile(sink, mode="w")
-            with pq.ParquetWriter(file, schema, metadata_collector=footers, **PARQUET_OPTIONS) as writer:
+            # pyarrow writes a page at a time: without a buffer it would wait for Python's lock as often
+            file = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), _BUFFER_BYTES)
+            with (
+                file,
+                pq.ParquetWriter(file, schema, metadata_collector=footers, **PARQUET_OPTIONS) as writer,
+            ):
                 while group is not None and size < PART_BYTES:
                     writer.write_table(group, row_group_size=group.num_rows or None)
-                    size = sink.size
+                    size = file.tell()
                     watcher(group)
                     group = None  # frees it before the next one is made
                     pa.default_memory_pool().release_unused()  # else it keeps what encoding took
