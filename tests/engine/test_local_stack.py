@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from azure.ai.ml import MLClient
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from importer.schedule import parse_tick, version_of
 from tests.local_cloud import REPOSITORY, new_cloud
 from tests.local_stack import UP, LocalStack
 
@@ -109,10 +111,11 @@ def test_a_second_up_changes_nothing_and_imports_nothing(stack: LocalStack) -> N
 
 def test_triggering_the_schedule_makes_another_version(clients: LocalStack) -> None:
     (before,) = clients.imports()
-    workspace().schedules.trigger("import_raw_house_data", schedule_time="2026-11-24T12:00:00Z")
+    tick = parse_tick(before["version"]) + timedelta(hours=1)
+    workspace().schedules.trigger("import_raw_house_data", schedule_time=tick.isoformat())
     (after,) = clients.imports()
-    assert after["version"] == "20261124T120000Z" != before["version"]
-    assert workspace().data.get("raw_house_data", "20261124T120000Z").tags["rows"] == "2930"
+    assert after["version"] == version_of(tick)
+    assert workspace().data.get("raw_house_data", version_of(tick)).tags["rows"] == "2930"
 
 
 def test_nothing_is_lost_when_every_process_is_killed(clients: LocalStack) -> None:
