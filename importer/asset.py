@@ -39,10 +39,6 @@ class Asset:
         """Its blobs, where the workspace's datastore keeps them."""
         return AssetBlobs(self._workspace.datastore(self._datastore), self._name)
 
-    def committed(self, version: str) -> Manifest:
-        """Return the manifest of a version that is committed."""
-        return self.blobs.manifest(version, self.blobs.committed(version))
-
     def register_committed(self) -> None:
         """Register the versions whose run ended between commit and registration, oldest first."""
         registered = self._workspace.all_versions(self._name)
@@ -52,7 +48,7 @@ class Asset:
 
     def register(self, version: str) -> Manifest:
         """Register a version that is committed, and return its manifest."""
-        manifest = self.committed(version)
+        manifest = self.blobs.committed_manifest(version)
         folder = self.blobs.attempt_path(version, manifest.attempt)
         self._workspace.register(manifest, self._datastore, folder)
         self._tell(manifest)

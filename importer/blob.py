@@ -244,6 +244,10 @@ class AssetBlobs:
         """Return the attempt that is the version."""
         return str(json.loads(self._read(self._version_path(version) + _COMMIT_NAME))["attempt"])
 
+    def committed_manifest(self, version: str) -> Manifest:
+        """Return the manifest of the attempt that is the version."""
+        return self.manifest(version, self.committed(version))
+
     def manifest(self, version: str, attempt: str) -> Manifest:
         """Return the manifest of an attempt."""
         path = self.attempt_path(version, attempt) + MANIFEST_NAME

@@ -73,7 +73,7 @@ def _is_recent(version: str, days: int | None) -> bool:
 
 def _rows(version: str, blobs: AssetBlobs) -> int | None:
     with suppress(ImporterError):  # an earlier run has deleted some of it, and could not delete all
-        return blobs.manifest(version, blobs.committed(version)).rows
+        return blobs.committed_manifest(version).rows
     return None
 
 
@@ -95,7 +95,7 @@ def _listed(past: set[str], found: dict[str, VersionBlobs], blobs: AssetBlobs) -
 def _lists(version: str, there: VersionBlobs, blobs: AssetBlobs) -> set[str]:
     """Return the versions of which a version, or what may become it, has parts."""
     if there.is_committed:
-        return listed_versions(blobs.manifest(version, blobs.committed(version)))
+        return listed_versions(blobs.committed_manifest(version))
     whole = [a for a in there.attempts if MANIFEST_NAME in blobs.sizes(blobs.attempt_path(version, a))]
     return {listed for attempt in whole for listed in listed_versions(blobs.manifest(version, attempt))}
 

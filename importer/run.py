@@ -52,7 +52,7 @@ class Import:
             self._progress.say("started", asset=name, version=version)
             self._commit(ends, version)
             self._asset.register(version)
-        self._check_query(version, self._asset.committed(version).query_hash)
+        self._check_query(version, ends.blobs.committed_manifest(version).query_hash)
         self._asset.clean_up()
 
     def _commit(self, ends: Ends, version: str) -> None:

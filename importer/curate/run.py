@@ -64,7 +64,7 @@ class CleanAsset:
         if self._workspace.version(self._spec.name, version) is None:
             raise ImporterError(f"asset {self._spec.name} has no version {version}: run the import first")
         raw = AssetBlobs(self._workspace.datastore(self._spec.datastore), self._spec.name)
-        source = raw.manifest(version, raw.committed(version))
+        source = raw.committed_manifest(version)
         return Curation(self._rules, source, raw, self._asset.blobs, self._spec.memory_mb)
 
     def _check_rules(self, version: str, made_by: str | None) -> None:

@@ -88,6 +88,6 @@ def newest_before(version: str, registered: list[str], blobs: AssetBlobs) -> Man
         return "it is the first"
     newest = max(older)
     try:
-        return blobs.manifest(newest, blobs.committed(newest))
+        return blobs.committed_manifest(newest)
     except (ImporterError, ValueError, KeyError):
         return f"the manifest of version {newest} cannot be read"

@@ -55,7 +55,7 @@ def find_version(versions: list[VersionFacts], asset: str, version: str | None) 
 
 def _facts(found: AssetVersion, blobs: AssetBlobs) -> VersionFacts:
     try:
-        manifest = blobs.manifest(found.version, blobs.committed(found.version))
+        manifest = blobs.committed_manifest(found.version)
     except ImporterError:  # registered by someone else, or on its way out
         rows, size = found.tags.get("rows"), found.tags.get("bytes")
         return VersionFacts(

@@ -57,6 +57,9 @@ class Lake:
         parts = [Part(f"{UP}version={DAYS[d]}/attempt=a/part", 1, 1) for d in self.lists[day]]
         return Manifest.model_construct(files=parts, rows=day)
 
+    def committed_manifest(self, version: str) -> Manifest:
+        return self.manifest(version, self.committed(version))
+
     def version_bytes(self, _: str) -> int:
         return 1
 
