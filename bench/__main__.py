@@ -15,14 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from azure.storage.blob import ContainerClient
 from rich.console import Console
 from rich.table import Table
 
-from bench.measure import ACCOUNT, CONTAINER
+from bench.measure import container
 from bench.tables import NARROW, WIDE, Generator, Shape
 from localcloud.environment import variables
-from localcloud.home import BLOB_KEY, Home
+from localcloud.home import Home
 from localcloud.services import SERVICES, running_pid
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -79,16 +78,6 @@ def local_cloud() -> Iterator[Home]:
     finally:
         subprocess.run([*command, "stop"], env=environment, check=False)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def container(home: Home) -> ContainerClient:
-    """Return the container that is imported into."""
-    return ContainerClient(
-        f"{home.blob_url}/{ACCOUNT}",
-        CONTAINER,
-        credential=BLOB_KEY,
-        connection_verify=str(home.ca_bundle),
-    )
 
 
 def measure(home: Home, case: Case) -> list[Measured]:

@@ -55,6 +55,16 @@ class Silence:
         """Say nothing."""
 
 
+def container(home: Home) -> ContainerClient:
+    """Return the container that is imported into."""
+    return ContainerClient(
+        f"{home.blob_url}/{ACCOUNT}",
+        CONTAINER,
+        credential=BLOB_KEY,
+        connection_verify=str(home.ca_bundle),
+    )
+
+
 def open_result(home: Home, query_id: str) -> SnowflakeCursor:
     """Return the cursor of a query that has run, as `execute` does of one that it runs."""
     target = SnowflakeTarget(
@@ -158,18 +168,13 @@ def _some_chunks(cursor: SnowflakeCursor, schema: pa.Schema) -> list[pa.Table]:
 
 def measure_pandas(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     """Do what most people do: the whole result as a data frame, that to a file, and that to Blob storage."""
-    container = ContainerClient(
-        f"{home.blob_url}/{ACCOUNT}",
-        CONTAINER,
-        credential=BLOB_KEY,
-        connection_verify=str(home.ca_bundle),
-    )
+    blobs = container(home)
     with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
         yield 0
         frame = cursor.fetch_pandas_all()
         frame.to_parquet(file.name)
         with Path(file.name).open("rb") as content:
-            container.upload_blob("pandas.parquet", content, overwrite=True)
+            blobs.upload_blob("pandas.parquet", content, overwrite=True)
         yield len(frame)
 
 

@@ -1,6 +1,7 @@
 """The memory that a job takes, whatever the rows: `make bench` measures with ten million of them."""
 
-from bench.__main__ import Case, container, measure
+from bench.__main__ import Case, measure
+from bench.measure import container
 from bench.tables import NARROW
 from importer.spec import DEFAULT_MEMORY_MB
 from localcloud.home import Home
