@@ -2,9 +2,9 @@
 
 import pulumi
 
-from stacks import settings
 from stacks.imports_alone import ImportsAlone
 from stacks.platform import Platform
+from stacks.settings import stack as settings
 
 
 def build() -> Platform | ImportsAlone:

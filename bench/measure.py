@@ -16,15 +16,16 @@ import pyarrow.parquet as pq
 from azure.storage.blob import ContainerClient
 from snowflake.connector.cursor import SnowflakeCursor
 
-import importer.run  # noqa: F401 - what a job imports is part of its memory
 from importer import __version__
-from importer.blob import AssetBlobs, Datastore
-from importer.curate.rules import Curate
-from importer.manifest import Manifest, schema_hash
-from importer.parquet import PARQUET_OPTIONS, PART_BYTES, ROW_GROUP_BYTES, arrow_schema
-from importer.snowflake import connect
-from importer.spec import DEFAULT_MEMORY_MB, SignIn, SnowflakeTarget
-from importer.stream import stream
+from importer.job.stream import stream
+from importer.lake.blob import AssetBlobs, Datastore
+from importer.lake.manifest import Manifest, schema_hash
+from importer.lake.parquet import PARQUET_OPTIONS, PART_BYTES, ROW_GROUP_BYTES
+from importer.snowflake.columns import arrow_schema
+from importer.snowflake.session import connect
+from importer.spec.curate import Curate
+from importer.spec.import_spec import DEFAULT_MEMORY_MB
+from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from localcloud.home import BLOB_KEY, Home
 
 ACCOUNT, CONTAINER = "lake", "bench"
@@ -128,7 +129,7 @@ def _write_parts(cursor: SnowflakeCursor, blobs: AssetBlobs, version: str, attem
 
 def measure_curate(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     """Make a clean version, and its quarantine, of a raw one that the same process imports, as a job does."""
-    from importer.curate.write import Curation, write_clean  # with DuckDB, which an import does not have
+    from importer.job.curate.write import Curation, write_clean  # with DuckDB, which an import does not have
 
     raw = _asset(home, "raw")
     source = _import(cursor, raw)

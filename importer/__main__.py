@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from importer.errors import ImporterError
-from importer.schedule import parse_tick, version_of
+from importer.spec.schedule import parse_tick, version_of
 
 app = typer.Typer(
     help="Imports Snowflake queries as versioned data assets of the Azure ML workspace in the environment.",
@@ -36,10 +36,10 @@ def run(
     """Import once, unless the version is registered already."""
     tick = _tick(version) if version is not None else datetime.now(UTC)
 
+    from importer.job.run import Import
+    from importer.job.telemetry import recording
     from importer.progress import open_progress
-    from importer.run import Import
-    from importer.telemetry import recording
-    from importer.workspace import Workspace
+    from importer.versions.workspace import Workspace
 
     with open_progress() as shown, recording(name, tick, shown) as progress:
         workspace = Workspace()
@@ -53,8 +53,8 @@ def list_imports(
     timeout: Annotated[float, typer.Option(help="How long to wait, in seconds.")] = 300,
 ) -> None:
     """List the imports, each with its schedule, newest version and last job (--wait: fail with it)."""
-    from importer.status import check_last_jobs, import_statuses, print_statuses, wait_for_jobs
-    from importer.workspace import Workspace
+    from importer.commands.import_list import check_last_jobs, import_statuses, print_statuses, wait_for_jobs
+    from importer.versions.workspace import Workspace
 
     workspace = Workspace()
     if wait:
@@ -71,10 +71,10 @@ def retire(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Archive and delete the versions past keepVersions and keepDays, as every run does at its end."""
-    from importer.blob import AssetBlobs
+    from importer.lake.blob import AssetBlobs
     from importer.progress import open_progress
-    from importer.retention import retire_versions, tell_fates
-    from importer.workspace import Workspace
+    from importer.versions.retention import retire_versions, tell_fates
+    from importer.versions.workspace import Workspace
 
     workspace = Workspace()
     spec = workspace.spec(name)
@@ -90,8 +90,8 @@ def retire(
 @app.command()
 def preview(name: Name) -> None:
     """Show the columns of an import's query, its number of rows and the first ten; write nothing."""
-    from importer.preview import preview_query, print_preview
-    from importer.workspace import Workspace
+    from importer.commands.preview import preview_query, print_preview
+    from importer.versions.workspace import Workspace
 
     workspace = Workspace()
     print_preview(preview_query(workspace.spec(name), workspace))
@@ -107,9 +107,9 @@ def curate(
     """Make the clean version of a version by the import's rules, unless it is registered already."""
     tick = _tick(version) if version is not None else None
 
-    from importer.curate.run import CleanAsset
+    from importer.job.curate.run import CleanAsset
     from importer.progress import open_progress
-    from importer.workspace import Workspace
+    from importer.versions.workspace import Workspace
 
     workspace = Workspace()
     spec = workspace.spec(name)
@@ -123,8 +123,8 @@ def curate(
 @app.command()
 def contract(name: Name) -> None:
     """Print a first contract for an import, as its rows are now; write nothing."""
-    from importer.contract.first import first_contract
-    from importer.workspace import Workspace
+    from importer.commands.first_contract import first_contract
+    from importer.versions.workspace import Workspace
 
     workspace = Workspace()
     typer.echo(first_contract(workspace.spec(name), workspace), nl=False)
@@ -140,7 +140,7 @@ def migrate(
     ] = False,
 ) -> None:
     """Print the settings that take over from `az ml data import`, its schedules and connections."""
-    from importer.migrate import migrate as settings_of
+    from importer.commands.migrate import migrate as settings_of
 
     yaml, problem = settings_of(files or [], with_workspace=workspace)
     typer.echo(yaml, nl=False)
@@ -162,8 +162,8 @@ def report(
     ] = None,
 ) -> None:
     """Write a page about a version: its columns, how they changed, and the versions before it."""
-    from importer.report import write_report
-    from importer.workspace import Workspace
+    from importer.commands.report import write_report
+    from importer.versions.workspace import Workspace
 
     workspace = Workspace()
     path = write_report(workspace, workspace.spec(name), version, output, set(without or ()))
@@ -190,9 +190,9 @@ def grants(
     ] = None,
 ) -> None:
     """Print the SQL with which an administrator of Snowflake lets an import in; run nothing."""
-    from importer.blob import AssetBlobs
-    from importer.grants import administration, grants_script
-    from importer.workspace import Workspace
+    from importer.commands.grants import administration, grants_script
+    from importer.lake.blob import AssetBlobs
+    from importer.versions.workspace import Workspace
 
     given = administration(user, tenant_id, object_id, public_key, address or [])
     workspace = Workspace()

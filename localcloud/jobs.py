@@ -27,7 +27,7 @@ from azure.core.exceptions import AzureError
 from starlette.concurrency import run_in_threadpool
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from importer.schedule import next_tick, version_of
+from importer.spec.schedule import next_tick, version_of
 from localcloud.arm import ArmStore, Document
 from localcloud.code_snapshots import CodeSnapshots
 from localcloud.home import Home

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from importer.schedule import check_cron, windows_time_zone
+from importer.spec.schedule import check_cron, windows_time_zone
 from localcloud.arm import Document
 from localcloud.errors import ServiceError
 

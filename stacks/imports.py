@@ -9,10 +9,10 @@ import pulumi
 from components.dynamic.importer_code import ImporterCode, ImporterCodeArgs
 from components.dynamic.snowflake_connection import SnowflakeConnection, SnowflakeConnectionArgs
 from components.dynamic.workspace import WorkspaceRefArgs
-from components.snowflake_import import SnowflakeImport, SnowflakeImportArgs
-from importer.section import Section
-from stacks.import_settings import ImportSettings
-from stacks.settings import Settings
+from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from importer.spec.section import Section
+from stacks.settings.imports import ImportSettings
+from stacks.settings.stack import Settings
 
 #: The name in the workspace of how the importer reaches Snowflake.
 CONNECTION = "snowflake"

@@ -4,13 +4,13 @@ import pulumi
 from pulumi_azure_native import authorization, keyvault, storage
 from pulumi_azure_native import machinelearningservices as ml
 
-from components.custom_role import CustomRole, data_registrar
-from components.identity import Role, assign_role
-from components.lake import CLEAN_CONTAINER, storage_endpoint
-from components.workspace import blob_datastore
-from stacks.existing import ExistingSettings
+from components.identity.custom_role import CustomRole, data_registrar
+from components.identity.identity import Role, assign_role
+from components.storage.lake import CLEAN_CONTAINER, storage_endpoint
+from components.workspace.workspace import blob_datastore
 from stacks.imports import Destination, Imports
-from stacks.settings import PROJECT, Settings
+from stacks.settings.existing import ExistingSettings
+from stacks.settings.stack import PROJECT, Settings
 
 #: The datastore that is made where a container is given and no datastore.
 DATASTORE = "rawdata"

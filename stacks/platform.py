@@ -7,27 +7,27 @@ import pulumi
 from pulumi_azure_native import authorization, resources
 from pulumi_azure_native.storage import SkuName
 
-from components import secrets
-from components.alerts import Alerts, AlertsArgs
-from components.argo import Argo, ArgoArgs
-from components.cluster import Cluster, ClusterArgs
+from components.cluster import external_secrets as secrets
+from components.cluster.argo import Argo, ArgoArgs
+from components.cluster.cluster import Cluster, ClusterArgs
 from components.component import PrivateLinkArgs
-from components.custom_role import data_registrar
-from components.encryption import Encryption, EncryptionArgs
-from components.identity import Identity, IdentityArgs, Role, assign_role
-from components.import_alert import ImportAlert, ImportAlertArgs
-from components.lake import CLEAN_CONTAINER, RAW_CONTAINER, Lake, LakeArgs
-from components.network import Network, NetworkArgs
-from components.observability import Observability, ObservabilityArgs
-from components.outbound import OutboundServiceArgs, snowflake_hosts, snowflake_service_tags
-from components.private_dns import PrivateDns, PrivateDnsArgs
-from components.registry import Registry, RegistryArgs
-from components.vault import Vault, VaultArgs
-from components.workbook import ImportsWorkbook, ImportsWorkbookArgs
-from components.workspace import ComputeClusterArgs, Workspace, WorkspaceArgs
+from components.identity.custom_role import data_registrar
+from components.identity.identity import Identity, IdentityArgs, Role, assign_role
+from components.imports.import_alert import ImportAlert, ImportAlertArgs
+from components.network.network import Network, NetworkArgs
+from components.network.outbound import OutboundServiceArgs, snowflake_hosts, snowflake_service_tags
+from components.network.private_dns import PrivateDns, PrivateDnsArgs
+from components.observability.alerts import Alerts, AlertsArgs
+from components.observability.imports_workbook import ImportsWorkbook, ImportsWorkbookArgs
+from components.observability.observability import Observability, ObservabilityArgs
+from components.storage.encryption import Encryption, EncryptionArgs
+from components.storage.lake import CLEAN_CONTAINER, RAW_CONTAINER, Lake, LakeArgs
+from components.storage.registry import Registry, RegistryArgs
+from components.storage.vault import Vault, VaultArgs
+from components.workspace.workspace import ComputeClusterArgs, Workspace, WorkspaceArgs
 from stacks.imports import Destination, Imports
-from stacks.network import Isolation, Outbound, own_zones
-from stacks.settings import PROJECT, Settings
+from stacks.settings.network import Isolation, Outbound, own_zones
+from stacks.settings.stack import PROJECT, Settings
 
 #: How stored data is copied, by whether the zones and the paired region have a copy
 #: (https://learn.microsoft.com/azure/storage/common/storage-redundancy).

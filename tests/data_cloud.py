@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
-from importer.azure import credential
-from importer.manifest import Manifest
+from importer.job.run import Import
+from importer.lake.azure import credential
+from importer.lake.manifest import Manifest
 from importer.progress import JsonLines
-from importer.run import Import
-from importer.spec import ImportSpec, SignIn, SnowflakeTarget
-from importer.workspace import Workspace
+from importer.spec.import_spec import ImportSpec
+from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+from importer.versions.workspace import Workspace
 from localcloud.arm import ArmStore
 from localcloud.home import BLOB_KEY, SUBSCRIPTION_ID, Home
 from localcloud.houses import TABLE

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 # what the command imports where it needs it, so that no fork has to
-import importer.run
-import importer.telemetry
-import importer.workspace  # noqa: F401
 from importer.__main__ import main
-from importer.azure import credential
-from importer.spec import SPEC_VARIABLE, ImportSpec
+from importer.lake.azure import credential
+from importer.spec.import_spec import ImportSpec
+from importer.spec.scheduled_job import SPEC_VARIABLE
 from localcloud.home import Home
 from tests.fault_proxy import FaultProxy, redirected
 

@@ -5,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from importer.manifest import Manifest
-from importer.spec import ImportSpec
+from importer.lake.manifest import Manifest
+from importer.spec.import_spec import ImportSpec
 from localcloud.arm import ArmStore, Document
 from localcloud.home import Home
 from localcloud.houses import TABLE, house_sales
@@ -19,11 +19,11 @@ QUERY = f"SELECT {', '.join(house_sales().column_names[:24])}, LATITUDE FROM {TA
 
 def write_several_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have so few rows be written in several files, and each of them in several blocks."""
-    monkeypatch.setattr("importer.parquet.PART_BYTES", 45_000)
-    monkeypatch.setattr("importer.parquet._CONVERTED_BYTES", 100_000)
-    monkeypatch.setattr("importer.stream._LIBRARIES_MB", 399)
-    monkeypatch.setattr("importer.upload.BLOCK_BYTES", 25_000)
-    monkeypatch.setattr("importer.unload.MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 45_000)
+    monkeypatch.setattr("importer.lake.parquet._CONVERTED_BYTES", 100_000)
+    monkeypatch.setattr("importer.job.stream._LIBRARIES_MB", 399)
+    monkeypatch.setattr("importer.lake.upload.BLOCK_BYTES", 25_000)
+    monkeypatch.setattr("importer.job.unload.MAX_FILE_BYTES", 1000)
 
 
 class ListedAsset:

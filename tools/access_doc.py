@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from pulumi.runtime import MockResourceArgs
 
-from components.identity import Role
+from components.identity.identity import Role
 from stacks.platform import Platform
-from stacks.settings import Settings
+from stacks.settings.stack import Settings
 from tools.declared import Declared, declare
 from tools.page import write_or_check
 

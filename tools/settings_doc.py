@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from stacks/settings.py; with --check it says whether the page is up to date."""
+"""Writes docs/settings.md from stacks/settings/; with --check it says whether the page is up to date."""
 
 import json
 import sys
@@ -10,14 +10,14 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
-from stacks.explain import section_in
-from stacks.settings import PROJECT, Settings
+from stacks.settings.explain import section_in
+from stacks.settings.stack import PROJECT, Settings
 from tools.page import write_or_check
 
 HEAD = f"""# Settings
 
 Every setting of a stack, below `{PROJECT}:` in `Pulumi.<stack>.yaml`. Those without a default are asked for.
-This page is made from `stacks/settings.py`: `make docs`.
+This page is made from `stacks/settings/`: `make docs`.
 
 | setting | default | meaning |
 | --- | --- | --- |
@@ -26,7 +26,7 @@ This page is made from `stacks/settings.py`: `make docs`.
 
 def main() -> int:
     """Write or check the page; return the exit code."""
-    return write_or_check("settings.md", HEAD + "".join(rows(Settings, "")), "stacks/settings.py")
+    return write_or_check("settings.md", HEAD + "".join(rows(Settings, "")), "stacks/settings/")
 
 
 def rows(section: type[BaseModel], path: str) -> Iterator[str]:

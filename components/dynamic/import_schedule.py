@@ -13,9 +13,10 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
-from importer.schedule import check_cron, windows_time_zone
-from importer.spec import IMAGE_VARIABLE, IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, ImportSpec, step_variables
-from importer.telemetry import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
+from importer.job.telemetry import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
+from importer.spec.import_spec import ImportSpec
+from importer.spec.schedule import check_cron, windows_time_zone
+from importer.spec.scheduled_job import IMAGE_VARIABLE, IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, step_variables
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -265,7 +266,7 @@ class ImportScheduleArgs:
 
     workspace: pulumi.Input[WorkspaceRefArgs]
     spec: pulumi.Input[Mapping[str, Any]]
-    """The fields of an `importer.spec.ImportSpec`."""
+    """The fields of an `importer.spec.import_spec.ImportSpec`."""
     cron: pulumi.Input[str]
     time_zone: pulumi.Input[str]
     """An IANA or a Windows name."""

@@ -157,7 +157,7 @@ def _register_code(workspace: WorkspaceRef, snapshot: Snapshot) -> None:
 
 def _without_signature(error: AzureError) -> str:
     """Return the error's text without the query of an address, which may hold a signature."""
-    from importer.azure import error_text
+    from importer.lake.azure import error_text
 
     return re.sub(r"\?[^\s'\")]*", "", error_text(error))
 

@@ -181,7 +181,9 @@ def _reported(arm_id: ChildId) -> Iterator[None]:
     try:
         yield
     except (AzureError, ImporterError) as error:
-        from importer.azure import error_text  # azure-identity takes 0.5 s, and a preview needs none of it
+        from importer.lake.azure import (
+            error_text,
+        )  # azure-identity takes 0.5 s, and a preview needs none of it
 
         why = error_text(error) if isinstance(error, AzureError) else str(error)
         subject = f"{arm_id.collection}/{arm_id.name} in workspace {arm_id.workspace.name}"

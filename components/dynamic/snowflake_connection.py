@@ -12,10 +12,11 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
-from importer.deployer import deployer_sign_in
 from importer.errors import ImporterError
-from importer.query import check_column_names
-from importer.spec import DEFAULT_CONCURRENT_IMPORTS, AssetName, Query, SnowflakeTarget
+from importer.snowflake.columns import check_column_names
+from importer.snowflake.deployer import deployer_sign_in
+from importer.spec.import_spec import AssetName, Query
+from importer.spec.snowflake_target import DEFAULT_CONCURRENT_IMPORTS, SnowflakeTarget
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -159,7 +160,7 @@ def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe 
     sign_in = deployer_sign_in()
     if sign_in is None:
         return None
-    from importer.snowflake import deployer_connection, describe_query  # the connector takes 0.5 s
+    from importer.snowflake.session import deployer_connection, describe_query  # the connector takes 0.5 s
 
     probe = Probe({}, {})
     with closing(deployer_connection(target, sign_in)) as connection:

@@ -16,7 +16,7 @@ from azure.ai.ml import MLClient
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from importer.schedule import parse_tick, version_of
+from importer.spec.schedule import parse_tick, version_of
 from tests.local_cloud import REPOSITORY, new_cloud
 from tests.local_stack import UP, LocalStack
 

@@ -1,0 +1,136 @@
+"""Who is told when an import fails, or does not come."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pulumi
+from cronsim import CronSim
+from tzlocal.windows_tz import win_tz
+
+from components.observability.log_alert import AlertArgs, add_log_alert
+from importer.job.telemetry import FAILED, SUCCEEDED
+
+#: The most that an alert can look back (see `add_log_alert`), and how often these look.
+_LOOK_BACK = "P2D"
+_FREQUENCY = "PT15M"
+
+#: A Sunday, as the days of a KQL week and of a cron week start with it.
+_START_OF_A_WEEK = datetime(2023, 1, 1)
+
+
+@dataclass(kw_only=True)
+class ImportAlertArgs(AlertArgs):
+    """What the alerts on an import need from outside."""
+
+    import_name: pulumi.Input[str]
+    table: pulumi.Input[str]
+    """The table that the outcomes of imports are in: `Observability.imports_table`."""
+    cron: pulumi.Input[str]
+    time_zone: pulumi.Input[str]
+    """An IANA or a Windows name."""
+    late_after_minutes: pulumi.Input[int]
+    """How long after its time an import may arrive; less than the two days that an alert looks back."""
+    scheduled_since: pulumi.Input[str] | None = None
+    """When the schedule got the times that it has, in ISO 8601: no earlier one is waited for."""
+
+
+class ImportAlert(pulumi.ComponentResource):
+    """Two alerts on one import: its last run has failed; none has succeeded by the time one should have.
+
+    The second finds what never got as far as to fail: a schedule that is gone, no node, no image. A failed
+    import is told once, not with each run, until one succeeds. Neither looks back more than two days, so what
+    is wrong with a weekly import is over for the alert, not for the import, two days after its time. At an
+    hour that a change of clocks skips or repeats, an import may be called late for nothing.
+    An import that is disabled needs no alert: make none.
+    """
+
+    def __init__(self, name: str, args: ImportAlertArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ai-platform:index:ImportAlert", name, None, opts)
+        args = ImportAlertArgs.of(args)
+        add_log_alert(
+            f"{name}-failed",
+            pulumi.Output.format("Import {0} failed", args.import_name),
+            pulumi.Output.all(args.table, args.import_name).apply(lambda known: failed_query(*known)),
+            args,
+            self,
+            frequency=_FREQUENCY,
+            window=_LOOK_BACK,
+            description="Its last run failed: `python -m importer list` says where its log is.",
+        )
+        add_log_alert(
+            f"{name}-late",
+            pulumi.Output.format("Import {0} is late", args.import_name),
+            pulumi.Output.all(
+                args.table,
+                args.import_name,
+                args.cron,
+                args.time_zone,
+                args.late_after_minutes,
+                args.scheduled_since,
+            ).apply(lambda known: late_query(*known)),
+            args,
+            self,
+            frequency=_FREQUENCY,
+            window=_LOOK_BACK,
+            description="No run has succeeded that was due by now: `python -m importer list` says what ran.",
+        )
+        self.register_outputs({})
+
+
+def failed_query(table: str, name: str) -> str:
+    """Return a query that has a row if the last run of an import failed."""
+    return f"""{table}
+| where Import == "{name}"
+| summarize arg_max(TimeGenerated, Outcome, Version, Error)
+| where Outcome == "{FAILED}\""""
+
+
+def late_query(
+    table: str, name: str, cron: str, time_zone: str, late_after_minutes: int, since: str | None
+) -> str:
+    """Return a query that has a row if no run has succeeded for the last time that is `late_after` ago.
+
+    It works the times out itself, in the schedule's own time zone, as the alert cannot see the last run of a
+    weekly import. KQL's dayofweek counts from Sunday, in days
+    (https://learn.microsoft.com/kusto/query/dayofweek-function).
+    """
+    weekdays, hours, minutes = cron_times(cron)
+    zone = win_tz.get(time_zone, time_zone)
+    first = f"max_of(ago(2d), datetime({since}))" if since else "ago(2d)"
+    return f"""let zone = "{zone}";
+let today = startofday(datetime_utc_to_local(now(), zone));
+let due = toscalar(
+    range back from 0 to 3 step 1
+    | extend day = today - back * 1d
+    | where toint(dayofweek(day) / 1d) in ({_listed(weekdays)})
+    | mv-expand hour = dynamic([{_listed(hours)}]) to typeof(int)
+    | mv-expand minute = dynamic([{_listed(minutes)}]) to typeof(int)
+    | extend tick = datetime_local_to_utc(day + hour * 1h + minute * 1m, zone)
+    | where tick >= {first} and tick <= ago({late_after_minutes}m)
+    | summarize max(tick));
+{table}
+| where Import == "{name}" and Outcome == "{SUCCEEDED}" and Scheduled >= due
+| summarize Runs = count()
+| where Runs == 0 and isnotnull(due)
+| project Due = due"""
+
+
+def cron_times(expression: str) -> tuple[list[int], list[int], list[int]]:
+    """Return the weekdays (Sunday is 0), hours and minutes at which a cron of `check_cron`'s kind fires.
+
+    It fires at each minute of each hour of each weekday, as its day and month are `*`.
+    """
+    ticks = []
+    for tick in CronSim(expression, _START_OF_A_WEEK - timedelta(minutes=1)):
+        if tick >= _START_OF_A_WEEK + timedelta(weeks=1):
+            break
+        ticks.append(tick)
+    return (
+        sorted({tick.isoweekday() % 7 for tick in ticks}),
+        sorted({tick.hour for tick in ticks}),
+        sorted({tick.minute for tick in ticks}),
+    )
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,216 @@
+"""The key of the company's own that data at rest is encrypted with."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import authorization, compute, keyvault
+
+from components.component import Args, ServiceArgs
+from components.deletion_protection import kept
+from components.identity.identity import Identity, IdentityArgs, Role, assign_role
+from components.storage.vault import Vault, VaultArgs
+
+#: Each version of the key is replaced after a year, and can be used for another year by what is slow to
+#: follow; somebody is told should it not have been replaced by then
+#: (https://learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation).
+ROTATED_AFTER = "P1Y"
+EXPIRES_AFTER = "P2Y"
+TOLD_BEFORE_EXPIRY = "P30D"
+
+
+@dataclass(kw_only=True)
+class EncryptionKeyArgs(Args):
+    """A key that a service encrypts with, and the identity by which it reaches the key."""
+
+    vault_id: pulumi.Input[str]
+    vault_uri: pulumi.Input[str]
+    key_name: pulumi.Input[str]
+    key_uri: pulumi.Input[str]
+    """The key's address without a version, so that a rotated key is taken up."""
+    key_version_uri: pulumi.Input[str]
+    """The address of the version that the key had at first, for services that take no other."""
+    identity_id: pulumi.Input[str]
+    identity_client_id: pulumi.Input[str]
+
+
+@dataclass(kw_only=True)
+class EncryptionArgs(ServiceArgs):
+    """What a key of the company's own needs from outside."""
+
+    tenant_id: pulumi.Input[str]
+    cosmos_db_principal_id: pulumi.Input[str] | None = None
+    """Object id of Azure Cosmos DB's principal in the tenant, which encrypts a workspace's metadata."""
+
+
+class Encryption(pulumi.ComponentResource):
+    """A key that services encrypt data at rest with, in a vault of its own, and who may use it.
+
+    `name`, of at most 16 letters, digits and hyphens, starts the vault's. An identity may wrap and unwrap
+    with the key, and nothing else with what the vault holds: services act by it, and so does the disk
+    encryption set, for the disks of virtual machines: nodes take up a rotated key with their next image.
+    Services pass the vault's firewall as trusted ones, by the same identity
+    (https://learn.microsoft.com/azure/key-vault/general/overview-vnet-service-endpoints#trusted-services).
+    The vault always has purge protection: Azure encrypts with no key that could vanish
+    (https://learn.microsoft.com/azure/storage/common/customer-managed-keys-overview), so a destroyed vault
+    stays recoverable for 90 days, whatever `keep` says. The key is RSA 3072, never leaves its hardware
+    security module, and rotates by itself. Azure's own API makes a key and never changes or deletes one
+    (https://github.com/Azure/bicep/issues/8283): the key goes with its vault, and a change to its rotation
+    is made in Key Vault.
+    Role assignments take minutes to apply: where a service refuses the key (403) in the first `pulumi up`,
+    the next one completes it (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
+    """
+
+    vault_id: pulumi.Output[str]
+    vault_uri: pulumi.Output[str]
+    key_name: pulumi.Output[str]
+    key_uri: pulumi.Output[str]
+    key_version_uri: pulumi.Output[str]
+    identity_id: pulumi.Output[str]
+    identity_client_id: pulumi.Output[str]
+    disk_encryption_set_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: EncryptionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ai-platform:index:Encryption", name, None, opts)
+        self._args = args = EncryptionArgs.of(args)
+        vault = self._make_vault(name)
+        identity = Identity(
+            f"{name}-identity",
+            IdentityArgs(resource_group=args.resource_group, location=args.location, tags=args.tags),
+            # without it nobody reads what the key encrypts
+            kept(self, args.keep),
+        )
+        may_use = identity.grant(Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER, "vault", vault.resource_id)
+        self._grant_for_workspaces(name, vault, identity)
+        key = self._make_key(f"{name}-key", vault, may_use)
+        disks = self._make_disk_encryption_set(f"{name}-disks", vault, key, identity)
+        self.vault_id, self.vault_uri = vault.resource_id, vault.uri
+        self.key_name, self.key_uri = key.name, key.key_uri
+        self.key_version_uri = key.key_uri_with_version
+        self.identity_id, self.identity_client_id = identity.resource_id, identity.client_id
+        self.disk_encryption_set_id = disks.id
+        self.register_outputs(
+            {
+                "vault_id": self.vault_id,
+                "vault_uri": self.vault_uri,
+                "key_name": self.key_name,
+                "key_uri": self.key_uri,
+                "key_version_uri": self.key_version_uri,
+                "identity_id": self.identity_id,
+                "identity_client_id": self.identity_client_id,
+                "disk_encryption_set_id": self.disk_encryption_set_id,
+            }
+        )
+
+    def _grant_for_workspaces(self, name: str, vault: Vault, identity: Identity) -> None:
+        """Grant what Azure ML asks for besides, to encrypt a workspace's metadata.
+
+        https://learn.microsoft.com/azure/machine-learning/how-to-setup-customer-managed-keys
+        """
+        identity.grant(Role.CONTRIBUTOR, "vault", vault.resource_id)
+        if self._args.cosmos_db_principal_id is not None:
+            assign_role(
+                f"{name}-cosmos-db",
+                Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER,
+                vault.resource_id,
+                self._args.cosmos_db_principal_id,
+                authorization.PrincipalType.SERVICE_PRINCIPAL,
+                pulumi.ResourceOptions(parent=self),
+            )
+
+    @property
+    def key(self) -> EncryptionKeyArgs:
+        """The key, for services to encrypt with; what is made of it waits for the identity's role."""
+        return EncryptionKeyArgs(
+            vault_id=self.vault_id,
+            vault_uri=self.vault_uri,
+            key_name=self.key_name,
+            key_uri=self.key_uri,
+            key_version_uri=self.key_version_uri,
+            identity_id=self.identity_id,
+            identity_client_id=self.identity_client_id,
+        )
+
+    def _make_vault(self, name: str) -> Vault:
+        args = self._args
+        return Vault(
+            name,
+            VaultArgs(
+                resource_group=args.resource_group,
+                location=args.location,
+                tenant_id=args.tenant_id,
+                purge_protection=True,
+                premium=True,
+                log_analytics_id=args.log_analytics_id,
+                private_link=args.private_link,
+                allowed_address_ranges=args.allowed_address_ranges,
+                keep=args.keep,
+                tags=args.tags,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _make_key(self, name: str, vault: Vault, may_use: authorization.RoleAssignment) -> keyvault.Key:
+        return keyvault.Key(
+            name,
+            resource_group_name=self._args.resource_group,
+            vault_name=vault.vault_name,
+            key_name="encryption",
+            properties=keyvault.KeyPropertiesArgs(
+                kty=keyvault.JsonWebKeyType.RS_A_HSM,
+                key_size=3072,
+                key_ops=[keyvault.JsonWebKeyOperation.WRAP_KEY, keyvault.JsonWebKeyOperation.UNWRAP_KEY],
+                rotation_policy=_rotation(),
+            ),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=self._args.keep,
+                # whoever waits for the key waits for the role
+                depends_on=[may_use],
+                # Azure refuses a change, and rotation is one
+                ignore_changes=["properties"],
+                # only who may use the vault's data could delete it
+                retain_on_delete=True,
+            ),
+        )
+
+    def _make_disk_encryption_set(
+        self, name: str, vault: Vault, key: keyvault.Key, identity: Identity
+    ) -> compute.DiskEncryptionSet:
+        """Make what disks name as their encryption; it follows the key's rotation by itself.
+
+        https://learn.microsoft.com/azure/virtual-machines/disk-encryption#customer-managed-keys
+        """
+        return compute.DiskEncryptionSet(
+            name,
+            resource_group_name=self._args.resource_group,
+            location=self._args.location,
+            encryption_type=compute.DiskEncryptionSetType.ENCRYPTION_AT_REST_WITH_CUSTOMER_KEY,
+            active_key=compute.KeyForDiskEncryptionSetArgs(
+                key_url=key.key_uri_with_version, source_vault=compute.SourceVaultArgs(id=vault.resource_id)
+            ),
+            rotation_to_latest_key_version_enabled=True,
+            identity=compute.EncryptionSetIdentityArgs(
+                type=compute.DiskEncryptionSetIdentityType.USER_ASSIGNED,
+                user_assigned_identities=[identity.resource_id],
+            ),
+            tags=self._args.tags,
+            # the version is only the first one
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["activeKey.keyUrl"]),
+        )
+
+
+def _rotation() -> keyvault.RotationPolicyArgs:
+    actions = keyvault.KeyRotationPolicyActionType
+    return keyvault.RotationPolicyArgs(
+        attributes=keyvault.KeyRotationPolicyAttributesArgs(expiry_time=EXPIRES_AFTER),
+        lifetime_actions=[
+            keyvault.LifetimeActionArgs(
+                action=keyvault.ActionArgs(type=actions.ROTATE),
+                trigger=keyvault.TriggerArgs(time_after_create=ROTATED_AFTER),
+            ),
+            keyvault.LifetimeActionArgs(
+                action=keyvault.ActionArgs(type=actions.NOTIFY),
+                trigger=keyvault.TriggerArgs(time_before_expiry=TOLD_BEFORE_EXPIRY),
+            ),
+        ],
+    )

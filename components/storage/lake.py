@@ -1,0 +1,179 @@
+"""Where the platform's data lies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pulumi
+from pulumi_azure_native import storage
+
+from components.component import ServiceArgs
+from components.deletion_protection import kept
+from components.network.private_link import Zone
+from components.storage.encryption import EncryptionKeyArgs
+from components.storage.storage_account import make_storage_account
+from importer.lake.emulator import is_emulator
+
+RAW_CONTAINER = "rawdata"
+CLEAN_CONTAINER = "cleandata"
+
+#: What an Azure ML datastore calls `endpoint`, in the public cloud.
+PUBLIC_ENDPOINT = "core.windows.net"
+
+
+@dataclass(kw_only=True)
+class LakeArgs(ServiceArgs):
+    """What a lake needs from outside."""
+
+    cool_after_days: pulumi.Input[int]
+    """When raw data that nobody has written to moves to the cool tier."""
+    sku: pulumi.Input[str] = storage.SkuName.STANDARD_ZRS
+    """How the data is copied; Azure converts an account from one to another only where it can
+    (https://learn.microsoft.com/azure/storage/common/redundancy-migration)."""
+    encryption_key: EncryptionKeyArgs | None = None
+    """What the data is encrypted with, in place of a key of Microsoft's."""
+    immutable_days: pulumi.Input[int] | None = None
+    """How long raw data can be neither changed nor deleted; any time where it is absent."""
+    snowflake_subnet_ids: Sequence[pulumi.Input[str]] = ()
+    """Snowflake's own subnets, which may reach the account for unloads
+    (https://docs.snowflake.com/en/user-guide/data-load-azure-allow)."""
+
+
+class Lake(pulumi.ComponentResource):
+    """A storage account with a hierarchical namespace and a container each for raw and clean data.
+
+    `name`, of lower-case letters and digits, starts the account's.
+    Only Entra ID opens it: no account keys, no anonymous access, TLS 1.2; how it is reached is said in
+    `make_storage_account`. Snowflake reaches it only from `snowflake_subnet_ids`.
+    Deleted blobs and containers can be restored for 14 days. An account with a hierarchical namespace has no
+    blob versions and no restore to a point in time
+    (https://learn.microsoft.com/azure/storage/blobs/storage-feature-support-in-storage-accounts).
+    Lifecycle rules only move raw data to the cool tier, where it is read as before. They cannot delete an
+    import's abandoned attempts: those lie under the prefix of committed ones, and such an account has no
+    index tags to tell them apart by. The importer deletes them at its next run.
+    `immutable_days` guards each raw blob from its creation on: until then the importer's own deletions, of
+    attempts and of versions beyond `keep_versions`, fail, and it tries again at each run. The policy is not
+    locked: locking it cannot be taken back, and is the owner's act. Nor can it be removed from here (see
+    `_make_immutable`).
+    Leaves role assignments to `Identity.grant`, and the workspace's own storage account, which cannot have a
+    hierarchical namespace, to the workspace.
+    """
+
+    account_name: pulumi.Output[str]
+    resource_id: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    raw_container: pulumi.Output[str]
+    raw_container_id: pulumi.Output[str]
+    clean_container: pulumi.Output[str]
+    clean_container_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: LakeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ai-platform:index:Lake", name, None, opts)
+        self._name = name
+        self._args = args = LakeArgs.of(args)
+        account = make_storage_account(
+            name,
+            args,
+            self,
+            sku=args.sku,
+            hierarchical_namespace=True,
+            groups={"blob": Zone.BLOB, "dfs": Zone.DFS},
+            encryption_key=args.encryption_key,
+            allowed_subnet_ids=args.snowflake_subnet_ids,
+        ).account
+        raw, clean = (
+            storage.BlobContainer(
+                f"{name}-{container}",
+                resource_group_name=args.resource_group,
+                account_name=account.name,
+                container_name=container,
+                public_access=storage.PublicAccess.NONE,
+                opts=kept(self, args.keep),
+            )
+            for container in (RAW_CONTAINER, CLEAN_CONTAINER)
+        )
+        self._cool(account)
+        if args.immutable_days is not None:
+            self._make_immutable(account, raw, args.immutable_days)
+        self.account_name = account.name
+        self.resource_id = account.id
+        self.endpoint = account.primary_endpoints.apply(
+            lambda endpoints: storage_endpoint(endpoints.blob) if endpoints else PUBLIC_ENDPOINT
+        )
+        self.raw_container, self.raw_container_id = raw.name, raw.id
+        self.clean_container, self.clean_container_id = clean.name, clean.id
+        self.register_outputs(
+            {
+                "account_name": self.account_name,
+                "resource_id": self.resource_id,
+                "endpoint": self.endpoint,
+                "raw_container": self.raw_container,
+                "raw_container_id": self.raw_container_id,
+                "clean_container": self.clean_container,
+                "clean_container_id": self.clean_container_id,
+            }
+        )
+
+    def _cool(self, account: storage.StorageAccount) -> None:
+        """Move raw data to the cool tier when it is old.
+
+        https://learn.microsoft.com/azure/storage/blobs/lifecycle-management-policy-structure
+        """
+        storage.ManagementPolicy(
+            f"{self._name}-lifecycle",
+            resource_group_name=self._args.resource_group,
+            account_name=account.name,
+            management_policy_name="default",
+            policy=storage.ManagementPolicySchemaArgs(
+                rules=[
+                    storage.ManagementPolicyRuleArgs(
+                        name="coolRawData",
+                        type=storage.RuleType.LIFECYCLE,
+                        enabled=True,
+                        definition=storage.ManagementPolicyDefinitionArgs(
+                            filters=storage.ManagementPolicyFilterArgs(
+                                blob_types=["blockBlob"], prefix_match=[f"{RAW_CONTAINER}/"]
+                            ),
+                            actions=storage.ManagementPolicyActionArgs(
+                                base_blob=storage.ManagementPolicyBaseBlobArgs(
+                                    tier_to_cool=storage.DateAfterModificationArgs(
+                                        days_after_modification_greater_than=self._args.cool_after_days
+                                    )
+                                )
+                            ),
+                        ),
+                    )
+                ]
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _make_immutable(
+        self, account: storage.StorageAccount, container: storage.BlobContainer, days: pulumi.Input[int]
+    ) -> None:
+        """Let nobody change or delete the container's blobs in the days after they were written.
+
+        The only kind that an account with a hierarchical namespace takes:
+        https://learn.microsoft.com/azure/storage/blobs/immutable-container-level-worm-policies
+        The provider cannot delete it (https://github.com/pulumi/pulumi-azure-native/issues/2156), so it stays
+        until `az storage container immutability-policy delete`; a container with blobs cannot go before it.
+        """
+        storage.BlobContainerImmutabilityPolicy(
+            f"{self._name}-{RAW_CONTAINER}-immutability",
+            resource_group_name=self._args.resource_group,
+            account_name=account.name,
+            container_name=container.name,
+            immutability_policy_name="default",
+            immutability_period_since_creation_in_days=days,
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+        )
+
+
+def storage_endpoint(blob_url: str) -> str:
+    """Return what an Azure ML datastore calls `endpoint`: `core.windows.net` of `https://a.blob.core.windows.net/`.
+
+    The storage emulator's URLs hold the account in the path: there it is the address itself
+    (https://learn.microsoft.com/azure/storage/common/storage-connect-azurite).
+    """
+    host = urlsplit(blob_url).netloc
+    return host if is_emulator(host) else host.split(".blob.", 1)[1]

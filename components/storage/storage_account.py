@@ -1,0 +1,242 @@
+"""A storage account that only Entra ID opens, with what every one of the platform's needs around it."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import storage
+
+from components.component import ServiceArgs
+from components.deletion_protection import add_delete_lock, kept
+from components.network.private_link import PrivateEndpoint, Zone, add_private_endpoint
+from components.observability.diagnostics import add_diagnostics
+from components.storage.encryption import EncryptionKeyArgs
+
+#: How long what was deleted can be restored.
+RESTORABLE_DAYS = 14
+
+#: The services that every account has, used or not; each logs for itself
+#: (https://learn.microsoft.com/azure/storage/blobs/monitor-blob-storage#resource-logs).
+SERVICES = ("blob", "file", "queue", "table")
+
+#: All that such a service logs
+#: (https://learn.microsoft.com/azure/storage/blobs/monitor-blob-storage-reference#resource-logs).
+LOG_CATEGORIES = ("StorageRead", "StorageWrite", "StorageDelete")
+
+#: A shared access signature that lives longer is logged
+#: (https://learn.microsoft.com/azure/storage/common/sas-expiration-policy).
+SAS_LIFETIME = "1.00:00:00"
+
+
+@dataclass(frozen=True)
+class StorageAccount:
+    """A storage account, and what must be there before anything uses it."""
+
+    account: storage.StorageAccount
+    ready: list[pulumi.Resource]
+    #: the ids of its private endpoints, by sub-resource
+    endpoint_ids: dict[str, pulumi.Output[str]]
+
+
+def make_storage_account(
+    name: str,
+    args: ServiceArgs,
+    parent: pulumi.Resource,
+    *,
+    sku: pulumi.Input[str],
+    hierarchical_namespace: bool,
+    groups: Mapping[str, Zone],
+    encryption_key: EncryptionKeyArgs | None = None,
+    allowed_subnet_ids: Sequence[pulumi.Input[str]] = (),
+) -> StorageAccount:
+    """Make a storage account, its private endpoints for `groups`, its soft delete, diagnostics and lock.
+
+    `name`, of lower-case letters and digits, starts the account's. Its public endpoint is on only where
+    somebody may use it: `allowed_address_ranges` where there is no private link, and in any case the subnets
+    `allowed_subnet_ids`. An address range lets nobody in from the account's own region, as such traffic has
+    private addresses: who is there needs a subnet or the private link
+    (https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations).
+    Leaves containers and role assignments to the caller.
+    """
+    account = _make_account(
+        name, args, parent, sku, hierarchical_namespace, encryption_key, allowed_subnet_ids
+    )
+    # Azure names the blob service of every account `default`.
+    blobs = storage.BlobServiceProperties(
+        f"{name}-blobs",
+        resource_group_name=args.resource_group,
+        account_name=account.name,
+        blob_services_name="default",
+        delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=RESTORABLE_DAYS),
+        container_delete_retention_policy=storage.DeleteRetentionPolicyArgs(
+            enabled=True, days=RESTORABLE_DAYS
+        ),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    endpoints = _add_endpoints(name, account, groups, args, parent)
+    _watch(name, account.id, args, parent)
+    if args.keep:
+        add_delete_lock(name, account.id, parent)
+    return StorageAccount(
+        account,
+        [blobs, *(added.ready for added in endpoints.values())],
+        {group: added.endpoint.id for group, added in endpoints.items()},
+    )
+
+
+def _add_endpoints(
+    name: str,
+    account: storage.StorageAccount,
+    groups: Mapping[str, Zone],
+    args: ServiceArgs,
+    parent: pulumi.Resource,
+) -> dict[str, PrivateEndpoint]:
+    """Add the account's private endpoints in turn: at once they fail by StorageAccountOperationInProgress.
+
+    https://github.com/Azure/bicep-registry-modules/issues/6001
+    """
+    added: dict[str, PrivateEndpoint] = {}
+    if args.private_link is None:
+        return added
+    for group, zone in groups.items():
+        added[group] = add_private_endpoint(
+            f"{name}-{group}-endpoint",
+            account.id,
+            group,
+            [zone],
+            args.private_link,
+            args,
+            parent,
+            after=[other.endpoint for other in added.values()],
+        )
+    return added
+
+
+def _make_account(
+    name: str,
+    args: ServiceArgs,
+    parent: pulumi.Resource,
+    sku: pulumi.Input[str],
+    hierarchical_namespace: bool,
+    encryption_key: EncryptionKeyArgs | None,
+    allowed_subnet_ids: Sequence[pulumi.Input[str]],
+) -> storage.StorageAccount:
+    """Make the account itself, which stays as it is in what only a new account takes.
+
+    Data is copied in only from accounts of the same tenant. The narrower scope, accounts with a private link
+    to the same network, would shut out those that data is brought from
+    (https://learn.microsoft.com/azure/storage/common/security-restrict-copy-operations).
+    """
+    ranges = args.allowed_address_ranges
+    return storage.StorageAccount(
+        name,
+        resource_group_name=args.resource_group,
+        location=args.location,
+        kind=storage.Kind.STORAGE_V2,
+        sku=storage.SkuArgs(name=sku),
+        # an account without one has never said so
+        is_hns_enabled=True if hierarchical_namespace else None,
+        allow_shared_key_access=False,
+        allow_blob_public_access=False,
+        default_to_o_auth_authentication=True,
+        is_local_user_enabled=False,
+        is_sftp_enabled=False,
+        enable_https_traffic_only=True,
+        minimum_tls_version=storage.MinimumTlsVersion.TLS1_2,
+        allow_cross_tenant_replication=False,
+        allowed_copy_scope=storage.AllowedCopyScope.AAD,
+        sas_policy=storage.SasPolicyArgs(
+            expiration_action=storage.ExpirationAction.LOG, sas_expiration_period=SAS_LIFETIME
+        ),
+        public_network_access=(
+            storage.PublicNetworkAccess.ENABLED
+            if ranges or allowed_subnet_ids
+            else storage.PublicNetworkAccess.DISABLED
+        ),
+        network_rule_set=_network_rules(ranges, allowed_subnet_ids),
+        identity=_identity(encryption_key),
+        encryption=_encryption(encryption_key),
+        tags=args.tags,
+        # an account keeps the layers of encryption that it was made with
+        opts=pulumi.ResourceOptions.merge(
+            kept(parent, args.keep),
+            pulumi.ResourceOptions(ignore_changes=["encryption.requireInfrastructureEncryption"]),
+        ),
+    )
+
+
+def _network_rules(
+    ranges: Sequence[str], subnet_ids: Sequence[pulumi.Input[str]]
+) -> storage.NetworkRuleSetArgs:
+    """Return the rules of the public endpoint: nobody but who is allowed, and Azure's trusted services.
+
+    Azure ML asks for the trusted services (https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet),
+    which act by an identity that has a role on the account. They pass also where the endpoint is off
+    (https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations).
+    """
+    return storage.NetworkRuleSetArgs(
+        default_action=storage.DefaultAction.DENY,
+        bypass=storage.Bypass.AZURE_SERVICES,
+        ip_rules=[storage.IPRuleArgs(i_p_address_or_range=rule) for rule in _ip_rules(ranges)],
+        virtual_network_rules=[
+            storage.VirtualNetworkRuleArgs(virtual_network_resource_id=subnet_id) for subnet_id in subnet_ids
+        ],
+    )
+
+
+def _identity(key: EncryptionKeyArgs | None) -> storage.IdentityArgs | None:
+    if key is None:
+        return None
+    return storage.IdentityArgs(
+        type=storage.IdentityType.USER_ASSIGNED, user_assigned_identities=[key.identity_id]
+    )
+
+
+def _encryption(key: EncryptionKeyArgs | None) -> storage.EncryptionArgs:
+    """Return what the account is encrypted with, in two layers: `key`, the newest version, or Microsoft's.
+
+    Queues and tables of an account that is there cannot take the account's key: that would replace it.
+    https://learn.microsoft.com/azure/storage/common/account-encryption-key-create
+    https://learn.microsoft.com/azure/storage/common/infrastructure-encryption-enable
+    """
+    if key is None:
+        return storage.EncryptionArgs(
+            key_source=storage.KeySource.MICROSOFT_STORAGE, require_infrastructure_encryption=True
+        )
+    service = storage.EncryptionServiceArgs(enabled=True, key_type=storage.KeyType.ACCOUNT)
+    return storage.EncryptionArgs(
+        key_source=storage.KeySource.MICROSOFT_KEYVAULT,
+        key_vault_properties=storage.KeyVaultPropertiesArgs(
+            key_vault_uri=key.vault_uri, key_name=key.key_name
+        ),
+        encryption_identity=storage.EncryptionIdentityArgs(encryption_user_assigned_identity=key.identity_id),
+        services=storage.EncryptionServicesArgs(blob=service, file=service),
+        require_infrastructure_encryption=True,
+    )
+
+
+def _ip_rules(ranges: Sequence[str]) -> list[str]:
+    """Return CIDR ranges as storage takes them: it refuses prefix sizes 31 and 32, but takes addresses.
+
+    https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations
+    """
+    networks = [ipaddress.ip_network(item) for item in ranges]
+    return [
+        rule
+        for network in networks
+        for rule in ([str(network)] if network.prefixlen < 31 else [str(address) for address in network])
+    ]
+
+
+def _watch(name: str, account_id: pulumi.Input[str], args: ServiceArgs, parent: pulumi.Resource) -> None:
+    """Send the account's metrics, and the audit logs of each of its services, to Log Analytics."""
+    add_diagnostics(name, account_id, args.log_analytics_id, parent, logs=False)
+    for service in SERVICES:
+        add_diagnostics(
+            f"{name}-{service}",
+            pulumi.Output.format("{0}/{1}Services/default", account_id, service),
+            args.log_analytics_id,
+            parent,
+            log_categories=LOG_CATEGORIES,
+        )

@@ -1,0 +1,97 @@
+"""Where the platform keeps secrets."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import keyvault
+
+from components.component import ServiceArgs
+from components.deletion_protection import add_delete_lock, kept
+from components.network.private_link import Zone, add_private_endpoint
+from components.observability.diagnostics import add_diagnostics
+
+
+@dataclass(kw_only=True)
+class VaultArgs(ServiceArgs):
+    """What a vault needs from outside."""
+
+    tenant_id: pulumi.Input[str]
+    purge_protection: bool = False
+    """Whether nobody can purge the deleted vault before its time, also where `keep` is not."""
+    premium: bool = False
+    """Whether it takes keys that never leave a hardware security module."""
+
+
+class Vault(pulumi.ComponentResource):
+    """A Key Vault that only Entra ID opens: role assignments, no access policies.
+
+    Its public endpoint is on for `allowed_address_ranges` alone, and off where there are none.
+    Azure's trusted services reach it all the same, by an identity with a role: Azure ML asks for that, and
+    so does every service that encrypts with a key of the vault
+    (https://learn.microsoft.com/azure/key-vault/general/network-security).
+    Leaves role assignments to `Identity.grant`, next to the identity that needs them, and its secrets to
+    those who own them: none passes through the program or its state.
+    A deleted vault can be recovered for 90 days, and its name is taken for as long. Purge protection cannot
+    be turned off again, so it is on only where the vault is kept, or asked for.
+    """
+
+    resource_id: pulumi.Output[str]
+    vault_name: pulumi.Output[str]
+    uri: pulumi.Output[str]
+
+    def __init__(self, name: str, args: VaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ai-platform:index:Vault", name, None, opts)
+        args = VaultArgs.of(args)
+        vault = keyvault.Vault(
+            name,
+            resource_group_name=args.resource_group,
+            location=args.location,
+            properties=_properties(args),
+            tags=args.tags,
+            opts=kept(self, args.keep),
+        )
+        if args.private_link is not None:
+            add_private_endpoint(
+                f"{name}-vault-endpoint", vault.id, "vault", [Zone.VAULT], args.private_link, args, self
+            )
+        add_diagnostics(name, vault.id, args.log_analytics_id, self)
+        if args.keep:
+            add_delete_lock(name, vault.id, self)
+        self.resource_id = vault.id
+        self.vault_name = vault.name
+        self.uri = vault.properties.vault_uri
+        self.register_outputs(
+            {"resource_id": self.resource_id, "vault_name": self.vault_name, "uri": self.uri}
+        )
+
+    def secret_id(self, secret_name: str) -> pulumi.Output[str]:
+        """Return the ARM id of a secret: the scope of who may read that one alone."""
+        return pulumi.Output.format("{0}/secrets/{1}", self.resource_id, secret_name)
+
+    def secret_uri(self, secret_name: str) -> pulumi.Output[str]:
+        """Return the address of a secret's newest version."""
+        return pulumi.Output.format("{0}secrets/{1}", self.uri, secret_name)
+
+
+def _properties(args: VaultArgs) -> keyvault.VaultPropertiesArgs:
+    ranges = args.allowed_address_ranges
+    return keyvault.VaultPropertiesArgs(
+        tenant_id=args.tenant_id,
+        sku=keyvault.SkuArgs(
+            family=keyvault.SkuFamily.A,
+            name=keyvault.SkuName.PREMIUM if args.premium else keyvault.SkuName.STANDARD,
+        ),
+        enable_rbac_authorization=True,
+        enable_soft_delete=True,
+        soft_delete_retention_in_days=90,
+        # Azure takes no False
+        enable_purge_protection=True if args.keep or args.purge_protection else None,
+        public_network_access=(
+            keyvault.PublicNetworkAccess.ENABLED if ranges else keyvault.PublicNetworkAccess.DISABLED
+        ),
+        network_acls=keyvault.NetworkRuleSetArgs(
+            default_action=keyvault.NetworkRuleAction.DENY,
+            bypass=keyvault.NetworkRuleBypassOptions.AZURE_SERVICES,
+            ip_rules=[keyvault.IPRuleArgs(value=item) for item in ranges],
+        ),
+    )

@@ -1,0 +1,376 @@
+"""Where data scientists work."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+from pulumi_azure_native import machinelearningservices as ml
+
+from components.component import Args, ServiceArgs
+from components.identity.identity import Identity, IdentityArgs, Role
+from components.network.outbound import OutboundServiceArgs, managed_network
+from components.network.private_link import Zone, add_private_endpoint
+from components.observability.diagnostics import add_diagnostics
+from components.storage.encryption import EncryptionKeyArgs
+from components.storage.storage_account import StorageAccount, make_storage_account
+from components.storage.vault import Vault, VaultArgs
+
+#: Every service of the storage account: notebooks are files, pipelines use queues and tables
+#: (https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet#secure-azure-storage-accounts).
+STORAGE_GROUPS = {"blob": Zone.BLOB, "file": Zone.FILE, "queue": Zone.QUEUE, "table": Zone.TABLE}
+
+#: Azure makes a managed network in about 30 minutes, 10 more with its firewall, longer with many rules
+#: (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#manually-provision-a-managed-vnet).
+NETWORK_TIMEOUT = "90m"
+
+
+@dataclass(kw_only=True)
+class WorkspaceArgs(ServiceArgs):
+    """What a workspace needs from outside."""
+
+    application_insights_id: pulumi.Input[str]
+    tenant_id: pulumi.Input[str]
+    registry_id: pulumi.Input[str]
+    job_identity_ids: Sequence[pulumi.Input[str]] = ()
+    """Identities that jobs of the workspace may act as."""
+    storage_sku: pulumi.Input[str] = "Standard_ZRS"
+    encryption_key: EncryptionKeyArgs | None = None
+    hbi: bool = False
+    """Whether the data is of high business impact: Microsoft collects less to diagnose with, and the nodes'
+    scratch disks are encrypted, and cleaned between jobs. Only a new workspace takes it."""
+    managed_network: bool = True
+    """Whether jobs run in a network of the workspace's own. Azure does not take it back."""
+    outbound_hosts: Sequence[str] = ()
+    """Hosts that jobs reach from the managed network; `*.` at the start takes all below one."""
+    outbound_service_tags: Sequence[str] = ()
+    """Service tags that jobs reach from the managed network."""
+    outbound_services: Mapping[str, OutboundServiceArgs] = field(default_factory=dict)
+    """Services of this resource group that jobs reach by private endpoint, by the names of their rules.
+    Those of the workspace itself (storage, vault, registry) are there already, and refused here."""
+    firewall_sku: pulumi.Input[str] = ml.FirewallSku.STANDARD
+    """The firewall that lets the hosts through. `Basic` costs less, and passes 0.25 Gbit/s at most: enough
+    where imports `unload` (https://learn.microsoft.com/azure/firewall/firewall-performance)."""
+    compute_subnet_id: pulumi.Input[str] | None = None
+    """The subnet that jobs run in, serverless or on a cluster, where `managed_network` is off."""
+
+
+@dataclass(kw_only=True)
+class ComputeClusterArgs(Args):
+    """What a compute cluster is."""
+
+    vm_size: pulumi.Input[str]
+    max_nodes: pulumi.Input[int]
+    identity_id: pulumi.Input[str]
+    """The identity that jobs on the cluster act as, unless they name another of the cluster's."""
+    idle_seconds: int
+    """How long a node waits for another job before it is given back."""
+
+
+class Workspace(pulumi.ComponentResource):
+    """An Azure ML workspace with an identity, a storage account and a vault of its own.
+
+    `name`, of lower-case letters and digits, starts the names of all of them. The vault is for what the
+    workspace itself keeps: who may submit jobs can read it, so other secrets belong elsewhere.
+    Datastores hold no key: who reads or writes does so as themselves. `add_datastore` adds one.
+    Jobs are serverless; `add_compute_cluster` adds a cluster, which costs nothing while it is idle.
+
+    Jobs run in a network that Azure manages, from which only what is approved can be reached. It is
+    provisioned with the workspace: otherwise the first job would wait 40 minutes for it, or fail. In a
+    workspace that is there already, the first compute brings it, and older computes must be made again.
+    https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
+    Without it, jobs run in a subnet that is given, or else at addresses that the workspace's storage denies.
+
+    Where addresses are allowed, whoever signs in with Entra ID and has a role reaches the workspace from any:
+    Azure ML's stable API (2025-12-01) cannot tell addresses apart. Its storage and vault can, and do.
+    The workspace is never locked, only protected: see `keeping`. Leaves who may use it to `Identity.grant`.
+    """
+
+    workspace_name: pulumi.Output[str]
+    resource_id: pulumi.Output[str]
+    storage_account_id: pulumi.Output[str]
+    vault_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ai-platform:index:Workspace", name, None, opts)
+        self._name = name
+        self._args = args = WorkspaceArgs.of(args)
+        # which Azure would only refuse once most of the platform is there
+        # (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#limitations)
+        if args.managed_network and args.compute_subnet_id is not None:
+            raise ValueError(f"{name}: Azure ML takes no subnet for jobs beside a managed network")
+        account = make_storage_account(
+            name,
+            args,
+            self,
+            sku=args.storage_sku,
+            hierarchical_namespace=False,
+            groups=STORAGE_GROUPS,
+            encryption_key=args.encryption_key,
+        )
+        vault = self._make_vault()
+        self._identity = identity = Identity(
+            f"{name}-identity",
+            IdentityArgs(resource_group=args.resource_group, location=args.location, tags=args.tags),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self._workspace = self._make_workspace(account, vault, identity)
+        self._ready: list[pulumi.Resource] = [
+            identity.grant(Role.CONTRIBUTOR, "workspace", self._workspace.id)
+        ]
+        self._let_studio_show_data(account, identity)
+        # `name` itself is the storage account's
+        add_diagnostics(f"{name}-workspace", self._workspace.id, args.log_analytics_id, self)
+        if args.private_link is not None:
+            group, zones = "amlworkspace", [Zone.ML_API, Zone.ML_NOTEBOOKS]
+            endpoint = add_private_endpoint(
+                f"{name}-{group}-endpoint", self._workspace.id, group, zones, args.private_link, args, self
+            )
+            self._ready.append(endpoint.ready)
+        # who names the workspace calls it, and so waits until it answers
+        reached = pulumi.Output.from_input([resource.urn for resource in self._ready])
+        self.workspace_name = pulumi.Output.all(self._workspace.name, reached).apply(lambda known: known[0])
+        self.resource_id = self._workspace.id
+        self.storage_account_id = account.account.id
+        self.vault_id = vault.resource_id
+        self.register_outputs(
+            {
+                "workspace_name": self.workspace_name,
+                "resource_id": self.resource_id,
+                "storage_account_id": self.storage_account_id,
+                "vault_id": self.vault_id,
+            }
+        )
+
+    def add_datastore(
+        self,
+        datastore_name: str,
+        account_name: pulumi.Input[str],
+        endpoint: pulumi.Input[str],
+        container_name: pulumi.Input[str],
+    ) -> ml.Datastore:
+        """Make a container of another storage account a datastore that holds no credential."""
+        return ml.Datastore(
+            f"{self._name}-{datastore_name}",
+            resource_group_name=self._args.resource_group,
+            workspace_name=self.workspace_name,
+            name=datastore_name,
+            properties=blob_datastore(
+                account_name,
+                container_name,
+                endpoint,
+                ml.ServiceDataAccessAuthIdentity.WORKSPACE_USER_ASSIGNED_IDENTITY,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def let_studio_read(self, word: str, container_id: pulumi.Input[str]) -> None:
+        """Let the studio show what a datastore holds: it reads that as the workspace's identity."""
+        self._identity.grant(Role.STORAGE_BLOB_DATA_READER, word, container_id)
+
+    def add_compute_cluster(self, cluster_name: str, args: ComputeClusterArgs) -> ml.Compute:
+        """Make a cluster that has no node while it has no job, and that nobody signs in to.
+
+        Its nodes are in the network of all jobs. They have no public address where the workspace has a
+        private endpoint, which they need then
+        (https://learn.microsoft.com/azure/machine-learning/how-to-secure-training-vnet).
+        Azure changes only the identity and the scale of a cluster: the rest replaces it, and as jobs name it,
+        the old one goes first.
+        """
+        fixed = ("vmSize", "vmPriority", "subnet", "enableNodePublicIp", "remoteLoginPortPublicAccess")
+        return ml.Compute(
+            f"{self._name}-{cluster_name}",
+            resource_group_name=self._args.resource_group,
+            location=self._args.location,
+            workspace_name=self._workspace.name,
+            compute_name=cluster_name,
+            identity=ml.ManagedServiceIdentityArgs(
+                type=ml.ManagedServiceIdentityType.USER_ASSIGNED, user_assigned_identities=[args.identity_id]
+            ),
+            properties=ml.AmlComputeArgs(
+                compute_type="AmlCompute",
+                disable_local_auth=True,
+                properties=self._node_properties(args),
+            ),
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=self._ready,
+                delete_before_replace=True,
+                replace_on_changes=[
+                    "properties.disableLocalAuth",
+                    *(f"properties.properties.{key}" for key in fixed),
+                ],
+            ),
+        )
+
+    def _node_properties(self, args: ComputeClusterArgs) -> ml.AmlComputePropertiesArgs:
+        subnet_id = self._args.compute_subnet_id
+        return ml.AmlComputePropertiesArgs(
+            os_type=ml.OsType.LINUX,
+            vm_size=args.vm_size,
+            vm_priority=ml.VmPriority.DEDICATED,
+            scale_settings=ml.ScaleSettingsArgs(
+                min_node_count=0,
+                max_node_count=args.max_nodes,
+                node_idle_time_before_scale_down=f"PT{args.idle_seconds}S",
+            ),
+            enable_node_public_ip=self._args.private_link is None and not self._args.managed_network,
+            remote_login_port_public_access=ml.RemoteLoginPortPublicAccess.DISABLED,
+            subnet=ml.ResourceIdArgs(id=subnet_id) if subnet_id is not None else None,
+        )
+
+    def _make_vault(self) -> Vault:
+        args = self._args
+        return Vault(
+            f"{self._name}kv",
+            VaultArgs(
+                resource_group=args.resource_group,
+                location=args.location,
+                tenant_id=args.tenant_id,
+                log_analytics_id=args.log_analytics_id,
+                private_link=args.private_link,
+                allowed_address_ranges=args.allowed_address_ranges,
+                keep=args.keep,
+                tags=args.tags,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _make_workspace(self, account: StorageAccount, vault: Vault, identity: Identity) -> ml.Workspace:
+        args = self._args
+        roles = self._grant_roles(identity, account, vault)
+        key_identity = [args.encryption_key.identity_id] if args.encryption_key is not None else []
+        return ml.Workspace(
+            self._name,
+            resource_group_name=args.resource_group,
+            location=args.location,
+            kind="Default",
+            sku=ml.SkuArgs(name="Basic", tier=ml.SkuTier.BASIC),
+            identity=ml.ManagedServiceIdentityArgs(
+                type=ml.ManagedServiceIdentityType.USER_ASSIGNED,
+                user_assigned_identities=[identity.resource_id, *args.job_identity_ids, *key_identity],
+            ),
+            primary_user_assigned_identity=identity.resource_id,
+            storage_account=account.account.id,
+            key_vault=vault.resource_id,
+            application_insights=args.application_insights_id,
+            container_registry=args.registry_id,
+            system_datastores_auth_mode=ml.SystemDatastoresAuthMode.IDENTITY,
+            public_network_access=(
+                ml.PublicNetworkAccessType.ENABLED
+                if args.allowed_address_ranges
+                else ml.PublicNetworkAccessType.DISABLED
+            ),
+            managed_network=(
+                managed_network(
+                    args.outbound_hosts,
+                    args.outbound_service_tags,
+                    args.outbound_services,
+                    args.firewall_sku,
+                )
+                if args.managed_network
+                else None
+            ),
+            provision_network_now=args.managed_network or None,
+            serverless_compute_settings=_serverless_compute(args),
+            encryption=_encryption(args.encryption_key),
+            hbi_workspace=args.hbi or None,
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[vault, *account.ready, *roles],
+                protect=args.keep,
+                replace_on_changes=["hbiWorkspace", "encryption"],
+                # a rotated key has another version, and is no other key
+                ignore_changes=[
+                    "encryption.keyVaultProperties.keyIdentifier",
+                    # which Azure changes as the network comes up
+                    "managedNetwork.status",
+                    "managedNetwork.outboundRules.*.status",
+                ],
+                custom_timeouts=pulumi.CustomTimeouts(create=NETWORK_TIMEOUT, update=NETWORK_TIMEOUT),
+            ),
+        )
+
+    def _grant_roles(
+        self, identity: Identity, storage: StorageAccount, vault: Vault
+    ) -> list[pulumi.Resource]:
+        """Give the workspace's identity the roles that Azure ML asks for, before it uses them.
+
+        https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication#workspace
+        With a managed network it also approves that network's private endpoints, to services of the resource
+        group: a role on each would leave out the workspace, which is not there yet
+        (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#approval-of-private-endpoints).
+        """
+        account_id = storage.account.id
+        roles: list[pulumi.Resource] = [
+            identity.grant(Role.CONTRIBUTOR, "storage", account_id),
+            identity.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "storage", account_id),
+            identity.grant(Role.CONTRIBUTOR, "vault", vault.resource_id),
+            identity.grant(Role.KEY_VAULT_ADMINISTRATOR, "vault", vault.resource_id),
+            identity.grant(Role.CONTRIBUTOR, "registry", self._args.registry_id),
+            identity.grant(Role.CONTRIBUTOR, "insights", self._args.application_insights_id),
+        ]
+        if self._args.managed_network:
+            group_id = account_id.apply(lambda known: known.split("/providers/")[0])
+            roles.append(identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, "group", group_id))
+        return roles
+
+    def _let_studio_show_data(self, storage: StorageAccount, identity: Identity) -> None:
+        """Let the workspace's identity read the private endpoints of what the studio shows.
+
+        https://learn.microsoft.com/azure/machine-learning/how-to-enable-studio-virtual-network
+        """
+        for group in ("blob", "file"):
+            if group in storage.endpoint_ids:
+                identity.grant(Role.READER, f"{group}-endpoint", storage.endpoint_ids[group])
+
+
+def blob_datastore(
+    account_name: pulumi.Input[str],
+    container_name: pulumi.Input[str],
+    endpoint: pulumi.Input[str],
+    studio_identity: ml.ServiceDataAccessAuthIdentity | None = None,
+) -> ml.AzureBlobDatastoreArgs:
+    """Return a datastore that holds no credential; the studio reads it as `studio_identity`."""
+    return ml.AzureBlobDatastoreArgs(
+        datastore_type="AzureBlob",
+        account_name=account_name,
+        container_name=container_name,
+        endpoint=endpoint,
+        protocol="https",
+        credentials=ml.NoneDatastoreCredentialsArgs(credentials_type="None"),
+        service_data_access_auth_identity=studio_identity,
+    )
+
+
+def _serverless_compute(args: WorkspaceArgs) -> ml.ServerlessComputeSettingsArgs | None:
+    """Return where serverless jobs run that have no managed network: in the caller's subnet, if there is one.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-use-serverless-compute
+    """
+    if args.compute_subnet_id is None:
+        return None
+    return ml.ServerlessComputeSettingsArgs(
+        serverless_compute_custom_subnet=args.compute_subnet_id,
+        serverless_compute_no_public_ip=args.private_link is not None,
+    )
+
+
+def _encryption(key: EncryptionKeyArgs | None) -> ml.EncryptionPropertyArgs | None:
+    """Return what the workspace's metadata is encrypted with: `key`, or None for Microsoft's own.
+
+    Azure keeps the metadata in a resource group that it makes for it, with a database, a search service and a
+    storage account that are paid for here. Service-side encryption would save them, but is a preview without
+    key rotation, and not for a vault without public access
+    (https://learn.microsoft.com/azure/machine-learning/concept-customer-managed-keys).
+    """
+    if key is None:
+        return None
+    return ml.EncryptionPropertyArgs(
+        status=ml.EncryptionStatus.ENABLED,
+        identity=ml.IdentityForCmkArgs(user_assigned_identity=key.identity_id),
+        key_vault_properties=ml.KeyVaultPropertiesArgs(
+            key_vault_arm_id=key.vault_id, key_identifier=key.key_version_uri
+        ),
+    )

@@ -1,0 +1,181 @@
+"""A first contract of an import, written from the rows that there are now."""
+
+import math
+import re
+import textwrap
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+
+import yaml
+
+from importer.commands.column_profile import MOST_VALUES, ROWS_A_VALUE, ColumnProfile, Profile, profile_query
+from importer.job.contract.values import Family, Typed
+from importer.lake.azure import read_secret
+from importer.snowflake.session import connect
+from importer.spec.import_spec import ImportSpec
+from importer.versions.workspace import Workspace
+
+#: How a column is called whose values tell rows apart.
+_KEY_NAME = re.compile(r"(?i:(^|_)(ID|KEY|NO|NR|UUID|GUID)$)|[a-z](Id|Key)$")
+
+#: The newest value of a column that is kept up to date is no older, and how much older it may then become.
+_RECENT, _LATE_DAYS = timedelta(days=7), 2
+_DAY = timedelta(days=1)
+
+_MOST_DECREASE = 20
+
+#: The numbers that keep all their digits in YAML and JSON: those of a double.
+_SAFE_INTEGER, _SAFE_DIGITS, _MOST_DIGITS = 2**53, 15, 38
+_EXACT = Context(prec=400)
+
+#: As deep as the settings of an import are in Pulumi.<stack>.yaml.
+_INDENT = "      "
+
+_PLAIN_TEXT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+
+
+class _OneLine(dict[str, object]):
+    """Rules that are written on one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever text might be taken for something else, by any version of YAML."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    is_plain = _PLAIN_TEXT.fullmatch(text) and text.lower() not in _YAML_WORDS
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, None if is_plain else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(
+    _OneLine, lambda dumper, rules: dumper.represent_mapping("tag:yaml.org,2002:map", rules, flow_style=True)
+)
+
+
+def first_contract(spec: ImportSpec, workspace: Workspace) -> str:
+    """Return a contract that the import's rows keep now, as YAML; nothing is written."""
+    target = workspace.connection(spec.connection)
+    secret = read_secret(target.secret_uri) if target.secret_uri else None
+    with closing(connect(target, secret, f"ai-platform contract {spec.name}")) as connection:
+        profile = profile_query(connection, spec.query)
+    return render(spec.name, profile, datetime.now(UTC))
+
+
+def render(asset: str, profile: Profile, now: datetime) -> str:
+    """Return the contract of a profile as YAML, with what it says in comments."""
+    columns = {c.name: _OneLine(_column_rules(c, profile.rows)) for c in profile.columns}
+    ages = {_age(column, now): column.name for column in profile.columns if column.family.is_dated}
+    # what lies ahead, as a date due, says nothing about how new the rows are
+    recent = [age for age in ages if age is not None and timedelta() <= age <= _RECENT]
+    if recent:
+        columns[ages[min(recent)]]["maxAge"] = f"{math.ceil(min(recent) / _DAY) + _LATE_DAYS}d"
+    contract: dict[str, object] = {"columns": columns}
+    if profile.rows:
+        contract["rows"] = _OneLine(min=(profile.rows + 1) // 2, maxDecrease=_MOST_DECREASE)
+    comments = (
+        f"A first contract of {asset}, from its {profile.rows} rows at {now:%Y-%m-%d %H:%MZ}. It belongs "
+        "below the import in Pulumi.<stack>.yaml; read each rule before you paste it.\n"
+        "min and max leave a tenth of the range beyond the values that there are, rounded outwards, but do "
+        "not cross zero. Dates have no max, as new ones come, and unique keys neither min nor max.\n"
+        f"allowed: text of at most {MOST_VALUES} different values, each in {ROWS_A_VALUE} rows on average. "
+        "unique: no two rows have the same, and the name is that of a key.\n"
+        f"maxAge: of the column with the newest time, {_LATE_DAYS} days more than its age now. "
+        f"rows: half of those that there are, and at most {_MOST_DECREASE}% fewer than in the version before."
+    )
+    lines = [f"# {line}" for comment in comments.split("\n") for line in textwrap.wrap(comment, 100)]
+    text = yaml.dump(
+        {"contract": contract},
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+        default_flow_style=False,
+    )
+    return textwrap.indent("\n".join([*lines, text]), _INDENT)
+
+
+def _column_rules(column: ColumnProfile, rows: int) -> Iterator[tuple[str, object]]:
+    yield "type", column.type
+    if not rows:
+        return
+    if not column.nulls:
+        yield "nullable", False
+    if _is_key(column, rows):
+        yield "unique", True
+    elif column.family in (Family.NUMBER, Family.FLOAT):
+        yield from _number_range(column)
+    if column.family.is_dated:
+        yield from _date_range(column)
+    if column.values:
+        yield "allowed", column.values
+
+
+def _is_key(column: ColumnProfile, rows: int) -> bool:
+    can_be_key = column.family == Family.TEXT or (column.family == Family.NUMBER and not column.decimals)
+    is_unique = not column.nulls and column.distinct == rows > 1
+    return bool(can_be_key and is_unique and _KEY_NAME.search(column.name))
+
+
+def _number_range(column: ColumnProfile) -> Iterator[tuple[str, object]]:
+    """Yield min and max with a tenth of the range to spare, rounded to the first digit of that tenth."""
+    if not (_is_finite(column.low) and _is_finite(column.high)):
+        return
+    low, high = Decimal(str(column.low)), Decimal(str(column.high))
+    spare = _EXACT.divide(_EXACT.subtract(high, low) or max(low.copy_abs(), Decimal(1)), Decimal(10))
+    step = Decimal(1).scaleb(spare.adjusted())
+    if column.family == Family.NUMBER:
+        step = max(step, Decimal(1).scaleb(-column.decimals))
+    least = _rounded(_EXACT.subtract(low, spare), step, ROUND_FLOOR)
+    most = _rounded(_EXACT.add(high, spare), step, ROUND_CEILING)
+    bounds = {"min": max(least, Decimal(0)) if low >= 0 else least}
+    bounds["max"] = min(most, Decimal(0)) if high <= 0 else most
+    for rule, bound in bounds.items():
+        if column.family == Family.FLOAT:
+            if math.isfinite(float(bound)):
+                yield rule, _number(float(bound))
+        elif len(f"{bound.copy_abs():f}".replace(".", "")) <= _MOST_DIGITS:
+            yield rule, _decimal(bound)
+
+
+def _date_range(column: ColumnProfile) -> Iterator[tuple[str, object]]:
+    """Yield min as a date, with a tenth of the range to spare."""
+    low, high = _moment(column.low), _moment(column.high)
+    if low and high:
+        with suppress(OverflowError):  # before the year 1
+            yield "min", (low - max((high - low) / 10, _DAY)).date().isoformat()
+
+
+def _age(column: ColumnProfile, now: datetime) -> timedelta | None:
+    newest = _moment(column.high)
+    return now - newest if newest else None
+
+
+def _moment(value: Typed | None) -> datetime | None:
+    """Return a date or a timestamp in UTC."""
+    if not isinstance(value, date):
+        return None
+    moment = value if isinstance(value, datetime) else datetime.combine(value, time())
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _is_finite(value: Typed | None) -> bool:
+    return isinstance(value, int | float | Decimal) and math.isfinite(value)
+
+
+def _rounded(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    return value.quantize(step, rounding, _EXACT)
+
+
+def _number(value: float) -> int | float:
+    return int(value) if value.is_integer() and abs(value) < _SAFE_INTEGER else value
+
+
+def _decimal(bound: Decimal) -> int | float | str:
+    """Return a decimal as a number where that keeps its digits, else as text."""
+    if bound == bound.to_integral_value():
+        return int(bound) if bound.copy_abs() < _SAFE_INTEGER else f"{bound:f}"
+    return float(bound) if len(bound.as_tuple().digits) <= _SAFE_DIGITS else f"{bound:f}"

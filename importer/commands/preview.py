@@ -1,0 +1,59 @@
+"""What an import's query returns, without importing it."""
+
+import json
+import sys
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from importer.lake.azure import read_secret
+from importer.snowflake.columns import Column
+from importer.snowflake.session import connect, describe_query, execute
+from importer.spec.import_spec import ImportSpec
+from importer.versions.workspace import Workspace
+
+_ROWS = 10
+
+
+class Preview(NamedTuple):
+    """The columns of a query, how many rows it returns, and the first of them."""
+
+    columns: list[Column]
+    total: int
+    rows: list[tuple[Any, ...]]
+
+
+def preview_query(spec: ImportSpec, workspace: Workspace) -> Preview:
+    """Return what the import's query returns, as the importer sees it; nothing is written."""
+    target = workspace.connection(spec.connection)
+    secret = read_secret(target.secret_uri) if target.secret_uri else None
+    with closing(connect(target, secret, f"ai-platform preview {spec.name}")) as connection:
+        columns = describe_query(connection, spec.query)
+        # a query may end in a comment, so the parenthesis is on a line of its own
+        [(total,)] = execute(connection, f"SELECT COUNT(*) FROM (\n{spec.query}\n)").fetchall()  # noqa: S608
+        rows = execute(connection, f"SELECT * FROM (\n{spec.query}\n) LIMIT {_ROWS}").fetchall()  # noqa: S608
+    return Preview(columns, total, rows)
+
+
+def print_preview(preview: Preview) -> None:
+    """Print a table, one line a column, on a terminal; else JSON: one line for the query, then one a row."""
+    if sys.stdout.isatty():
+        _print_table(preview)
+        return
+    names = [column.name for column in preview.columns]
+    head = {"rows": preview.total, "columns": [column._asdict() for column in preview.columns]}
+    for line in (head, *(dict(zip(names, row, strict=True)) for row in preview.rows)):
+        print(json.dumps(line, default=str))  # noqa: T201
+
+
+def _print_table(preview: Preview) -> None:
+    table = Table(box=None, pad_edge=False, expand=True)
+    table.add_column("column", no_wrap=True)
+    table.add_column("type", no_wrap=True)
+    table.add_column(f"the first {len(preview.rows)} of {preview.total:,} rows", no_wrap=True, ratio=1)
+    for index, column in enumerate(preview.columns):
+        kind = column.type if column.nullable else f"{column.type} NOT NULL"
+        table.add_row(column.name, kind, " | ".join(str(row[index]) for row in preview.rows))
+    Console(markup=False).print(table)

@@ -1,0 +1,132 @@
+"""Makes the report of a version: reads it and the version before it, and writes the page."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from importer.commands.report.drift import Drift, measure_drift
+from importer.commands.report.places import Places, find_places
+from importer.commands.report.rows import Column, VersionRows
+from importer.commands.report.statistics import Bars, Profile, choose_bars, profiles, sample
+from importer.commands.report.versions import VersionFacts, find_version, version_facts
+from importer.errors import ImporterError
+from importer.lake.blob import AssetBlobs
+from importer.lake.manifest import Manifest
+from importer.spec.import_spec import ImportSpec
+from importer.versions.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ColumnReport:
+    """A column of the version; `before` and `drift` are None where the previous one has no such column."""
+
+    column: Column
+    snowflake_type: str
+    bars: Bars
+    now: Profile
+    before: Profile | None
+    drift: Drift | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is on the page; `versions` are newest first, from the reported one on."""
+
+    asset: str
+    versions: list[VersionFacts]
+    manifest: Manifest
+    previous: str | None
+    columns: list[ColumnReport]
+    changes: list[str]
+    places: Places | None
+    without: list[str]
+
+
+def make_report(workspace: Workspace, spec: ImportSpec, version: str | None, without: set[str]) -> Report:
+    """Return the report of `version`, or of the newest; columns in `without` are not read.
+
+    An ImporterError says that there is no such version or column, or which of its files cannot be read.
+    """
+    blobs = AssetBlobs(workspace.datastore(spec.datastore), spec.name)
+    versions = version_facts(workspace, blobs, spec.name)
+    versions = versions[find_version(versions, spec.name, version) :]
+    manifest = versions[0].manifest
+    if manifest is None:
+        raise ImporterError(
+            f"asset {spec.name}:{versions[0].version} has no manifest in datastore {spec.datastore}: "
+            "it was not made by this importer, or its blobs are gone"
+        )
+    unknown = without - {column.name for column in manifest.columns}
+    if unknown:
+        raise ImporterError(
+            f"--without {min(unknown)}: asset {spec.name}:{manifest.version} has no such column"
+        )
+    before = next((found.manifest for found in versions[1:] if found.manifest), None)
+    with tempfile.TemporaryDirectory() as folder:
+        columns, places = _read(blobs, manifest, before, without, Path(folder))
+    return Report(
+        asset=spec.name,
+        versions=versions,
+        manifest=manifest,
+        previous=before.version if before else None,
+        columns=columns,
+        changes=_changes(before, manifest, without) if before else [],
+        places=places,
+        without=sorted(without),
+    )
+
+
+def _read(
+    blobs: AssetBlobs, manifest: Manifest, before: Manifest | None, without: set[str], folder: Path
+) -> tuple[list[ColumnReport], Places | None]:
+    """Return the columns of `manifest`, compared with those of `before`, and its map."""
+    rows = _rows(blobs, manifest, folder / "now")
+    columns = rows.columns(without)
+    samples = dict(zip(columns, sample(rows, columns), strict=True))
+    old = _rows(blobs, before, folder / "before") if before else None
+    old_kinds = {c.name: c.kind for c in old.columns(without)} if old else {}
+    shared = [c for c in columns if old_kinds.get(c.name) == c.kind]
+    old_samples = dict(zip(shared, sample(old, shared) if old else [], strict=True))
+    bars = {c: choose_bars(c, [s[c] for s in (samples, old_samples) if c in s]) for c in columns}
+    now = profiles(rows, columns, [bars[c] for c in columns])
+    old_profiles = profiles(old, shared, [bars[c] for c in shared]) if old else []
+    then = dict(zip(shared, old_profiles, strict=True))
+    types = {c.name: c.snowflake_type for c in manifest.columns}
+    reports = [
+        ColumnReport(
+            column,
+            types.get(column.name, column.type),
+            bars[column],
+            profile,
+            then.get(column),
+            _drift(profile, then[column]) if column in then else None,
+        )
+        for column, profile in zip(columns, now, strict=True)
+    ]
+    return reports, find_places(rows, columns)
+
+
+def _rows(blobs: AssetBlobs, manifest: Manifest, folder: Path) -> VersionRows:
+    folder.mkdir()
+    return VersionRows(blobs, manifest, folder)
+
+
+def _drift(now: Profile, before: Profile) -> Drift | None:
+    return measure_drift(
+        (*before.counts, before.not_finite, before.nulls), (*now.counts, now.not_finite, now.nulls)
+    )
+
+
+def _changes(before: Manifest, now: Manifest, without: set[str]) -> list[str]:
+    """Return, a sentence each, how the columns differ from the previous version's."""
+    old = {c.name: c.snowflake_type for c in before.columns if c.name not in without}
+    new = {c.name: c.snowflake_type for c in now.columns if c.name not in without}
+    return [
+        *(f"{name} ({kind}) is new" for name, kind in new.items() if name not in old),
+        *(f"{name} ({kind}) is gone" for name, kind in old.items() if name not in new),
+        *(
+            f"{name} was {old[name]}, is {kind}"
+            for name, kind in new.items()
+            if name in old and old[name] != kind
+        ),
+    ]

@@ -1,0 +1,64 @@
+"""The versions of an asset over time, by what is registered and by their manifests."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from importer.errors import ImporterError
+from importer.lake.blob import AssetBlobs
+from importer.lake.manifest import Manifest
+from importer.spec.schedule import parse_tick, version_of
+from importer.versions.workspace import AssetVersion, Workspace
+
+#: As many versions, the newest, are on the page; each takes two calls.
+SHOWN_VERSIONS = 60
+
+
+@dataclass(frozen=True)
+class VersionFacts:
+    """A registered version; `manifest` is None where its blobs are not the importer's, or are gone."""
+
+    version: str
+    registered: datetime | None
+    rows: int | None
+    bytes: int | None
+    manifest: Manifest | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the import took."""
+        if self.manifest is None:
+            return None
+        return (self.manifest.finished - self.manifest.started).total_seconds()
+
+
+def version_facts(workspace: Workspace, blobs: AssetBlobs, asset: str) -> list[VersionFacts]:
+    """Return the newest versions of an asset that are not archived, newest first."""
+    return [_facts(found, blobs) for found in workspace.versions(asset)[:SHOWN_VERSIONS]]
+
+
+def find_version(versions: list[VersionFacts], asset: str, version: str | None) -> int:
+    """Return where `version`, or the newest of the importer's, is; an ImporterError says which there are."""
+    if not versions:
+        raise ImporterError(f"asset {asset} has no version yet: run the import first")
+    if version is None:
+        return next((i for i, found in enumerate(versions) if found.manifest), 0)
+    known = [found.version for found in versions]
+    if version not in known:
+        # a scheduled time, as `run` takes it
+        with suppress(ValueError):
+            version = version_of(parse_tick(version))
+    if version not in known:
+        raise ImporterError(f"asset {asset} has no version {version}; the newest are: {', '.join(known[:5])}")
+    return known.index(version)
+
+
+def _facts(found: AssetVersion, blobs: AssetBlobs) -> VersionFacts:
+    try:
+        manifest = blobs.committed_manifest(found.version)
+    except ImporterError:  # registered by someone else, or on its way out
+        rows, size = found.tags.get("rows"), found.tags.get("bytes")
+        return VersionFacts(
+            found.version, found.registered, int(rows) if rows else None, int(size) if size else None, None
+        )
+    return VersionFacts(found.version, found.registered, manifest.rows, manifest.bytes, manifest)

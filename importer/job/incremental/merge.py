@@ -1,0 +1,185 @@
+"""One row for each key: which rows of some files a newer one takes the place of, in bounded memory."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from importer.errors import ImporterError
+from importer.job.incremental.watermark import Kind, Mark, value_bounds
+
+#: What the importer takes besides: Python, pyarrow, DuckDB itself, the clients of Azure and Snowflake.
+_LIBRARIES_MB = 272
+
+
+class Merge:
+    """The rows that were read, by key and watermark, and the superseded ones among them and earlier ones.
+
+    Of several rows with a key the one with the greatest watermark stays, or of several such the first; a
+    watermark of NULL is the least. A row with a NULL in its key is like no other one.
+    """
+
+    def __init__(self, key: Sequence[str], column: str, memory_mb: int, folder: Path) -> None:
+        self._columns = [*key, column]
+        self._keys = [f"k{n}" for n in range(len(key))]
+        # beyond its limit DuckDB goes on on disk, "Larger-than-Memory Workloads" in
+        # https://duckdb.org/docs/stable/guides/performance/how_to_tune_workloads
+        limit = f"{memory_mb - _LIBRARIES_MB}MB"
+        options = {"memory_limit": limit, "threads": "2", "preserve_insertion_order": "false"}
+        self._database = duckdb.connect(
+            str(folder / "keys.duckdb"), config={**options, "temp_directory": str(folder)}
+        )
+        self._database.execute("CREATE TABLE superseded (part INTEGER, row BIGINT)")
+        self._has_rows = False
+
+    def add(self, part: int, file: pq.ParquetFile, since: Mark | None) -> None:
+        """Take in the rows of a file that was read.
+
+        Those with a NULL in the key count as new only past the watermark `since`, where there is one: nothing
+        else tells whether they were there before.
+        """
+        for group in range(file.num_row_groups):
+            with self._registered(part, file, group):
+                self._keep_rows()
+                if since is not None:
+                    self._execute(
+                        f"INSERT INTO superseded SELECT part, row FROM incoming "  # noqa: S608 - names of ours
+                        f"WHERE (w > $since) IS NOT TRUE AND NOT ({self._whole()})",
+                        since=_plain_mark(since),
+                    )
+
+    def _keep_rows(self) -> None:
+        select = f"SELECT * FROM incoming WHERE {self._whole()}"  # noqa: S608 - names of ours
+        self._execute(f"INSERT INTO read {select}" if self._has_rows else f"CREATE TABLE read AS {select}")
+        self._has_rows = True
+
+    def _whole(self) -> str:
+        return " AND ".join(f"{key} IS NOT NULL" for key in self._keys)
+
+    def settle(self) -> None:
+        """Find the newest row of each key among those that were read."""
+        if not self._has_rows:
+            return
+        self._execute(
+            f"""CREATE TABLE ranked AS SELECT *, row_number() OVER (
+                PARTITION BY {", ".join(self._keys)} ORDER BY w DESC NULLS LAST, part, row
+            ) AS place FROM read"""  # noqa: S608 - names of ours
+        )
+        self._execute("INSERT INTO superseded SELECT part, row FROM ranked WHERE place > 1")
+        self._execute("DROP TABLE read")
+
+    def meet(self, part: int, file: pq.ParquetFile) -> None:
+        """Compare with the rows of an earlier file: they stay where they are as new."""
+        if not self._has_rows:
+            return
+        bounds = self._first_key_bounds(file)
+        for group in range(file.num_row_groups):
+            if bounds is not None and _is_apart(file, group, self._columns[0], bounds):
+                continue
+            with self._registered(part, file, group):
+                self._execute(
+                    f"""CREATE OR REPLACE TEMP TABLE met AS SELECT i.part, i.row, r.part AS read_part,
+                        r.row AS read_row, r.w IS NOT NULL AND (i.w IS NULL OR r.w > i.w) AS is_newer
+                    FROM incoming i JOIN ranked r USING ({", ".join(self._keys)})
+                    WHERE r.place = 1"""  # noqa: S608 - names of ours
+                )
+                self._execute("INSERT INTO superseded SELECT part, row FROM met WHERE is_newer")
+                self._execute("INSERT INTO superseded SELECT read_part, read_row FROM met WHERE NOT is_newer")
+
+    def superseded(self, part: int) -> int:
+        """Return how many rows of a file go."""
+        [(count,)] = self._execute("SELECT count(DISTINCT row) FROM superseded WHERE part = $part", part=part)
+        return int(count)
+
+    def superseded_rows(self, part: int, start: int, end: int) -> list[int]:
+        """Return which rows of a file go, of those from `start` to before `end`."""
+        found = self._execute(
+            "SELECT DISTINCT row FROM superseded WHERE part = $part AND row >= $start AND row < $end",
+            part=part,
+            start=start,
+            end=end,
+        )
+        return [int(row) for (row,) in found]
+
+    @contextmanager
+    def _registered(self, part: int, file: pq.ParquetFile, group: int) -> Iterator[None]:
+        """Have the keys and watermarks of a row group, and where its rows are, as the table `incoming`."""
+        first = sum(file.metadata.row_group(n).num_rows for n in range(group))
+        found = file.read_row_group(group, columns=self._columns)
+        rows = pa.table(
+            [
+                pa.repeat(pa.scalar(part, pa.int32()), found.num_rows),
+                pa.array(range(first, first + found.num_rows), pa.int64()),
+                *(_plain(found.column(name)) for name in self._columns),
+            ],
+            names=["part", "row", *self._keys, "w"],
+        )
+        self._database.register("incoming", rows)
+        try:
+            yield
+        finally:
+            self._database.unregister("incoming")
+
+    def _first_key_bounds(self, file: pq.ParquetFile) -> tuple[int, int] | None:
+        """Return the least and the greatest first key of the rows that were read, as statistics have them."""
+        stored = file.schema_arrow.field(self._columns[0]).type
+        if not (pa.types.is_temporal(stored) or pa.types.is_decimal(stored) or pa.types.is_integer(stored)):
+            return None
+        [(low, high)] = self._execute("SELECT min(k0), max(k0) FROM ranked")
+        if low is None:  # none has a whole key
+            return 1, 0
+        scale = stored.scale if pa.types.is_decimal(stored) else 0
+        return _unscaled(low, scale), _unscaled(high, scale)
+
+    def _execute(self, statement: str, **values: object) -> list[tuple[Any, ...]]:
+        try:
+            # no name and no value of the data is in a statement
+            return self._database.execute(statement, values or None).fetchall()
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            reason = str(error).partition("\n")[0]
+            raise ImporterError(
+                f"incremental.key: to find one row of each key takes more memory (memoryMb) or disk: {reason}"
+            ) from None
+
+    def close(self) -> None:
+        """Let go of the database's files."""
+        self._database.close()
+
+
+@contextmanager
+def merging(key: Sequence[str], column: str, memory_mb: int) -> Iterator[Merge]:
+    """Open a merge in a temporary folder; the process takes about `memory_mb`."""
+    with tempfile.TemporaryDirectory(prefix="importer-merge-", ignore_cleanup_errors=True) as folder:
+        merge = Merge(key, column, memory_mb, Path(folder))
+        try:
+            yield merge
+        finally:
+            merge.close()
+
+
+def _is_apart(file: pq.ParquetFile, group: int, name: str, bounds: tuple[int, int]) -> bool:
+    """Return whether statistics prove that no value of a row group is within the bounds."""
+    place = file.schema_arrow.get_field_index(name)
+    found = value_bounds(file.metadata.row_group(group).column(place).statistics)
+    return found is not None and (found[1] < bounds[0] or found[0] > bounds[1])
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return dates and times as numbers, as DuckDB has none with a time zone to the nanosecond."""
+    if pa.types.is_date32(column.type) or pa.types.is_time32(column.type):
+        return column.cast(pa.int32())
+    return column.cast(pa.int64()) if pa.types.is_temporal(column.type) else column
+
+
+def _plain_mark(mark: Mark) -> int | Decimal:
+    return Decimal(str(mark)) if mark.kind == Kind.NUMBER else mark.value
+
+
+def _unscaled(value: object, scale: int) -> int:
+    return int(value.scaleb(scale)) if isinstance(value, Decimal) else int(str(value))

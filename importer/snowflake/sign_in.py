@@ -1,0 +1,123 @@
+"""How the importer proves to Snowflake who it is."""
+
+import re
+from typing import Any
+
+import snowflake.connector
+from azure.core.exceptions import ClientAuthenticationError
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from snowflake.connector import SnowflakeConnection
+from snowflake.connector.auth import AuthByWorkloadIdentity
+from snowflake.connector.wif_util import DEFAULT_ENTRA_SNOWFLAKE_RESOURCE, AttestationProvider
+
+from importer.errors import ImporterError
+from importer.lake.azure import calling, credential
+from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+
+#: What Entra ID says of a token that it does not give
+#: (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
+_ENTRA_REFUSAL = re.compile(r"AADSTS\d+: [^\r\n]*")
+
+_WORKLOAD_IDENTITY = {
+    "authenticator": "WORKLOAD_IDENTITY",
+    "workload_identity_provider": AttestationProvider.AZURE,
+}
+
+
+def sign_in_arguments(target: SnowflakeTarget, secret: str | None) -> dict[str, Any]:
+    """Return the connector's arguments for the target's way to sign in, with what the vault has for it.
+
+    Raises an ImporterError where something for it is missing, or Entra ID gives no token.
+    """
+    if target.sign_in is SignIn.WORKLOAD_IDENTITY:
+        return {**_WORKLOAD_IDENTITY, "token": _entra_token(f"{DEFAULT_ENTRA_SNOWFLAKE_RESOURCE}/.default")}
+    if target.sign_in is SignIn.OAUTH:
+        user = {"user": target.user} if target.user else {}
+        return {**user, **_oauth_arguments(target, secret)}
+    if target.user is None or secret is None:
+        raise ImporterError(f"Snowflake connection: sign_in {target.sign_in} needs user and secret_uri")
+    if target.sign_in is SignIn.PASSWORD:
+        return {"user": target.user, "password": secret}
+    if target.sign_in is SignIn.PROGRAMMATIC_TOKEN:
+        token = secret.strip()  # a vault keeps the end of line of a file that it was set from
+        return {"user": target.user, "authenticator": "PROGRAMMATIC_ACCESS_TOKEN", "token": token}
+    return {"user": target.user, "private_key": _private_key_der(secret)}
+
+
+def open_connection(**arguments: Any) -> SnowflakeConnection:
+    """Return the connector's connection; with the provider AZURE, `token` may be its token of Entra ID."""
+    if "token" in arguments and arguments.get("workload_identity_provider") is AttestationProvider.AZURE:
+        return _EntraConnection(**arguments)
+    return snowflake.connector.connect(**arguments)
+
+
+class _EntraIdentity(AuthByWorkloadIdentity):
+    """The sign-in of a user whose WORKLOAD_IDENTITY is of TYPE = AZURE, by a token that is there already."""
+
+    def __init__(self, token: str) -> None:
+        # the only provider that takes a token
+        super().__init__(provider=AttestationProvider.OIDC, token=token)
+
+    def update_body(self, body: dict[Any, Any]) -> None:
+        """Say that the token is of Azure."""
+        super().update_body(body)
+        body["data"]["PROVIDER"] = AttestationProvider.AZURE.value
+
+
+class _EntraConnection(SnowflakeConnection):
+    """A connection that signs in with a token of Entra ID.
+
+    With the provider AZURE, the connector (4.8) asks for a token itself, and knows neither the endpoint that
+    Azure ML's compute has for it nor the variable AZURE_CLIENT_ID. azure-identity knows both.
+    """
+
+    def authenticate_with_retry(self, auth_instance: AuthByWorkloadIdentity) -> None:
+        """Sign in with the token, not as the connector would."""
+        self.auth_class = _EntraIdentity(str(auth_instance.token))
+        super().authenticate_with_retry(self.auth_class)
+
+
+def _oauth_arguments(target: SnowflakeTarget, secret: str | None) -> dict[str, Any]:
+    """Return the arguments for a token of the importer's own identity, or of the client with `secret`."""
+    if target.oauth_scope is None:
+        raise ImporterError("Snowflake connection: sign_in oauth needs oauth_scope")
+    if target.oauth_client_id is None:
+        return {"authenticator": "OAUTH", "token": _entra_token(target.oauth_scope)}
+    if target.oauth_token_url is None or secret is None:
+        raise ImporterError("Snowflake connection: oauth_client_id needs oauth_token_url and secret_uri")
+    return {
+        "authenticator": "OAUTH_CLIENT_CREDENTIALS",
+        "oauth_client_id": target.oauth_client_id,
+        "oauth_client_secret": secret.strip(),
+        "oauth_token_request_url": target.oauth_token_url,
+        "oauth_scope": target.oauth_scope,
+    }
+
+
+def _entra_token(scope: str) -> str:
+    """Return a token of Entra ID for the identity that the importer has in Azure."""
+    with calling(f"token for Snowflake ({scope})"):
+        try:
+            return credential().get_token(scope).token
+        except ClientAuthenticationError as error:
+            # it is one of many lines: one for each way to sign in
+            refusal = _ENTRA_REFUSAL.search(str(error))
+            if refusal is None:
+                raise
+            raise ImporterError(f"Entra ID gives no token for Snowflake ({scope}): {refusal[0]}") from None
+
+
+def _private_key_der(pem: str) -> bytes:
+    """Return a private key from PEM, as Key Vault keeps it, in the DER that the connector takes."""
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError):
+        raise ImporterError(
+            "Snowflake connection: the secret is not an unencrypted private key in PEM"
+        ) from None
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

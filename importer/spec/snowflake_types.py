@@ -1,0 +1,61 @@
+"""Names of Snowflake's types, of which many mean the same.
+
+https://docs.snowflake.com/en/sql-reference/intro-summary-data-types
+"""
+
+import re
+
+_WRITTEN = re.compile(r"([A-Z][A-Z0-9_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?")
+
+_WHOLE = ("INT", "INTEGER", "BIGINT", "SMALLINT", "TINYINT", "BYTEINT")
+_NUMBERS = ("NUMBER", "DECIMAL", "DEC", "NUMERIC")
+_FLOATS = ("FLOAT", "FLOAT4", "FLOAT8", "DOUBLE", "DOUBLE PRECISION", "REAL")
+_LONG_TEXTS = ("VARCHAR", "STRING", "TEXT", "NVARCHAR", "NVARCHAR2", "CHAR VARYING", "NCHAR VARYING")
+_SHORT_TEXTS = ("CHAR", "CHARACTER", "NCHAR")
+_BYTES = ("BINARY", "VARBINARY")
+_MOMENTS = {
+    "TIME": "TIME",
+    "TIMESTAMP": "TIMESTAMP_NTZ",
+    "DATETIME": "TIMESTAMP_NTZ",
+    "TIMESTAMP_NTZ": "TIMESTAMP_NTZ",
+    "TIMESTAMPNTZ": "TIMESTAMP_NTZ",
+    "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP_NTZ",
+    "TIMESTAMP_LTZ": "TIMESTAMP_LTZ",
+    "TIMESTAMPLTZ": "TIMESTAMP_LTZ",
+    "TIMESTAMP WITH LOCAL TIME ZONE": "TIMESTAMP_LTZ",
+    "TIMESTAMP_TZ": "TIMESTAMP_TZ",
+    "TIMESTAMPTZ": "TIMESTAMP_TZ",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_TZ",
+}
+_PLAIN = (
+    *("BOOLEAN", "DATE", "VARIANT", "OBJECT", "ARRAY", "MAP", "GEOGRAPHY", "GEOMETRY", "VECTOR", "FILE"),
+    *("INTERVAL_YEAR_MONTH", "INTERVAL_DAY_TIME"),
+)
+
+#: The length of a VARCHAR that is declared without one.
+_LONGEST_TEXT = 16_777_216
+
+
+def normal_type(written: str) -> str:
+    """Return a type as Snowflake writes it; a ValueError says that it is not one of its types."""
+    found = _WRITTEN.fullmatch(" ".join(written.upper().split()))
+    name, *numbers = found.groups() if found else ("",)
+    first, second = (None if number is None else int(number) for number in numbers or (None, None))
+    if name in _NUMBERS:
+        return f"NUMBER({38 if first is None else first},{second or 0})"
+    if second is None:
+        if name in _LONG_TEXTS or name in _SHORT_TEXTS:
+            length = (1 if name in _SHORT_TEXTS else _LONGEST_TEXT) if first is None else first
+            return f"VARCHAR({length})" if length < _LONGEST_TEXT else "VARCHAR"
+        if name in _MOMENTS:
+            return f"{_MOMENTS[name]}({9 if first is None else first})"
+        if name in _BYTES:
+            return "BINARY"  # the length is not described
+    if first is None:
+        if name in _WHOLE:
+            return "NUMBER(38,0)"
+        if name in _FLOATS:
+            return "FLOAT"
+        if name in _PLAIN:
+            return name
+    raise ValueError(f"{written} is no type of Snowflake's, such as NUMBER(12,2) or TIMESTAMP_NTZ(9)")

@@ -1,0 +1,251 @@
+"""The Azure ML workspace: what an import reads from it and registers in it."""
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from azure.ai.ml import MLClient
+from azure.ai.ml.constants import AssetTypes, ListViewType
+from azure.ai.ml.entities import AzureBlobDatastore, CronTrigger, Data, Job, JobSchedule
+from azure.core.exceptions import ResourceNotFoundError
+from pydantic import ValidationError
+
+from importer.errors import ImporterError
+from importer.lake.azure import TIMEOUTS, calling, credential
+from importer.lake.blob import Datastore
+from importer.lake.emulator import is_emulator
+from importer.lake.manifest import Manifest
+from importer.spec.import_spec import ImportSpec
+from importer.spec.scheduled_job import IMPORT_TAG, SPEC_VARIABLE, step_variables
+from importer.spec.snowflake_target import SnowflakeTarget
+
+_VARIABLES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE")
+
+
+class ScheduledImport(NamedTuple):
+    """An import as the workspace's schedule has it, which a person may have changed.
+
+    `cron` is None where it goes by another rule, `spec_json` where its job is not the importer's.
+    """
+
+    name: str
+    schedule: str
+    cron: str | None
+    time_zone: str
+    is_enabled: bool
+    spec_json: str | None
+
+    def spec(self) -> ImportSpec:
+        """Return what is imported; an ImporterError says why the schedule's job cannot import it."""
+        if self.spec_json is None:
+            raise ImporterError(
+                f"schedule {self.schedule}: its job has no {SPEC_VARIABLE}; it was changed: deploy it again"
+            )
+        return _parse_spec(self.spec_json, self.name, f"schedule {self.schedule}: {SPEC_VARIABLE}")
+
+
+class AssetVersion(NamedTuple):
+    """A registered version of an asset."""
+
+    version: str
+    tags: dict[str, str]
+    registered: datetime | None
+
+
+class ImportJob(NamedTuple):
+    """A job of an import: its status, and where Azure ML shows its log."""
+
+    name: str
+    status: str
+    url: str | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the job's status can still change."""
+        return self.status not in ("Completed", "Failed", "Canceled", "NotResponding")
+
+
+class Workspace:
+    """The workspace that the environment names, as whoever is signed in to Azure."""
+
+    def __init__(self) -> None:
+        missing = [name for name in _VARIABLES if not os.environ.get(name)]
+        if missing:
+            raise ImporterError(f"not set in the environment: {', '.join(missing)}; they name the workspace")
+        subscription, group, self._name = (os.environ[name] for name in _VARIABLES)
+        self._paths = f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/{self._name}"
+        self._client = MLClient(
+            credential(),
+            subscription,
+            group,
+            self._name,
+            enable_telemetry=False,
+            show_progress=False,
+            retry_total=4,
+            **TIMEOUTS,
+        )
+
+    def spec(self, name: str) -> ImportSpec:
+        """Return the import `name`: the job's own, else the one of the workspace's schedule."""
+        if text := os.environ.get(SPEC_VARIABLE):
+            return _parse_spec(text, name, f"environment variable {SPEC_VARIABLE}")
+        known = {scheduled.name: scheduled for scheduled in self.imports()}
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise ImporterError(f"workspace {self._name} has no import {name}; it has: {names}")
+        return known[name].spec()
+
+    def imports(self) -> list[ScheduledImport]:
+        """Return the imports that the workspace has a schedule of, by name."""
+        with calling(f"schedules of workspace {self._name}"):
+            schedules = list(self._client.schedules.list(list_view_type=ListViewType.ALL))
+        return sorted(_scheduled_imports(schedules), key=lambda scheduled: scheduled.name)
+
+    def connection(self, name: str) -> SnowflakeTarget:
+        """Return how the workspace's connection `name` reaches Snowflake."""
+        with calling(f"connection {name} of workspace {self._name}"):
+            metadata = self._client.connections.get(name).metadata
+        try:
+            return SnowflakeTarget.from_metadata(metadata or {})
+        except ValidationError as error:
+            raise ImporterError(f"connection {name} of workspace {self._name}: {_first(error)}") from None
+
+    def datastore(self, name: str) -> Datastore:
+        """Return where the workspace's datastore `name` keeps its blobs."""
+        with calling(f"datastore {name} of workspace {self._name}"):
+            found = self._client.datastores.get(name)
+        if not isinstance(found, AzureBlobDatastore):
+            raise ImporterError(
+                f"datastore {name} of workspace {self._name} is {found.type}, not Blob storage"
+            )
+        uri = f"{self._paths}/datastores/{name}/paths/"
+        return Datastore(
+            name,
+            found.account_name,
+            found.container_name,
+            found.protocol,
+            found.endpoint,
+            None if is_emulator(found.endpoint) else uri,
+        )
+
+    def all_versions(self, asset: str) -> set[str]:
+        """Return the versions that are or were registered, archived ones included."""
+        return {str(data.version) for data in self._list_versions(asset, ListViewType.ALL)}
+
+    def versions(self, asset: str) -> list[AssetVersion]:
+        """Return the versions of an asset that are not archived, newest first."""
+        found = self._list_versions(asset, ListViewType.ACTIVE_ONLY)
+        return sorted((_asset_version(data) for data in found), reverse=True)
+
+    def _list_versions(self, asset: str, view: ListViewType) -> list[Data]:
+        with calling(f"asset {asset} of workspace {self._name}"):
+            try:
+                return list(self._client.data.list(asset, list_view_type=view))
+            except ResourceNotFoundError:  # there never was one
+                return []
+
+    def version(self, asset: str, version: str) -> AssetVersion | None:
+        """Return the version, also one that is archived, or None where it is not registered."""
+        with calling(f"asset {asset}:{version} of workspace {self._name}"):
+            try:
+                return _asset_version(self._client.data.get(asset, version))
+            except ResourceNotFoundError:
+                return None
+
+    def register(self, manifest: Manifest, datastore: str, folder: str) -> None:
+        """Register the attempt of `manifest`, in `folder` of `datastore`, as the asset's version."""
+        older = [v.version for v in self.versions(manifest.asset) if v.version < manifest.version]
+        tags = {
+            "rows": str(manifest.rows),
+            "bytes": str(manifest.bytes),
+            "schema_hash": manifest.schema_hash,
+            **_made_by(manifest),
+        }
+        data = _Table(
+            name=manifest.asset,
+            version=manifest.version,
+            path=f"{self._paths}/datastores/{datastore}/paths/{folder}",
+            description=f"Clean rows of {manifest.source}" if manifest.source else None,
+            tags={**tags, "previous_version": older[0]} if older else tags,
+        )
+        with calling(f"asset {manifest.asset}:{manifest.version} of workspace {self._name}"):
+            self._client.data.create_or_update(data)
+
+    def archive(self, asset: str, version: str) -> None:
+        """Archive a version: it is no longer listed, and loads no more once its blobs are gone."""
+        with calling(f"asset {asset}:{version} of workspace {self._name}"):
+            self._client.data.archive(asset, version)
+
+    def jobs(self, scheduled: ScheduledImport) -> list[ImportJob]:
+        """Return the jobs of an import, newest first."""
+        with calling(f"jobs of workspace {self._name}"):
+            jobs = list(self._client.jobs.list(scheduled_job_name=scheduled.schedule))
+        # jobs of a kind that azure-ai-ml does not know come as None
+        return [_import_job(job) for job in jobs if job and job.tags.get(IMPORT_TAG) == scheduled.name]
+
+
+def _made_by(manifest: Manifest) -> dict[str, str]:
+    """Return the tags that say what a version was made of: a query's rows, or another version's."""
+    if manifest.source is None:
+        made_by = {"query_hash": manifest.query_hash, "query_id": manifest.query_id}
+        return made_by | (manifest.step.tags() if manifest.step else {})
+    return {
+        "source": manifest.source,
+        "rules_hash": manifest.rules_hash or "",
+        "quarantined": str(manifest.quarantined),
+    }
+
+
+class _Table(Data):
+    """A data asset of type mltable whose MLTable file azure-ai-ml does not download.
+
+    It would look for the file at Azure's public addresses, and fetch a JSON schema from the internet.
+    """
+
+    def _to_rest_object(self) -> Any:
+        self.type = AssetTypes.MLTABLE
+        return super()._to_rest_object()
+
+
+def _scheduled_imports(schedules: Iterable[Any]) -> Iterator[ScheduledImport]:
+    for schedule in schedules:
+        tags = schedule.tags or {}
+        if not isinstance(schedule, JobSchedule) or IMPORT_TAG not in tags:
+            continue
+        trigger = schedule.trigger
+        yield ScheduledImport(
+            name=tags[IMPORT_TAG],
+            schedule=str(schedule.name),
+            cron=trigger.expression if isinstance(trigger, CronTrigger) else None,
+            time_zone=str(trigger.time_zone) if trigger else "UTC",
+            is_enabled=bool(schedule.is_enabled),
+            spec_json=step_variables(schedule).get(SPEC_VARIABLE),
+        )
+
+
+def _parse_spec(text: str, name: str, where: str) -> ImportSpec:
+    try:
+        spec = ImportSpec.model_validate_json(text)
+    except ValidationError as error:
+        raise ImporterError(f"{where}: {_first(error)}") from None
+    if spec.name != name:
+        raise ImporterError(f"{where}: describes the import {spec.name}, not {name}")
+    return spec
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = "".join(f"{part}: " for part in first["loc"])
+    return path + first["msg"].removeprefix("Value error, ")
+
+
+def _asset_version(data: Data) -> AssetVersion:
+    created = data.creation_context.created_at if data.creation_context else None
+    return AssetVersion(str(data.version), dict(data.tags or {}), created)
+
+
+def _import_job(job: Job) -> ImportJob:
+    # a member of an enumeration whose own text is not its value
+    status = str(getattr(job.status, "value", job.status))
+    return ImportJob(str(job.name), status, job.studio_url)

@@ -1,0 +1,130 @@
+"""The settings of the AKS cluster."""
+
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from importer.spec.section import Section
+from stacks.settings.explain import contradiction
+from stacks.settings.network import PrivateRange
+from stacks.settings.types import ObjectId, VmSize
+
+#: How many more nodes an upgrade makes at a time: AKS's default of 10 %, rounded up, in either pool
+#: (https://learn.microsoft.com/azure/aks/upgrade-aks-node-pools-rolling#customize-node-surge-upgrade).
+_SURGE = 0.1
+
+#: Azure gives each node of an overlay network a /24 of the pods' addresses
+#: (https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay#ip-address-planning).
+PODS_OF_A_NODE = 256
+
+#: The services' range is smaller than a /12, and has room for the cluster's own services
+#: (https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay#ip-address-planning).
+MIN_SERVICE_PREFIX = 13
+MAX_SERVICE_PREFIX = 27
+
+Nodes = Annotated[int, Field(ge=1, le=1000)]
+
+
+class Weekday(StrEnum):
+    """A day of the week, as AKS writes it."""
+
+    MONDAY = "Monday"
+    TUESDAY = "Tuesday"
+    WEDNESDAY = "Wednesday"
+    THURSDAY = "Thursday"
+    FRIDAY = "Friday"
+    SATURDAY = "Saturday"
+    SUNDAY = "Sunday"
+
+
+class ClusterSettings(Section):
+    """The AKS cluster."""
+
+    enabled: bool = Field(default=True, description="Whether there is a cluster, with Argo on it.")
+    kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{2}$")] | None = Field(
+        default=None, description="Minor version such as `1.34`; AKS's default where it is absent."
+    )
+    node_size: VmSize = Field(
+        default="Standard_D4ds_v5", description="Virtual machine size of the nodes that run workflows."
+    )
+    min_nodes: Nodes = Field(default=2, description="Fewest nodes that run workflows.")
+    max_nodes: Nodes = Field(default=5, description="Most nodes that run workflows.")
+    system_node_size: VmSize = Field(
+        default="Standard_D4ds_v5",
+        description="Virtual machine size of the nodes that run the cluster itself.",
+    )
+    min_system_nodes: Nodes = Field(default=2, description="Fewest nodes that run the cluster itself.")
+    max_system_nodes: Nodes = Field(default=3, description="Most nodes that run the cluster itself.")
+    ephemeral_os_disk: bool = Field(
+        default=True,
+        description="Nodes boot from their local disk, faster and free; `false` for sizes without one.",
+    )
+    encryption_at_host: bool = Field(
+        default=True,
+        description="Encrypts the nodes' caches and local disks; the subscription needs the feature "
+        "`Microsoft.Compute/EncryptionAtHost`.",
+    )
+    pod_range: PrivateRange = Field(
+        default=IPv4Network("10.244.0.0/16"),
+        description="Addresses of the pods, seen within the cluster only.",
+    )
+    service_range: PrivateRange = Field(
+        default=IPv4Network("10.245.0.0/16"),
+        description="Addresses of the Kubernetes services, seen within the cluster only.",
+    )
+    maintenance_day: Weekday = Field(
+        default=Weekday.SUNDAY, description="Day of the week on which Azure may upgrade the cluster."
+    )
+    maintenance_hour: Annotated[int, Field(ge=0, le=23)] = Field(
+        default=2, description="Hour (UTC) from which it may, for four hours."
+    )
+    administrators: ObjectId | None = Field(
+        default=None,
+        description="Object id of the Entra ID group that administers what runs on the cluster; "
+        "where it is absent, whoever runs the first `pulumi up` does.",
+    )
+
+    @property
+    def most_nodes(self) -> int:
+        """The most nodes there are at once, those that an upgrade adds included."""
+        return sum(
+            most + max(1, -int(-most * _SURGE // 1)) for most in (self.max_nodes, self.max_system_nodes)
+        )
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        for fewest, least, most, limit in (
+            ("minNodes", self.min_nodes, "maxNodes", self.max_nodes),
+            ("minSystemNodes", self.min_system_nodes, "maxSystemNodes", self.max_system_nodes),
+        ):
+            if least > limit:
+                raise contradiction([fewest], f"must be at most {most} ({limit})", least)
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_have_the_right_size(self) -> Self:
+        services = self.service_range
+        if not MIN_SERVICE_PREFIX <= services.prefixlen <= MAX_SERVICE_PREFIX:
+            raise contradiction(
+                ["serviceRange"],
+                f"must be from a /{MAX_SERVICE_PREFIX} to a /{MIN_SERVICE_PREFIX}",
+                str(services),
+            )
+        room = self.pod_range.num_addresses // PODS_OF_A_NODE
+        if self.enabled and self.most_nodes > room:
+            raise contradiction(
+                ["podRange"],
+                f"has room for the pods of {room} nodes, but an upgrade may need {self.most_nodes}",
+                str(self.pod_range),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pods_and_services_are_apart(self) -> Self:
+        if self.pod_range.overlaps(self.service_range):
+            raise contradiction(
+                ["serviceRange"], f"overlaps podRange ({self.pod_range})", str(self.service_range)
+            )
+        return self

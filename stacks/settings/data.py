@@ -1,0 +1,94 @@
+"""The settings of where the data lies and who works on it: the lake and the workspace."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from importer.spec.section import Section
+from stacks.settings.explain import contradiction
+from stacks.settings.types import HostPattern, ObjectId, SubnetId, VmSize
+
+Days = Annotated[int, Field(ge=1, le=36500)]
+
+#: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftmachinelearningservices
+ComputeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$")]
+
+
+class LakeSettings(Section):
+    """The data lake."""
+
+    cool_after_days: Days = Field(
+        default=90, description="Days after which raw data that nobody has changed moves to the cool tier."
+    )
+    immutable_days: Annotated[int, Field(ge=1, le=146000)] | None = Field(
+        default=None,
+        description="Days that nobody can change or delete raw data, the importer's clean-up included.",
+    )
+
+
+class ComputeClusterSettings(Section):
+    """A compute cluster of the workspace, beside serverless compute."""
+
+    name: ComputeName = Field(description="Name of the compute cluster.")
+    vm_size: VmSize = Field(description="Virtual machine size, such as `Standard_D4ds_v5`.")
+    max_nodes: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=4, description="Most nodes; the fewest are none."
+    )
+    idle_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
+        default=15, description="Minutes after which an idle node goes."
+    )
+
+
+class WorkspaceSettings(Section):
+    """The Azure ML workspace."""
+
+    hbi: bool = Field(
+        default=False,
+        description="Whether the data has high business impact: Microsoft collects less diagnostic data. "
+        "Fixed once the workspace is there.",
+    )
+    managed_network: bool = Field(
+        default=True,
+        description="Jobs reach approved destinations only, from a network that Azure ML manages. "
+        "`false`: they reach what their subnet, or the internet, lets them.",
+    )
+    outbound_hosts: list[HostPattern] = Field(
+        default=[],
+        description="More hosts that jobs may reach by HTTP, such as `packages.globo.example`.",
+    )
+    data_scientists: ObjectId | None = Field(
+        default=None,
+        description="Object id of the Entra ID group that works in the workspace and reads the lake's data.",
+    )
+    cosmos_db_principal: ObjectId | None = Field(
+        default=None,
+        description="Object id of Azure Cosmos DB's principal in your tenant (application "
+        "`a232010e-820c-4083-83bb-3ace5fc29d0b`), with `customerManagedKey`.",
+    )
+    compute_subnet_id: SubnetId | None = Field(
+        default=None, description="Existing subnet that jobs run in, where `managedNetwork` is `false`."
+    )
+    compute_clusters: list[ComputeClusterSettings] = Field(
+        default=[], description="Compute clusters, beside serverless compute."
+    )
+
+    @model_validator(mode="after")
+    def _compute_clusters_fit(self) -> Self:
+        names = [cluster.name.lower() for cluster in self.compute_clusters]
+        for index, cluster in enumerate(self.compute_clusters):
+            if names[index] in names[:index]:
+                raise contradiction(
+                    ["computeClusters", index, "name"],
+                    "is the name of an earlier compute cluster",
+                    cluster.name,
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_network_for_jobs(self) -> Self:
+        if self.compute_subnet_id is not None and self.managed_network:
+            raise contradiction(["computeSubnetId"], "must be absent where managedNetwork is true")
+        if self.compute_subnet_id is None and not self.managed_network:
+            # the addresses of Azure's own that they would have are none that the storage lets in
+            raise contradiction(["computeSubnetId"], "required where managedNetwork is false")
+        return self

@@ -1,0 +1,267 @@
+"""The settings of the network: whose it is, its address ranges, and who may come in and get out."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from ipaddress import IPv4Network
+from itertools import combinations
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from components.network.private_link import MONITOR_ZONES, Zone, metrics_zone
+from importer.spec.section import Section
+from stacks.settings.explain import contradiction
+from stacks.settings.types import AddressRange, PrivateZoneId, SubnetId
+
+#: What Azure keeps of every subnet (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
+RESERVED_ADDRESSES = 5
+
+#: The smallest endpoints' subnet: every private endpoint of the platform, and the addresses that registry,
+#: workspace and Azure Monitor take besides.
+MIN_ENDPOINTS_PREFIX = 26
+
+#: Ranges that Azure takes for no network, AKS for none of its own, and Azure ML for none, as Docker has it:
+#: https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq
+#: https://learn.microsoft.com/azure/aks/concepts-network-legacy-cni
+#: https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet
+RESERVED_RANGES = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",
+            "127.0.0.0/8",
+            "168.63.129.16/32",
+            "169.254.0.0/16",
+            "172.17.0.0/16",
+            "172.30.0.0/16",
+            "172.31.0.0/16",
+            "192.0.2.0/24",
+            "224.0.0.0/3",
+        ),
+    )
+)
+
+#: The smallest subnet there is (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
+MAX_SUBNET_PREFIX = 29
+
+#: What the internet does not carry (https://www.iana.org/assignments/iana-ipv4-special-registry).
+_PRIVATE_RANGES = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "224.0.0.0/3",
+        ),
+    )
+)
+
+#: As many addresses as a /8 has may be let in, all ranges together. More than any company's own is the world.
+MAX_ALLOWED_ADDRESSES = 2**24
+
+
+class Isolation(StrEnum):
+    """From where the platform's services are reached."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
+
+
+class Outbound(StrEnum):
+    """How the nodes reach the world."""
+
+    NAT_GATEWAY = "nat_gateway"
+    USER_DEFINED_ROUTING = "user_defined_routing"
+
+
+class Subnets(NamedTuple):
+    """The address ranges of the platform's own subnets."""
+
+    nodes: IPv4Network
+    endpoints: IPv4Network
+    runners: IPv4Network
+
+
+def _check_allowed_range(allowed: IPv4Network) -> IPv4Network:
+    """Return a range of public addresses, as the firewalls of Azure's services take it.
+
+    https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations
+    """
+    if allowed.num_addresses > MAX_ALLOWED_ADDRESSES:
+        raise contradiction([], "lets the world in; must be at most a /8", str(allowed))
+    if any(allowed.overlaps(private) for private in _PRIVATE_RANGES):
+        raise contradiction([], "must be public addresses, as the internet sees them", str(allowed))
+    return allowed
+
+
+def _check_private_range(own: IPv4Network) -> IPv4Network:
+    taken = next((reserved for reserved in RESERVED_RANGES if reserved.overlaps(own)), None)
+    if taken is not None:
+        raise contradiction([], f"overlaps {taken}, which Azure keeps for itself", str(own))
+    return own
+
+
+PrivateRange = Annotated[AddressRange, AfterValidator(_check_private_range)]
+AllowedRange = Annotated[AddressRange, AfterValidator(_check_allowed_range)]
+
+
+class NetworkSettings(Section):
+    """The network of the platform, its own or a given one."""
+
+    allowed_address_ranges: Annotated[list[AllowedRange], Field(max_length=100)] = Field(
+        default=[],
+        description="Public address ranges that may reach the services where `isolation` is `public`: "
+        "your offices', your runners'.",
+    )
+    address_space: PrivateRange = Field(
+        default=IPv4Network("10.42.0.0/16"), description="Addresses of the virtual network."
+    )
+    nodes_range: PrivateRange | None = Field(
+        default=None, description="Subnet of the cluster's nodes; the first quarter of `addressSpace`."
+    )
+    endpoints_range: PrivateRange | None = Field(
+        default=None, description="Subnet of the private endpoints; the second quarter."
+    )
+    runners_range: PrivateRange | None = Field(
+        default=None, description="Subnet for the runners of your pipelines; the third quarter."
+    )
+    nodes_subnet_id: SubnetId | None = Field(
+        default=None, description="Existing subnet for the nodes, in place of an own network."
+    )
+    endpoints_subnet_id: SubnetId | None = Field(
+        default=None, description="Existing subnet for the private endpoints, in place of an own network."
+    )
+    egress_address_ranges: list[AllowedRange] = Field(
+        default=[],
+        description="Public addresses that the nodes of an existing subnet come from, where `isolation` is "
+        "`public`: they call the API server from there.",
+    )
+    outbound: Outbound = Field(
+        default=Outbound.NAT_GATEWAY,
+        description="How nodes in an existing subnet get out: by its NAT gateway, or `user_defined_routing` "
+        "through a firewall.",
+    )
+    dns_zone_ids: dict[str, PrivateZoneId] = Field(
+        default={},
+        description="Existing private DNS zones by their names, such as those of a hub; the others are made.",
+    )
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the platform makes the network itself."""
+        return self.nodes_subnet_id is None and self.endpoints_subnet_id is None
+
+    @property
+    def subnets(self) -> Subnets:
+        """The ranges of the own network's subnets."""
+        quarters = list(self.address_space.subnets(prefixlen_diff=2))
+        return Subnets(
+            self.nodes_range or quarters[0],
+            self.endpoints_range or quarters[1],
+            self.runners_range or quarters[2],
+        )
+
+    def ranges(self) -> Iterator[tuple[str, IPv4Network]]:
+        """Yield each subnet's range of an own network, by the setting that holds it."""
+        yield from zip(("nodesRange", "endpointsRange", "runnersRange"), self.subnets, strict=True)
+
+    @model_validator(mode="after")
+    def _few_are_let_in(self) -> Self:
+        allowed = self.allowed_address_ranges
+        for index, later in enumerate(allowed):
+            if any(later.overlaps(earlier) for earlier in allowed[:index]):
+                raise contradiction(["allowedAddressRanges", index], "overlaps an earlier range", str(later))
+        if sum(each.num_addresses for each in allowed) > MAX_ALLOWED_ADDRESSES:
+            raise contradiction(["allowedAddressRanges"], "let in more than a /8 together: the world")
+        return self
+
+    @model_validator(mode="after")
+    def _subnets_are_of_one_network(self) -> Self:
+        nodes, endpoints = self.nodes_subnet_id, self.endpoints_subnet_id
+        if nodes and endpoints and _network_of(nodes) != _network_of(endpoints):
+            # private DNS zones are linked to one
+            raise contradiction(["endpointsSubnetId"], "must be of the network of nodesSubnetId", endpoints)
+        return self
+
+    @model_validator(mode="after")
+    def _ranges_are_apart(self) -> Self:
+        if self.address_space.prefixlen > MIN_ENDPOINTS_PREFIX - 2:
+            raise contradiction(
+                ["addressSpace"],
+                f"is too small for three subnets; must be at least a /{MIN_ENDPOINTS_PREFIX - 2}",
+                str(self.address_space),
+            )
+        for name, own in self.ranges():
+            if own.prefixlen > MAX_SUBNET_PREFIX:
+                raise contradiction([name], f"must be at least a /{MAX_SUBNET_PREFIX}", str(own))
+            if not own.subnet_of(self.address_space):
+                raise contradiction([name], f"must be within addressSpace ({self.address_space})", str(own))
+        for (first, a), (second, b) in combinations(self.ranges(), 2):
+            if a.overlaps(b):
+                raise contradiction([second], f"overlaps {first} ({a})", str(b))
+        if self.subnets.endpoints.prefixlen > MIN_ENDPOINTS_PREFIX:
+            raise contradiction(
+                ["endpointsRange"],
+                f"is too small for the private endpoints; must be at least a /{MIN_ENDPOINTS_PREFIX}",
+                str(self.subnets.endpoints),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _existing_network_is_whole(self) -> Self:
+        given = {
+            "addressSpace": "address_space",
+            "nodesRange": "nodes_range",
+            "endpointsRange": "endpoints_range",
+            "runnersRange": "runners_range",
+        }
+        if not self.is_own:
+            for name, field in given.items():
+                if field in self.model_fields_set:
+                    raise contradiction([name], "must be absent where the subnets are existing ones")
+        elif self.outbound is not Outbound.NAT_GATEWAY:
+            raise contradiction(
+                ["outbound"],
+                "the platform's own network has a NAT gateway; set nodesSubnetId too",
+                self.outbound,
+            )
+        return self
+
+    def api_server_zone_id(self, location: str) -> str | None:
+        """Return the existing zone of the cluster's API server, or None where AKS makes one."""
+        return self.dns_zone_ids.get(aks_zone(location))
+
+    def check_zones(self, location: str) -> None:
+        """Raise where `dns_zone_ids` has a zone that the platform does not use, or another zone's id."""
+        known = [*own_zones(Isolation.PRIVATE, location), aks_zone(location)]
+        for name, zone_id in self.dns_zone_ids.items():
+            if name not in known:
+                raise contradiction(
+                    ["network", "dnsZoneIds", name], f"no such zone; there are {', '.join(known)}"
+                )
+            if not zone_id.lower().endswith(f"/{name}"):
+                raise contradiction(["network", "dnsZoneIds", name], "is the id of another zone", zone_id)
+
+
+def _network_of(subnet_id: str) -> str:
+    return subnet_id.lower().rsplit("/subnets/", 1)[0]
+
+
+def own_zones(isolation: Isolation, location: str) -> list[str]:
+    """Return the names of the zones that the platform makes where none is given."""
+    if isolation is Isolation.PRIVATE:
+        return [*Zone, metrics_zone(location)]
+    return [zone for zone in Zone if zone not in MONITOR_ZONES]
+
+
+def aks_zone(location: str) -> str:
+    """Return the private DNS zone of the API servers in a region.
+
+    https://learn.microsoft.com/azure/aks/private-clusters#configure-a-private-dns-zone
+    """
+    return f"privatelink.{location}.azmk8s.io"

@@ -1,0 +1,322 @@
+"""Every setting of a stack: its type, default, rule and meaning. The only reader of Pulumi config."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+import pulumi
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from importer.spec.section import Section
+from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+from stacks.settings.alerts import AlertSettings
+from stacks.settings.cluster import ClusterSettings
+from stacks.settings.data import LakeSettings, WorkspaceSettings
+from stacks.settings.existing import ExistingSettings
+from stacks.settings.explain import contradiction, explain
+from stacks.settings.imports import ImportSettings
+from stacks.settings.network import RESERVED_ADDRESSES, Isolation, NetworkSettings
+from stacks.settings.regions import WITHOUT_ZONES, reserved_word
+from stacks.settings.snowflake import SnowflakeSettings
+
+PROJECT = "ai-platform"
+
+#: 2 to 11 characters: with the 5 of the longest component's and 8 random ones it fits the 24 of a storage
+#: account or vault (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,10}$")]
+#: An image is named by digest, so that the same settings always run the same code.
+Image = Annotated[str, StringConstraints(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")]
+AvailabilityZone = Annotated[Literal["1", "2", "3"], BeforeValidator(str)]
+#: 128 characters for storage (https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources)
+TagName = Annotated[str, StringConstraints(pattern=r"^[^<>%&\\?/]{1,128}$")]
+TagValue = Annotated[str, StringConstraints(max_length=256)]
+#: The most tags of a resource, less `project` and `stack`.
+MAX_TAGS = 50 - 2
+
+
+class Endpoints(StrEnum):
+    """Where Azure and Snowflake answer."""
+
+    PUBLIC = "public"
+    LOCAL = "local"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used: one line each, naming the setting's path, the rule and the value."""
+
+
+class Settings(Section):
+    """The settings of a stack, `ai-platform:<name>` in `Pulumi.<stack>.yaml`."""
+
+    name: Name = Field(description="What the names of all resources start with, such as `globodev`.")
+    location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")] = Field(
+        description="Azure region, such as `westeurope`."
+    )
+    snowflake: SnowflakeSettings = Field(description="How the platform reaches Snowflake.")
+    importer_image: Image | None = Field(
+        default=None,
+        description="Image of the importer, by digest: `registry/name@sha256:…`. Without one, the program "
+        "registers the importer that lies beside it in the workspace: docs/imports.md.",
+    )
+    imports: list[ImportSettings] = Field(default=[], description="What is imported, and when.")
+    isolation: Isolation = Field(
+        default=Isolation.PRIVATE,
+        description="`private`: services have addresses in the network only; `public`: they have public "
+        "addresses too, for `network.allowedAddressRanges` alone.",
+    )
+    keep: bool = Field(
+        default=False,
+        description="Protects what holds data from deletion, by Pulumi and by Azure: docs/keeping.md.",
+    )
+    zones: list[AvailabilityZone] = Field(
+        default=["1", "2", "3"],
+        description="Availability zones that the platform spreads over; none where the region has none.",
+    )
+    geo_redundant: bool = Field(
+        default=False,
+        description="Stored data has a copy in the paired region too, which has to be allowed to hold it.",
+    )
+    existing: ExistingSettings | None = Field(
+        default=None,
+        description="A workspace that is there already: the stack is its imports then, and no platform.",
+    )
+    customer_managed_key: bool = Field(
+        default=False,
+        description="Encrypts what is stored with a key of the platform's own, in place of Microsoft's. "
+        "An existing workspace or registry takes none: it would be replaced.",
+    )
+    network: NetworkSettings = Field(default=NetworkSettings(), description="The network.")
+    lake: LakeSettings = Field(default=LakeSettings(), description="The data lake.")
+    workspace: WorkspaceSettings = Field(default=WorkspaceSettings(), description="The workspace.")
+    cluster: ClusterSettings = Field(default=ClusterSettings(), description="The AKS cluster.")
+    alerts: AlertSettings = Field(default=AlertSettings(), description="Alerts.")
+    log_retention_days: Annotated[int, Field(ge=30, le=730)] = Field(
+        default=90, description="Days that Log Analytics keeps logs."
+    )
+    tags: Annotated[dict[TagName, TagValue], Field(max_length=MAX_TAGS)] = Field(
+        default={}, description="Tags of every resource, besides `project` and `stack`."
+    )
+    endpoints: Endpoints = Field(
+        default=Endpoints.PUBLIC,
+        description="`local`: the local cloud's addresses, from the environment (`.local/env`).",
+    )
+
+    @model_validator(mode="after")
+    def _azure_takes_the_name(self) -> Self:
+        word = reserved_word(self.name)
+        if word is not None:
+            raise contradiction(["name"], f"Azure refuses names with the reserved word {word}", self.name)
+        return self
+
+    @model_validator(mode="after")
+    def _region_has_the_zones(self) -> Self:
+        if len(set(self.zones)) < len(self.zones):
+            raise contradiction(["zones"], "has a zone twice", self.zones)
+        if self.zones and self.location in WITHOUT_ZONES:
+            raise contradiction(
+                ["zones"], f"{self.location} has no availability zones; set zones to []", self.zones
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _network_fits(self) -> Self:
+        network, private = self.network, self.isolation is Isolation.PRIVATE
+        network.check_zones(self.location)
+        if not private and not network.allowed_address_ranges:
+            raise contradiction(
+                ["network", "allowedAddressRanges"], "required where isolation is public: who may come in"
+            )
+        if network.is_own:
+            return self
+        if self.cluster.enabled and network.nodes_subnet_id is None:
+            raise contradiction(["network", "nodesSubnetId"], "required where endpointsSubnetId is set")
+        if network.endpoints_subnet_id is None:
+            raise contradiction(["network", "endpointsSubnetId"], "required where nodesSubnetId is set")
+        if self.cluster.enabled and not private and not network.egress_address_ranges:
+            raise contradiction(
+                ["network", "egressAddressRanges"],
+                "required where isolation is public and nodesSubnetId is set",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _existing_secret_has_a_vault(self) -> Self:
+        if self.existing and self.snowflake.secret_name and self.existing.vault_id is None:
+            raise contradiction(["existing", "vaultId"], "required where snowflake.secretName is set")
+        return self
+
+    @model_validator(mode="after")
+    def _image_names_its_registry(self) -> Self:
+        if self.importer_image is None:
+            return self
+        registry = self.importer_image.split("/")[0]
+        if self.endpoints is not Endpoints.LOCAL and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", registry):
+            raise contradiction(
+                ["importerImage"],
+                "must start with the host of a registry, without a port",
+                self.importer_image,
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tags_are_apart(self) -> Self:
+        # https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations
+        seen = {"project", "stack"}
+        for name in self.tags:
+            if name.casefold() in seen:
+                raise contradiction(["tags", name], "is there already; tags differ in more than case")
+            seen.add(name.casefold())
+        return self
+
+    @model_validator(mode="after")
+    def _cluster_fits_the_network(self) -> Self:
+        cluster, network = self.cluster, self.network
+        if not (cluster.enabled and network.is_own):
+            return self
+        for name, inner in (("podRange", cluster.pod_range), ("serviceRange", cluster.service_range)):
+            if inner.overlaps(network.address_space):
+                raise contradiction(
+                    ["cluster", name], f"overlaps network.addressSpace ({network.address_space})", str(inner)
+                )
+        nodes = network.subnets.nodes
+        room = nodes.num_addresses - RESERVED_ADDRESSES
+        # a private API server has an address among the nodes
+        needed = cluster.most_nodes + (self.isolation is Isolation.PRIVATE)
+        if needed > room:
+            raise contradiction(
+                ["network", "nodesRange"],
+                f"has {room} addresses, but an upgrade of the cluster may need {needed}",
+                str(nodes),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _snowflake_reaches_the_lake(self) -> Self:
+        if self.endpoints is Endpoints.LOCAL:
+            return self
+        for index, item in enumerate(self.imports):
+            if item.mode == "unload" and self.existing is None and not self.snowflake.unload.subnet_ids:
+                raise contradiction(
+                    ["imports", index, "mode"],
+                    "the lake lets Snowflake in from nowhere: set snowflake.unload.subnetIds, or use stream",
+                    item.mode,
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _imports_have_own_names(self) -> Self:
+        names = [item.name for item in self.imports]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise contradiction(["imports", index, "name"], "is the name of an earlier import", name)
+        return self
+
+    @model_validator(mode="after")
+    def _clean_assets_have_own_names_and_a_place(self) -> Self:
+        names = [item.name for item in self.imports]
+        for index, item in enumerate(self.imports):
+            if item.curate is None:
+                continue
+            if item.curate.asset in names:
+                raise contradiction(
+                    ["imports", index, "curate", "asset"], "is the name of another asset", item.curate.asset
+                )
+            if self.existing and self.existing.clean_datastore is None:
+                raise contradiction(["existing", "cleanDatastore"], "required where an import has curate")
+            names.append(item.curate.asset)
+        return self
+
+    @model_validator(mode="after")
+    def _password_only_locally(self) -> Self:
+        if self.uses_password and not self.snowflake.allow_password:
+            raise contradiction(
+                ["snowflake", "signIn"],
+                "Snowflake has ended passwords for services; use workload_identity",
+                "password",
+            )
+        return self
+
+    @property
+    def uses_password(self) -> bool:
+        """Whether a password signs in to a Snowflake that is not the local one."""
+        return self.snowflake.sign_in is SignIn.PASSWORD and self.endpoints is not Endpoints.LOCAL
+
+    @property
+    def unloads(self) -> bool:
+        """Whether Snowflake writes to the lake itself."""
+        return any(item.mode == "unload" for item in self.imports)
+
+    def snowflake_target(self) -> SnowflakeTarget:
+        """Return how the importer reaches Snowflake, but for where the vault keeps `secretName`."""
+        s = self.snowflake
+        address: dict[str, Any] = {"host": s.host or f"{s.account}.snowflakecomputing.com"}
+        if self.endpoints is Endpoints.LOCAL:
+            address = _local_snowflake(os.environ)
+        return SnowflakeTarget(
+            account=s.account,
+            warehouse=s.warehouse,
+            role=s.role,
+            user=s.user,
+            sign_in=s.sign_in,
+            oauth_scope=s.oauth.scope,
+            oauth_client_id=s.oauth.client_id,
+            oauth_token_url=s.oauth.token_url,
+            concurrent_imports=s.concurrent_imports,
+            **address,
+        )
+
+
+def _local_snowflake(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = {"host": "SNOWFLAKE_HOST", "port": "SNOWFLAKE_PORT", "protocol": "SNOWFLAKE_PROTOCOL"}
+    missing = [name for name in names.values() if name not in environment]
+    if missing:
+        raise SettingsError(
+            f"{PROJECT}:endpoints: local needs {', '.join(missing)} in the environment; "
+            "run `python -m localcloud start`, then `. .local/env`"
+        )
+    return {field: environment[name] for field, name in names.items()}
+
+
+def load(config: Mapping[str, str] | None = None, secret_keys: frozenset[str] = frozenset()) -> Settings:
+    """Return the stack's settings, from `config` (by default the running stack's, by full key).
+
+    Raises SettingsError with a line for each setting that is missing, unknown or breaks its rule.
+    """
+    if config is None:
+        config = _stack_config()
+        secret_keys = frozenset(key for key in config if pulumi.runtime.config.is_config_secret(key))
+    own = {
+        key.removeprefix(f"{PROJECT}:"): value
+        for key, value in config.items()
+        if key.startswith(f"{PROJECT}:")
+    }
+    try:
+        return Settings.model_validate({key: _parse(key, value) for key, value in own.items()})
+    except ValidationError as error:
+        raise SettingsError("\n".join(explain(error, PROJECT, Settings, secret_keys))) from None
+
+
+def _stack_config() -> dict[str, str]:
+    # pulumi.Config reads a key by name only; a typo shows up only where all the keys are seen.
+    return {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
+
+
+def _parse(key: str, value: str) -> object:
+    """Return the value of a top-level setting: structured values arrive as JSON, scalars as they are."""
+    field = next((f for n, f in Settings.model_fields.items() if to_camel(n) == key), None)
+    if field is None or field.annotation is str:
+        return value
+    try:
+        return json.loads(value)
+    except (json.JSONDecodeError, RecursionError):
+        return value

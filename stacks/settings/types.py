@@ -1,0 +1,40 @@
+"""Types of settings that more than one section has."""
+
+from ipaddress import IPv4Network
+from typing import Annotated
+
+from pydantic import BeforeValidator, StringConstraints
+
+from stacks.settings.explain import contradiction
+
+
+def _address_range(value: object) -> IPv4Network:
+    """Return an IPv4 range in CIDR notation, whose first address is the network's own."""
+    if isinstance(value, IPv4Network):
+        return value
+    try:
+        loose = IPv4Network(value, strict=False)
+    except ValueError:
+        raise contradiction([], "expected an IPv4 range such as 10.42.0.0/16", value) from None
+    if "/" not in str(value) or not str(value).startswith(f"{loose.network_address}/"):
+        raise contradiction([], f"expected the range as {loose}", value)
+    return loose
+
+
+AddressRange = Annotated[IPv4Network, BeforeValidator(_address_range)]
+ObjectId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+_SUBSCRIPTION = "/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+/providers"
+SubnetId = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{_SUBSCRIPTION}/Microsoft\.Network/virtualNetworks/[^/]+/subnets/[^/]+$"),
+]
+PrivateZoneId = Annotated[
+    str, StringConstraints(pattern=rf"^{_SUBSCRIPTION}/Microsoft\.Network/privateDnsZones/[^/]+$")
+]
+#: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
+VmSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+$")]
+#: A host, or all below a domain, as the managed network's rules take it.
+HostPattern = Annotated[
+    str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*\.)+[A-Za-z0-9-]+$")
+]

@@ -1,0 +1,169 @@
+"""Runs that die, that race, or that meet what another query left: one version, and the one there was."""
+
+import json
+import threading
+from datetime import timedelta
+
+import pytest
+
+from importer.errors import ImporterError
+from importer.lake.blob import AssetBlobs
+from importer.lake.manifest import Manifest
+from importer.versions.workspace import Workspace
+from localcloud.home import Home
+from tests import data_cloud
+from tests.data_cloud import (
+    ALL_SALES,
+    V1,
+    V2,
+    V3,
+    attempts,
+    blob_names,
+    command,
+    container,
+    crash,
+    error_line,
+    never,
+    run,
+    spec,
+)
+
+home = data_cloud.home
+
+
+def test_a_version_of_another_query_is_left_alone_and_said(home: Home) -> None:
+    run(spec("changed"))
+    before = blob_names(home, "changed")
+    other = spec("changed", f"{ALL_SALES} WHERE 1 = 0")
+
+    line = error_line(command("run", "changed", "--version", "2026-11-23T06:00:00Z", spec=other))
+
+    assert f"asset changed:{V1} is there already, and was made by another query: choose another" in line
+    assert blob_names(home, "changed") == before
+
+
+def test_a_committed_attempt_of_another_query_is_registered_and_said(home: Home) -> None:
+    crash(spec("left"), Workspace, "register", after=False)
+    left = attempts(home, "left", V1)
+    with pytest.raises(ImporterError, match="was made by another query"):
+        run(spec("left", f"{ALL_SALES} WHERE 1 = 0"))
+    assert attempts(home, "left", V1) == left
+    (registered,) = Workspace().versions("left")
+    assert registered.tags["rows"] == "2930"
+
+
+@pytest.mark.usefixtures("home")
+def test_the_run_that_loses_to_another_query_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = AssetBlobs.commit
+
+    def overtaken(self: AssetBlobs, manifest: Manifest) -> None:
+        monkeypatch.setattr(AssetBlobs, "commit", commit)
+        run(spec("lost", f"{ALL_SALES} WHERE 1 = 0"))
+        commit(self, manifest)
+
+    monkeypatch.setattr(AssetBlobs, "commit", overtaken)
+    with pytest.raises(ImporterError, match="was made by another query"):
+        run(spec("lost"))
+
+
+def test_two_runs_of_one_tick_make_one_version(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    # both have written all they write before either commits
+    both = threading.Barrier(2, timeout=60)
+    commit = AssetBlobs.commit
+    monkeypatch.setattr(AssetBlobs, "commit", lambda self, manifest: (both.wait(), commit(self, manifest))[1])
+    threads = [threading.Thread(target=run, args=(spec("race"),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    (attempt,) = attempts(home, "race", V1)
+    (registered,) = Workspace().versions("race")
+    committed = json.loads(container(home).download_blob(f"race/version={V1}/_committed.json").readall())
+    assert attempt == f"attempt={committed['attempt']}"
+    assert registered.tags["rows"] == "2930"
+
+
+def test_a_run_that_another_one_overtakes_ends_well(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = AssetBlobs.commit
+
+    def overtaken(self: AssetBlobs, manifest: Manifest) -> None:
+        monkeypatch.setattr(AssetBlobs, "commit", commit)
+        run(spec("overtaken"))
+        assert f"attempt={manifest.attempt}" not in attempts(home, "overtaken", V1)
+        commit(self, manifest)
+
+    monkeypatch.setattr(AssetBlobs, "commit", overtaken)
+    run(spec("overtaken"))
+
+    assert len(attempts(home, "overtaken", V1)) == 1
+    assert [found.version for found in Workspace().versions("overtaken")] == [V1]
+
+
+@pytest.mark.parametrize(
+    ("owner", "step", "after"),
+    [(AssetBlobs, "write", True), (AssetBlobs, "commit", False), (Workspace, "register", True)],
+    ids=["after-the-first-part", "before-the-commit", "after-the-registration"],
+)
+def test_a_rerun_completes_what_a_crash_left(home: Home, owner: type, step: str, after: bool) -> None:
+    asset = f"crash_{owner.__name__}_{step}".lower()
+    crash(spec(asset), owner, step, after=after)
+    left = attempts(home, asset, V1)
+    assert len(left) == 1
+
+    run(spec(asset))
+
+    assert [found.version for found in Workspace().versions(asset)] == [V1]
+    assert len(attempts(home, asset, V1)) == 1
+    assert (attempts(home, asset, V1) == left) is (step == "register")
+
+
+def test_a_committed_attempt_is_registered_without_importing_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash(spec("committed"), Workspace, "register", after=False)
+    assert Workspace().versions("committed") == []
+    left = attempts(home, "committed", V1)
+    with monkeypatch.context() as patch:
+        patch.setattr("importer.job.attempt.connect", never)
+        run(spec("committed"))
+    assert attempts(home, "committed", V1) == left
+    assert [found.version for found in Workspace().versions("committed")] == [V1]
+
+
+@pytest.mark.usefixtures("home")
+def test_the_next_tick_registers_what_the_last_one_committed() -> None:
+    crash(spec("next_tick"), Workspace, "register", after=False)
+
+    run(spec("next_tick"), V2)
+
+    newest, oldest = Workspace().versions("next_tick")
+    assert (oldest.version, newest.version) == (V1, V2)
+    assert newest.tags["previous_version"] == V1
+
+
+def test_an_attempt_of_a_dead_run_goes_when_it_has_been_silent_long_enough(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash(spec("dead"), AssetBlobs, "commit", after=False)
+    run(spec("dead"), V2)
+    assert len(attempts(home, "dead", V1)) == 1  # it may be a slow run
+
+    monkeypatch.setattr("importer.versions.retention.ABANDONED_AFTER", timedelta(0))
+    run(spec("dead"), V3)
+
+    assert attempts(home, "dead", V1) == set()
+    assert len(attempts(home, "dead", V2)) == len(attempts(home, "dead", V3)) == 1
+
+
+def test_an_attempt_that_lost_a_file_is_not_committed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = AssetBlobs.commit
+
+    def lose_first(self: AssetBlobs, manifest: Manifest) -> None:
+        container(home).delete_blob(self.attempt_path(V1, manifest.attempt) + "part-00000.parquet")
+        commit(self, manifest)
+
+    monkeypatch.setattr(AssetBlobs, "commit", lose_first)
+    with pytest.raises(ImporterError, match=r"part-00000\.parquet is not in .*: import again"):
+        run(spec("swept"))
+    assert Workspace().versions("swept") == []

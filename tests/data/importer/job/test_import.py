@@ -1,0 +1,161 @@
+"""The importer end to end: Snowflake over HTTP, Azurite and the workspace service, by the real clients."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import mltable
+import pyarrow as pa
+import pytest
+from tenacity import wait_none
+
+from importer.errors import ImporterError, MissingRoleError
+from importer.lake.azure import ROLE_RETRIES
+from importer.lake.blob import AssetBlobs, VersionBlobs
+from importer.snowflake.result_chunks import arrow_batches
+from importer.versions.workspace import Workspace
+from localcloud.home import Home, write_atomically
+from localcloud.houses import house_sales
+from localcloud.snowflake_account import read_passwords
+from tests import data_cloud
+from tests.data_cloud import (
+    ALL_SALES,
+    V1,
+    V2,
+    V3,
+    blob_names,
+    command,
+    download,
+    error_line,
+    never,
+    run,
+    spec,
+)
+
+home = data_cloud.home
+
+
+def test_the_command_imports_the_houses_as_they_are(home: Home, tmp_path: Path) -> None:
+    result = command(
+        "run", "raw_house_data", "--version", "2026-11-23T06:00:00Z", spec=spec("raw_house_data")
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert [json.loads(line)["event"] for line in result.stdout.splitlines()] == ["started", "registered"]
+    manifest = download(home, "raw_house_data", V1, tmp_path)
+    assert manifest.rows == sum(part.rows for part in manifest.files) == 2930
+    loaded = pa.Table.from_pandas(mltable.load(str(tmp_path)).to_pandas_dataframe(), preserve_index=False)
+    assert loaded.to_pylist() == house_sales().to_pylist()
+    (registered,) = Workspace().versions("raw_house_data")
+    assert registered.version == V1
+    assert registered.tags["rows"] == "2930"
+    assert registered.tags["schema_hash"] == manifest.schema_hash
+    written = [result.stdout, *(path.read_text(errors="replace") for path in tmp_path.iterdir())]
+    assert not [text for text in written if read_passwords(home)["IMPORTER"] in text]
+
+
+def test_a_registered_version_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(spec("twice"))
+    before = blob_names(home, "twice")
+    monkeypatch.setattr("importer.job.attempt.connect", never)
+
+    run(spec("twice"))
+
+    assert blob_names(home, "twice") == before
+
+
+@pytest.mark.usefixtures("home")
+def test_the_first_run_waits_for_its_roles(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importer.lake.azure.ROLE_RETRIES", ROLE_RETRIES.copy(wait=wait_none()))
+    refusals = [MissingRoleError("no"), MissingRoleError("no")]
+    versions = AssetBlobs.versions
+
+    def forbidden_twice(self: AssetBlobs) -> dict[str, VersionBlobs]:
+        if refusals:
+            raise refusals.pop()
+        return versions(self)
+
+    monkeypatch.setattr(AssetBlobs, "versions", forbidden_twice)
+    run(spec("early"))
+
+    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert events == ["waiting for role assignments", "started", "registered"]
+
+
+def test_older_versions_go_with_their_blobs(home: Home) -> None:
+    for version in (V1, V2, V3):
+        run(spec("retired", keep_versions=2), version)
+
+    assert [found.version for found in Workspace().versions("retired")] == [V3, V2]
+    assert Workspace().all_versions("retired") == {V1, V2, V3}
+    assert not [name for name in blob_names(home, "retired") if V1 in name]
+
+
+def test_other_rows_than_snowflake_reports_register_nothing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = arrow_batches
+
+    def short(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        yield next(tables).slice(1)
+        yield from tables
+
+    monkeypatch.setattr("importer.job.stream.arrow_batches", lambda *given: short(whole(*given)))
+
+    with pytest.raises(ImporterError, match="Snowflake reports 2930 rows, but 2929 were written"):
+        run(spec("short"))
+
+    assert Workspace().versions("short") == []
+    assert blob_names(home, "short") == []
+
+
+def test_no_rows_make_one_empty_part_with_the_same_schema(home: Home, tmp_path: Path) -> None:
+    run(spec("none"))
+    full = download(home, "none", V1, tmp_path)
+
+    run(spec("none", f"{ALL_SALES} WHERE 1 = 0"), V2)
+
+    empty = download(home, "none", V2, tmp_path)
+    assert (empty.rows, len(empty.files)) == (0, 1)
+    assert empty.schema_hash == full.schema_hash
+    assert mltable.load(str(tmp_path)).to_pandas_dataframe().empty
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"connection": "nope"},
+            r"connection nope of workspace ws: .* \(status 404, request id [0-9a-f-]+\)",
+        ),
+        ({"datastore": "nope"}, r"datastore nope of workspace ws: .* \(status 404, "),
+        ({"datastore": "down"}, "cannot be reached"),
+        ({"connection": "down"}, r"cannot sign in to Snowflake \(host 127\.0\.0\.1, port \d+, user IMPORTER"),
+        ({"connection": "role"}, "Role 'SYSADMIN' specified in the connect string does not exist"),
+        ({"connection": "warehouse"}, "role IMPORTER, warehouse NO_WH.*: there is no such warehouse"),
+        ({"connection": "secret"}, r"secret https://\S+/vaults/kv/secrets/none: .* \(status 404, "),
+        ({"connection": "incomplete"}, "connection incomplete of workspace ws: account: Field required"),
+        ({"query": "SELECT * FROM NO.SUCH.TABLE"}, "the query failed in Snowflake: 002003"),
+        ({"query": "SELECT 1 AS A, 2 AS A"}, "returns column A twice"),
+    ],
+)
+def test_what_stops_an_import_leaves_nothing(home: Home, change: dict[str, str], message: str) -> None:
+    broken = spec("broken").model_copy(update=change)
+    with pytest.raises(ImporterError, match=message):
+        run(broken)
+    assert blob_names(home, "broken") == []
+    assert Workspace().versions("broken") == []
+
+
+def test_a_wrong_password_is_one_line_without_it(home: Home) -> None:
+    secrets = home.vault_file.read_text()
+    write_atomically(home.vault_file, json.dumps({"snowflake-importer": "canary-7391"}), mode=0o600)
+    try:
+        result = command("run", "refused", spec=spec("refused"))
+    finally:
+        write_atomically(home.vault_file, secrets, mode=0o600)
+    assert "Incorrect username or password was specified." in error_line(result)
+    assert "canary" not in result.stdout + result.stderr

@@ -1,0 +1,348 @@
+"""The whole life of an import's schedule, against the real azure-ai-ml client."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pulumi.output import UNKNOWN
+
+from components.dynamic.import_schedule import ImportScheduleProvider
+from components.dynamic.provider import ResourceError
+from components.dynamic.workspace import WorkspaceRef
+from importer.spec.import_spec import ImportSpec
+from tests.unit.components.dynamic.fake_workspace import ROOT, WORKSPACE, FakeWorkspace
+
+SCHEDULE = "schedules/import_raw_house_data"
+ID = f"{ROOT}/{SCHEDULE}"
+TRIGGER = f"POST {SCHEDULE}/trigger"
+PROVIDER = ImportScheduleProvider()
+
+
+@pytest.fixture
+def workspace(monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
+    fake = FakeWorkspace()
+    monkeypatch.setattr(WorkspaceRef, "client", lambda _: fake.client())
+    return fake
+
+
+def declared(**changes: Any) -> dict[str, Any]:
+    """Return what a program declares, through check, as Pulumi passes it on."""
+    query = changes.pop("query", "SELECT * FROM raw")
+    given = {
+        "workspace": WORKSPACE,
+        "spec": {"name": "raw_house_data", "connection": "snowflake", "query": query},
+        "cron": "0 6 * * *",
+        "time_zone": "Europe/Berlin",
+        "image": "importer:1",
+        "identity_client_id": "c11e",
+        "tags": {"stack": "dev"},
+        **changes,
+    }
+    # Pulumi leaves out what is null
+    result = PROVIDER.check({}, {name: value for name, value in given.items() if value is not None})
+    assert result.failures == []
+    return result.inputs
+
+
+def create(**changes: Any) -> dict[str, Any]:
+    outs = PROVIDER.create(declared(**changes)).outs
+    assert outs is not None
+    return outs
+
+
+def live_job(workspace: FakeWorkspace) -> dict[str, Any]:
+    job: dict[str, Any] = workspace.documents[SCHEDULE]["properties"]["action"]["jobDefinition"]
+    return job
+
+
+def writes(workspace: FakeWorkspace) -> list[str]:
+    """Return the requests that changed the schedule, and forget them."""
+    lines = [line for line in workspace.writes if SCHEDULE in line]
+    workspace.writes.clear()
+    return lines
+
+
+def test_check_normalises_what_azure_ml_and_snowflake_take() -> None:
+    inputs = declared(cron=" 0  6 * * 1 ", query="SELECT 1;")
+    assert inputs["cron"] == "0 6 * * 1"
+    assert inputs["time_zone"] == "W. Europe Standard Time"
+    assert inputs["spec"]["query"] == "SELECT 1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"cron": "0 6 1 * *"}, "cron: day and month must be *, as Azure ML ignores them; got '0 6 1 * *'"),
+        ({"time_zone": "Mars/Base"}, "time_zone: not a time zone;"),
+        ({"image": UNKNOWN, "cron": "soon"}, "cron: expected 5 fields"),
+        ({"crno": "0 6 * * *"}, "crno: extra inputs are not permitted"),
+        (
+            {"spec": {"name": "raw", "connection": "snowflake", "query": "DELETE FROM raw"}},
+            "spec.query: expected one SELECT statement, not DELETE",
+        ),
+    ],
+)
+def test_check_names_the_property_and_the_rule(changes: dict[str, Any], reason: str) -> None:
+    failures = PROVIDER.check({}, declared() | changes).failures
+    assert [failure.reason.startswith(reason) for failure in failures] == [True]
+
+
+def test_create_makes_a_schedule_whose_job_runs_the_importer(workspace: FakeWorkspace) -> None:
+    result = PROVIDER.create(declared())
+
+    assert result.id == ID
+    properties = workspace.documents[SCHEDULE]["properties"]
+    assert properties["trigger"] == {
+        "triggerType": "Cron",
+        "expression": "0 6 * * *",
+        "timeZone": "W. Europe Standard Time",
+    }
+    assert properties["tags"] == {"stack": "dev", "import": "raw_house_data"}
+    node = live_job(workspace)["jobs"]["import"]
+    spec = ImportSpec.model_validate_json(node["environment_variables"].pop("IMPORT_SPEC"))
+    assert spec.query == "SELECT * FROM raw"
+    assert node["environment_variables"] == {
+        "IMPORTER_IMAGE": "importer:1",
+        "AZURE_SUBSCRIPTION_ID": "5ab0",
+        "AZURE_RESOURCE_GROUP": "rg",
+        "AZUREML_WORKSPACE": "mlw",
+        "AZURE_CLIENT_ID": "c11e",
+        "MANAGED_IDENTITY_CLIENT_ID": "c11e",
+    }
+    assert live_job(workspace)["inputs"]["trigger_time"]["value"] == "${{creation_context.trigger_time}}"
+    component = next(d for path, d in workspace.documents.items() if path.startswith("components/"))
+    assert component["properties"]["componentSpec"]["command"] == (
+        'python -m importer run raw_house_data --version "${{inputs.trigger_time}}"'
+    )
+    assert component["properties"]["componentSpec"]["is_deterministic"] is False
+
+
+def test_create_starts_the_first_import_once(workspace: FakeWorkspace) -> None:
+    create()
+    assert writes(workspace) == [f"PUT {SCHEDULE}", TRIGGER]
+
+
+@pytest.mark.parametrize("changes", [{"run_on_create": False}, {"enabled": False}])
+def test_create_starts_no_import_that_is_not_wanted(
+    workspace: FakeWorkspace, changes: dict[str, Any]
+) -> None:
+    create(**changes)
+    assert TRIGGER not in workspace.writes
+
+
+def test_create_adopts_a_namesake_and_brings_it_to_the_declared_state(workspace: FakeWorkspace) -> None:
+    create(cron="5 5 * * *", query="SELECT 1")
+    create()
+    assert workspace.documents[SCHEDULE]["properties"]["trigger"]["expression"] == "0 6 * * *"
+    variables = live_job(workspace)["jobs"]["import"]["environment_variables"]
+    assert "SELECT * FROM raw" in variables["IMPORT_SPEC"]
+
+
+@pytest.mark.parametrize(
+    ("path", "properties"),
+    [
+        ("jobs/1", {"jobType": "Command", "command": "python -m importer"}),
+        ("data/raw_house_data/versions/1", {"dataType": "mltable", "dataUri": "azureml://x"}),
+    ],
+)
+def test_a_create_that_is_tried_again_does_not_import_again(
+    workspace: FakeWorkspace, path: str, properties: dict[str, Any]
+) -> None:
+    workspace.refused[TRIGGER] = 504
+    with pytest.raises(ResourceError):
+        create()
+    workspace.refused.clear()
+    workspace.put(path, properties)
+    writes(workspace)
+
+    create()
+
+    assert writes(workspace) == [f"PUT {SCHEDULE}"]
+
+
+def test_a_create_that_failed_before_the_import_starts_it_when_tried_again(workspace: FakeWorkspace) -> None:
+    workspace.refused[TRIGGER] = 503
+    with pytest.raises(ResourceError):
+        create()
+    workspace.refused.clear()
+    writes(workspace)
+
+    create()
+
+    assert writes(workspace) == [f"PUT {SCHEDULE}", TRIGGER]
+
+
+def test_read_after_create_shows_no_drift(workspace: FakeWorkspace) -> None:
+    outs = create()
+    workspace.documents[SCHEDULE]["properties"]["tags"]["added-by"] = "the service"
+
+    result = PROVIDER.read(ID, outs)
+
+    assert result.outs == outs
+    assert result.inputs == declared()
+    assert PROVIDER.diff(ID, result.outs or {}, declared()).changes is False
+
+
+VARIABLES = ("action", "jobDefinition", "jobs", "import", "environment_variables")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "name"),
+    [
+        (("trigger", "expression"), "0 7 * * *", "cron"),
+        (("trigger", "timeZone"), "UTC", "time_zone"),
+        (("isEnabled",), False, "enabled"),
+        (("tags",), {}, "tags"),
+        (VARIABLES, {}, "spec"),
+        ((*VARIABLES, "IMPORT_SPEC"), "no JSON", "spec"),
+        ((*VARIABLES, "IMPORTER_IMAGE"), "importer:2", "image"),
+        ((*VARIABLES, "IMPORTER_CODE"), f"{ROOT}/codes/importer/versions/c1", "code"),
+        ((*VARIABLES, "IMPORTER_ENVIRONMENT"), f"{ROOT}/environments/importer/versions/e1", "environment"),
+        (("action", "jobDefinition", "settings"), {"default_compute": f"{ROOT}/computes/gpu"}, "compute"),
+    ],
+)
+def test_read_shows_what_a_person_changed(
+    workspace: FakeWorkspace, path: tuple[str, ...], value: object, name: str
+) -> None:
+    outs = create()
+    node = workspace.documents[SCHEDULE]["properties"]
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+
+    live = PROVIDER.read(ID, outs)
+
+    assert live.outs is not None
+    assert live.inputs is not None
+    assert name in PROVIDER.changes(live.outs, declared())
+    assert live.inputs.get(name) != declared().get(name)
+
+
+def test_what_a_person_broke_can_be_refreshed_updated_and_deleted(workspace: FakeWorkspace) -> None:
+    outs = create()
+    live_job(workspace)["jobs"]["import"]["environment_variables"] = {}
+
+    live = PROVIDER.read(ID, outs).outs or {}
+    assert PROVIDER.read(ID, live).outs == live
+    diff = PROVIDER.diff(ID, live, declared())
+    assert (diff.changes, diff.replaces) == (True, [])
+    updated = PROVIDER.update(ID, live, declared()).outs or {}
+    assert PROVIDER.diff(ID, updated, declared()).changes is False
+    PROVIDER.delete(ID, live)
+    assert SCHEDULE not in workspace.documents
+
+
+COMMAND_JOB = {
+    "jobType": "Command",
+    "command": "true",
+    "environmentId": f"{ROOT}/environments/e/versions/1",
+    "componentId": f"{ROOT}/components/c/versions/1",
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda action: action.update(jobDefinition=COMMAND_JOB),
+        lambda action: action["jobDefinition"].pop("jobs"),
+        lambda action: action["jobDefinition"].pop("settings"),
+        lambda action: action["jobDefinition"]["jobs"]["import"].pop("environment_variables"),
+    ],
+    ids=["command-job", "no-steps", "no-settings", "no-variables"],
+)
+def test_another_job_shows_as_drift_and_is_put_right(
+    workspace: FakeWorkspace, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    outs = create()
+    change(workspace.documents[SCHEDULE]["properties"]["action"])
+
+    live = PROVIDER.read(ID, outs).outs or {}
+
+    assert set(PROVIDER.changes(live, declared())) & {"spec", "compute"}
+    updated = PROVIDER.update(ID, live, declared()).outs or {}
+    assert PROVIDER.diff(ID, updated, declared()).changes is False
+
+
+def test_read_of_a_schedule_that_is_gone_forgets_it(workspace: FakeWorkspace) -> None:
+    outs = create()
+    del workspace.documents[SCHEDULE]
+    result = PROVIDER.read(ID, outs)
+    assert (result.id, result.outs) == (None, {})
+
+
+def test_cron_and_query_change_in_place(workspace: FakeWorkspace) -> None:
+    outs = create()
+    writes(workspace)
+    news = declared(cron="30 5 * * *", query="SELECT 2")
+
+    diff = PROVIDER.diff(ID, outs, news)
+    updated = PROVIDER.update(ID, outs, news).outs
+
+    assert PROVIDER.changes(outs, news) == ["cron", "spec"]
+    assert (diff.changes, diff.replaces) == (True, [])
+    assert writes(workspace) == [f"PUT {SCHEDULE}"]
+    assert workspace.documents[SCHEDULE]["properties"]["trigger"]["expression"] == "30 5 * * *"
+    environment = live_job(workspace)["jobs"]["import"]["environment_variables"]
+    assert json.loads(environment["IMPORT_SPEC"])["query"] == "SELECT 2"
+    assert updated is not None
+    assert PROVIDER.diff(ID, updated, news).changes is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_kept"),
+    [({"image": "importer:2"}, True), ({"cron": "0 7 * * *"}, False), ({"enabled": False}, False)],
+)
+@pytest.mark.usefixtures("workspace")
+def test_a_schedule_says_since_when_it_has_its_times(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], is_kept: bool
+) -> None:
+    before = create()
+    assert before["scheduled_since"].endswith("Z")
+    live = PROVIDER.read(ID, before).outs
+    assert live is not None
+    assert live["scheduled_since"] == before["scheduled_since"]
+    monkeypatch.setattr("components.dynamic.import_schedule._now", lambda: "later")
+    after = PROVIDER.update(ID, before, declared(**changes)).outs
+    assert after is not None
+    assert after["scheduled_since"] == (before["scheduled_since"] if is_kept else "later")
+
+
+def test_the_job_knows_where_to_tell_how_it_ended(workspace: FakeWorkspace) -> None:
+    outs = create(log_endpoint="https://imports.ingest", log_rule="dcr-1")
+    variables = live_job(workspace)["jobs"]["import"]["environment_variables"]
+    assert variables["IMPORT_LOG_ENDPOINT"] == "https://imports.ingest"
+    assert variables["IMPORT_LOG_RULE"] == "dcr-1"
+    live = PROVIDER.read(ID, outs).inputs
+    assert live is not None
+    assert (live["log_endpoint"], live["log_rule"]) == ("https://imports.ingest", "dcr-1")
+
+
+def test_another_import_name_is_another_schedule() -> None:
+    news = declared(spec={"name": "other", "connection": "snowflake", "query": "SELECT 1"})
+    assert PROVIDER.diff(ID, declared(), news).replaces == ["spec"]
+
+
+def test_run_on_create_counts_only_at_creation() -> None:
+    assert PROVIDER.diff(ID, declared(), declared(run_on_create=False)).changes is False
+
+
+def test_delete_disables_the_schedule_first_and_twice_is_as_good_as_once(workspace: FakeWorkspace) -> None:
+    outs = create()
+    writes(workspace)
+
+    PROVIDER.delete(ID, outs)
+    assert writes(workspace) == [f"PUT {SCHEDULE}", f"DELETE {SCHEDULE}"]
+    assert SCHEDULE not in workspace.documents
+
+    PROVIDER.delete(ID, outs)
+    assert writes(workspace) == []
+
+
+def test_an_error_names_the_resource_and_the_request_in_one_line(workspace: FakeWorkspace) -> None:
+    workspace.refused[f"PUT {SCHEDULE}"] = 403
+    with pytest.raises(ResourceError) as caught:
+        create()
+    assert str(caught.value) == (
+        "schedules/import_raw_house_data in workspace mlw: the service says no (status 403, request id req-7)"
+    )

@@ -1,0 +1,88 @@
+"""Schedules of imports whose code is registered in the workspace, in place of an image."""
+
+from typing import Any
+
+import pytest
+from pulumi.output import UNKNOWN
+
+from tests.unit.components.dynamic.fake_workspace import ROOT, FakeWorkspace
+from tests.unit.components.dynamic.test_import_schedule import (
+    ID,
+    PROVIDER,
+    SCHEDULE,
+    create,
+    declared,
+    live_job,
+    workspace,
+    writes,
+)
+
+__all__ = ["workspace"]
+
+ENVIRONMENT = f"{ROOT}/environments/importer/versions/e1"
+CODE = f"{ROOT}/codes/importer/versions/c1"
+#: A program that registers its importer, in place of an image.
+FROM_CODE = {"image": None, "environment": ENVIRONMENT, "code": CODE}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_right"),
+    [
+        ({}, True),
+        (FROM_CODE, True),
+        (FROM_CODE | {"image": "importer:1"}, False),
+        (FROM_CODE | {"environment": None}, False),
+        (FROM_CODE | {"code": None}, False),
+        ({"image": None}, False),
+        ({"code": CODE}, False),
+        ({"environment": ENVIRONMENT}, False),
+        # in a preview of a new importer
+        (FROM_CODE | {"environment": UNKNOWN, "code": UNKNOWN}, True),
+        (FROM_CODE | {"environment": UNKNOWN}, True),
+        (FROM_CODE | {"code": UNKNOWN}, True),
+    ],
+)
+def test_the_code_comes_from_one_place(changes: dict[str, Any], is_right: bool) -> None:
+    given = {name: value for name, value in (declared() | changes).items() if value is not None}
+    reasons = [failure.reason for failure in PROVIDER.check({}, given).failures]
+    assert (reasons == []) is is_right
+    assert all(
+        reason.startswith("code: expected an image, or an environment and code, and not both; got")
+        for reason in reasons
+    )
+
+
+def test_a_job_without_an_image_runs_the_code_in_the_environment(workspace: FakeWorkspace) -> None:
+    outs = create(**FROM_CODE)
+
+    (component,) = (d for path, d in workspace.documents.items() if path.startswith("components/"))
+    spec = component["properties"]["componentSpec"]
+    assert (spec["environment"], spec["code"]) == (f"azureml:{ENVIRONMENT}", f"azureml:{CODE}")
+    assert not [path for path in workspace.documents if path.startswith(("environments/", "codes/"))]
+    variables = live_job(workspace)["jobs"]["import"]["environment_variables"]
+    assert (variables["IMPORTER_ENVIRONMENT"], variables["IMPORTER_CODE"]) == (ENVIRONMENT, CODE)
+    assert "IMPORTER_IMAGE" not in variables
+    assert PROVIDER.read(ID, outs).outs == outs
+    assert PROVIDER.diff(ID, outs, declared(**FROM_CODE)).changes is False
+
+
+def test_new_code_changes_the_schedule_in_place(workspace: FakeWorkspace) -> None:
+    outs = create(**FROM_CODE)
+    writes(workspace)
+    news = declared(**FROM_CODE | {"code": CODE.replace("c1", "c2")})
+
+    assert PROVIDER.changes(outs, news | {"code": UNKNOWN}) == ["code"]
+    diff = PROVIDER.diff(ID, outs, news)
+    assert (diff.changes, diff.replaces) == (True, [])
+    PROVIDER.update(ID, outs, news)
+    assert writes(workspace) == [f"PUT {SCHEDULE}"]
+    assert live_job(workspace)["jobs"]["import"]["environment_variables"]["IMPORTER_CODE"].endswith("c2")
+
+
+def test_an_image_gives_way_to_code_and_back(workspace: FakeWorkspace) -> None:
+    outs = create()
+    assert PROVIDER.changes(outs, declared(**FROM_CODE)) == ["code", "environment", "image"]
+    updated = PROVIDER.update(ID, outs, declared(**FROM_CODE)).outs or {}
+    assert PROVIDER.read(ID, updated).outs == updated
+    assert PROVIDER.update(ID, updated, declared()).outs == outs
+    assert "IMPORTER_CODE" not in live_job(workspace)["jobs"]["import"]["environment_variables"]

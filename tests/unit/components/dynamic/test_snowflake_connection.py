@@ -1,0 +1,346 @@
+"""The whole life of a Snowflake connection, against the real azure-ai-ml client and a Snowflake in memory."""
+
+from typing import Any
+
+import pytest
+from pulumi.output import UNKNOWN
+
+from components.dynamic.provider import ResourceError
+from components.dynamic.snowflake_connection import (
+    SKIPPED,
+    SnowflakeConnectionProvider,
+)
+from components.dynamic.workspace import WorkspaceRef
+from importer.errors import ImporterError
+from importer.snowflake import session as snowflake
+from importer.snowflake.columns import Column
+from importer.snowflake.deployer import deployer_sign_in
+from importer.spec.snowflake_target import SnowflakeTarget
+from tests.unit.components.dynamic.fake_workspace import ROOT, WORKSPACE, FakeWorkspace
+
+CONNECTION = "connections/snowflake"
+ID = f"{ROOT}/{CONNECTION}"
+PROVIDER = SnowflakeConnectionProvider()
+PRICE = Column("PRICE", "NUMBER(12,2)", True)
+STYLE = Column("STYLE", "VARCHAR(20)", True)
+
+
+class FakeSnowflake:
+    """What each query returns; a query that is not here is refused."""
+
+    def __init__(self) -> None:
+        self.columns = {"SELECT * FROM raw": [PRICE]}
+        self.problem: str | None = None
+        self.targets: list[SnowflakeTarget] = []
+        self.closed = 0
+
+    def connect(self, target: SnowflakeTarget, sign_in: dict[str, str]) -> "FakeSnowflake":
+        assert sign_in == {"user": "DEPLOYER"}
+        if self.problem:
+            raise ImporterError(self.problem)
+        self.targets.append(target)
+        return self
+
+    def describe(self, query: str) -> list[Column]:
+        if query not in self.columns:
+            raise ImporterError("Snowflake refuses the query: 904: invalid identifier 'NOPE'")
+        return self.columns[query]
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture(autouse=True)
+def workspace(monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
+    fake = FakeWorkspace()
+    monkeypatch.setattr(WorkspaceRef, "client", lambda _: fake.client())
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def server(monkeypatch: pytest.MonkeyPatch) -> FakeSnowflake:
+    fake = FakeSnowflake()
+    monkeypatch.setenv("SNOWFLAKE_USER", "DEPLOYER")
+    monkeypatch.setattr(snowflake, "deployer_connection", fake.connect)
+    monkeypatch.setattr(snowflake, "describe_query", FakeSnowflake.describe)
+    return fake
+
+
+@pytest.fixture
+def no_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("SNOWFLAKE_USER", "SNOWFLAKE_AUTHENTICATOR", "SNOWFLAKE_DEFAULT_CONNECTION_NAME"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def given(**changes: Any) -> dict[str, Any]:
+    """Return what a program declares."""
+    return {
+        "workspace": WORKSPACE,
+        "connection_name": "snowflake",
+        "account": "globo",
+        "host": "globo.snowflakecomputing.com",
+        "port": 443.0,
+        "protocol": "https",
+        "warehouse": "IMPORT_WH",
+        "role": "IMPORTER",
+        "user": "IMPORTER",
+        "sign_in": "key_pair",
+        "secret_uri": "https://vault/secrets/snowflake-importer",
+        "queries": {"raw_house_data": "SELECT * FROM raw;"},
+        **changes,
+    }
+
+
+def declared(**changes: Any) -> dict[str, Any]:
+    """Return what a program declares, through check, as Pulumi passes it on; nothing is new in it."""
+    known = given(**changes)
+    known["queries"] = {name: query.rstrip(";") for name, query in known["queries"].items()}
+    result = PROVIDER.check(known, given(**changes))
+    assert result.failures == []
+    return result.inputs
+
+
+def create(**changes: Any) -> dict[str, Any]:
+    outs = PROVIDER.create(declared(**changes)).outs
+    assert outs is not None
+    return outs
+
+
+def column(described: Column) -> dict[str, Any]:
+    return {"name": described.name, "type": described.type, "nullable": described.nullable}
+
+
+def test_create_registers_the_target_without_a_credential(
+    workspace: FakeWorkspace, server: FakeSnowflake
+) -> None:
+    result = PROVIDER.create(declared())
+
+    assert result.id == ID
+    properties = workspace.documents[CONNECTION]["properties"]
+    assert properties["category"] == "Snowflake"
+    assert properties["authType"] == "None"
+    assert "credentials" not in properties
+    target = SnowflakeTarget.from_metadata(properties["metadata"])
+    assert target == server.targets[0]
+    assert (target.port, target.secret_uri) == (443, "https://vault/secrets/snowflake-importer")
+
+
+@pytest.mark.usefixtures("no_sign_in")
+def test_create_falls_back_to_a_custom_connection(workspace: FakeWorkspace) -> None:
+    workspace.refused['"category": "Snowflake"'] = 400
+    PROVIDER.create(declared())
+    assert workspace.documents[CONNECTION]["properties"]["category"] == "CustomKeys"
+
+
+def test_create_proves_each_query_and_records_its_columns(server: FakeSnowflake) -> None:
+    outs = create()
+    assert outs["columns"] == outs["observed_columns"] == {"raw_house_data": [column(PRICE)]}
+    assert outs["probe"] == "ok"
+    assert server.targets[0].role == "IMPORTER"
+    assert server.closed == 1
+
+
+def test_a_query_that_snowflake_refuses_stops_before_anything_is_registered(workspace: FakeWorkspace) -> None:
+    with pytest.raises(ResourceError) as caught:
+        create(queries={"raw_house_data": "SELECT * FROM raw", "other": "SELECT nope FROM raw"})
+    assert str(caught.value) == (
+        "connections/snowflake in workspace mlw: imports[other].query: "
+        "Snowflake refuses the query: 904: invalid identifier 'NOPE'"
+    )
+    assert workspace.writes == []
+
+
+def test_a_sign_in_that_fails_is_an_error_with_snowflakes_message(
+    workspace: FakeWorkspace, server: FakeSnowflake
+) -> None:
+    server.problem = "cannot sign in to Snowflake: 250001: Incorrect username or password was specified."
+    with pytest.raises(ResourceError, match="Incorrect username or password"):
+        create()
+    assert workspace.writes == []
+
+
+@pytest.mark.usefixtures("no_sign_in")
+def test_without_a_sign_in_the_probe_is_skipped_and_says_so(workspace: FakeWorkspace) -> None:
+    outs = create()
+    assert deployer_sign_in() is None
+    assert (outs["columns"], outs["probe"]) == ({}, SKIPPED)
+    assert CONNECTION in workspace.documents
+    assert PROVIDER.diff(ID, PROVIDER.read(ID, outs).outs or {}, declared()).changes is False
+
+
+def test_create_adopts_a_namesake(workspace: FakeWorkspace) -> None:
+    create(warehouse="OTHER_WH")
+    create()
+    assert workspace.documents[CONNECTION]["properties"]["metadata"]["warehouse"] == "IMPORT_WH"
+
+
+def test_read_after_create_shows_no_drift(workspace: FakeWorkspace) -> None:
+    outs = create()
+    workspace.documents[CONNECTION]["properties"]["metadata"]["ResourceId"] = "added by the service"
+
+    result = PROVIDER.read(ID, outs)
+
+    assert result.outs == outs
+    assert result.inputs == declared()
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ([PRICE], [PRICE, STYLE]),
+        ([PRICE, STYLE], [PRICE]),
+        ([PRICE], [PRICE._replace(type="NUMBER(14,2)")]),
+        ([PRICE], [PRICE._replace(nullable=False)]),
+    ],
+    ids=["appears", "goes", "changes-type", "changes-nullability"],
+)
+def test_a_column_that_changes_in_snowflake_shows_and_the_next_update_records_it(
+    server: FakeSnowflake, before: list[Column], now: list[Column]
+) -> None:
+    server.columns["SELECT * FROM raw"] = before
+    outs = create()
+    server.columns["SELECT * FROM raw"] = now
+
+    refreshed = PROVIDER.read(ID, outs)
+    assert refreshed.outs is not None
+    assert refreshed.inputs is not None
+    inputs = PROVIDER.check(refreshed.inputs, declared()).inputs
+
+    assert PROVIDER.changes(refreshed.outs, inputs) == ["columns"]
+    assert PROVIDER.diff(ID, refreshed.outs, inputs).replaces == []
+    # what Pulumi prints is the difference between these two
+    assert refreshed.inputs["columns"] == {"raw_house_data": list(map(column, before))}
+    assert inputs["columns"] == {"raw_house_data": list(map(column, now))}
+
+    updated = PROVIDER.update(ID, refreshed.outs, inputs).outs
+    assert updated is not None
+    assert updated["columns"] == {"raw_house_data": list(map(column, now))}
+    assert PROVIDER.diff(ID, updated, declared()).changes is False
+
+
+def test_a_query_that_fails_by_now_is_drift_not_an_error(server: FakeSnowflake) -> None:
+    outs = create()
+    server.columns.clear()
+    live = PROVIDER.read(ID, outs).outs
+    assert live is not None
+    assert live["observed_columns"] == {}
+    assert live["probe"].startswith("imports[raw_house_data].query: Snowflake refuses")
+    assert PROVIDER.changes(live, declared()) == ["columns"]
+
+
+def test_a_refresh_without_a_sign_in_keeps_what_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    outs = create()
+    monkeypatch.delenv("SNOWFLAKE_USER")
+    assert PROVIDER.read(ID, outs).outs == outs
+    updated = PROVIDER.update(ID, outs, declared(warehouse="BIG_WH")).outs
+    assert updated is not None
+    assert updated["columns"] == outs["columns"]
+
+
+def test_read_shows_what_a_person_changed(workspace: FakeWorkspace) -> None:
+    outs = create()
+    workspace.documents[CONNECTION]["properties"]["metadata"]["warehouse"] = "OTHER_WH"
+    live = PROVIDER.read(ID, outs)
+    assert PROVIDER.changes(live.outs or {}, declared()) == ["warehouse"]
+    assert (live.inputs or {})["warehouse"] == "OTHER_WH"
+
+
+def test_what_a_person_broke_can_be_refreshed_updated_and_deleted(workspace: FakeWorkspace) -> None:
+    outs = create()
+    workspace.documents[CONNECTION]["properties"]["metadata"] = {"sign_in": "by fax"}
+
+    live = PROVIDER.read(ID, outs).outs or {}
+    assert PROVIDER.read(ID, live).outs == live
+    diff = PROVIDER.diff(ID, live, declared())
+    assert (diff.changes, diff.replaces) == (True, [])
+    updated = PROVIDER.update(ID, live, declared()).outs or {}
+    assert PROVIDER.diff(ID, updated, declared()).changes is False
+    PROVIDER.delete(ID, live)
+    assert workspace.documents == {}
+
+
+def test_read_of_a_connection_that_is_gone_forgets_it(workspace: FakeWorkspace) -> None:
+    outs = create()
+    workspace.documents.clear()
+    result = PROVIDER.read(ID, outs)
+    assert (result.id, result.outs) == (None, {})
+
+
+def test_update_probes_the_new_query(workspace: FakeWorkspace, server: FakeSnowflake) -> None:
+    outs = create()
+    server.columns["SELECT style FROM raw"] = [STYLE]
+    news = declared(queries={"raw_house_data": "SELECT style FROM raw"}, warehouse="BIG_WH")
+
+    assert PROVIDER.changes(outs, news) == ["queries", "warehouse"]
+    assert PROVIDER.diff(ID, outs, news).replaces == []
+    updated = PROVIDER.update(ID, outs, news).outs
+
+    assert updated is not None
+    assert updated["columns"] == {"raw_house_data": [column(STYLE)]}
+    assert workspace.documents[CONNECTION]["properties"]["metadata"]["warehouse"] == "BIG_WH"
+
+
+def test_another_name_is_another_connection() -> None:
+    assert PROVIDER.diff(ID, declared(), declared(connection_name="other")).replaces == ["connection_name"]
+
+
+def test_delete_twice_is_as_good_as_once(workspace: FakeWorkspace) -> None:
+    outs = create()
+    PROVIDER.delete(ID, outs)
+    assert workspace.documents == {}
+    PROVIDER.delete(ID, outs)
+
+
+@pytest.mark.parametrize("workspace_ref", [WORKSPACE, UNKNOWN], ids=["known", "first-preview"])
+def test_a_preview_fails_where_snowflake_refuses_a_new_query(workspace_ref: object) -> None:
+    queries = {"raw_house_data": "SELECT * FROM raw;", "other": "SELECT nope FROM raw"}
+    result = PROVIDER.check({}, given(workspace=workspace_ref, secret_uri=UNKNOWN, queries=queries))
+    assert [failure.reason for failure in result.failures] == [
+        "imports[other].query: Snowflake refuses the query: 904: invalid identifier 'NOPE'"
+    ]
+
+
+def test_a_table_that_has_gone_stops_no_other_import(server: FakeSnowflake) -> None:
+    outs = create()
+    del server.columns["SELECT * FROM raw"]
+    server.columns["SELECT style FROM raw"] = [STYLE]
+    queries = {"raw_house_data": "SELECT * FROM raw", "other": "SELECT style FROM raw"}
+
+    result = PROVIDER.check(outs, given(queries=queries))
+    updated = PROVIDER.update(ID, outs, declared(queries=queries)).outs or {}
+
+    assert result.failures == []
+    assert updated["columns"] == {"other": [column(STYLE)]}
+    assert updated["probe"].startswith("imports[raw_house_data].query: Snowflake refuses the query")
+
+
+def test_a_query_that_another_role_cannot_run_stops_the_change(server: FakeSnowflake) -> None:
+    outs = create()
+    del server.columns["SELECT * FROM raw"]
+    result = PROVIDER.check(outs, given(role="OTHER"))
+    assert [failure.reason.partition(":")[0] for failure in result.failures] == [
+        "imports[raw_house_data].query"
+    ]
+    with pytest.raises(Exception, match=r"imports\[raw_house_data\]\.query: Snowflake refuses"):
+        PROVIDER.update(ID, outs, declared(role="OTHER"))
+
+
+def test_a_preview_fails_where_the_role_cannot_be_taken(server: FakeSnowflake) -> None:
+    old = declared()
+    server.problem = "cannot sign in to Snowflake: 390189: Role 'NOSUCH' does not exist."
+    result = PROVIDER.check(old, given(role="NOSUCH"))
+    assert [failure.reason for failure in result.failures] == [server.problem]
+
+
+def test_a_preview_asks_snowflake_nothing_where_nothing_is_new(server: FakeSnowflake) -> None:
+    PROVIDER.check(declared(), given())
+    assert server.targets == []
+
+
+def test_a_query_that_names_a_column_twice_is_refused_before_its_first_import(server: FakeSnowflake) -> None:
+    twice = Column("PRICE", "NUMBER(38,0)", True)
+    server.columns["SELECT price, price FROM raw"] = [twice, twice]
+    result = PROVIDER.check({}, given(queries={"raw_house_data": "SELECT price, price FROM raw"}))
+    assert [failure.reason for failure in result.failures] == [
+        "imports[raw_house_data].query: the query returns column PRICE twice: give each an alias of its own"
+    ]

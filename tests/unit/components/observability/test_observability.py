@@ -1,0 +1,363 @@
+"""Logs, the record of imports, alerts and the workbook, against Pulumi's mocks."""
+
+import inspect
+import itertools
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pulumi
+import pytest
+from cronsim import CronSim
+
+from components.component import PrivateLinkArgs
+from components.imports.import_alert import ImportAlert, ImportAlertArgs, cron_times, failed_query, late_query
+from components.network.private_link import Zone
+from components.observability.alerts import Alerts, AlertsArgs, start_of_month
+from components.observability.imports_workbook import ImportsWorkbook, ImportsWorkbookArgs, workbook_json
+from components.observability.observability import Observability, ObservabilityArgs
+from importer.job.telemetry import COLUMNS, STREAM, TABLE
+from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+
+GROUP: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
+LINK = PrivateLinkArgs(
+    subnet_id=f"{SUBSCRIPTION}/endpoints", zone_ids={zone: f"{SUBSCRIPTION}/{zone}" for zone in Zone}
+)
+LOGS = "azure-native:operationalinsights:Workspace"
+INSIGHTS = "azure-native:applicationinsights:Component"
+COLLECTION = "azure-native:monitor:DataCollectionEndpoint"
+RULE = "azure-native:monitor:DataCollectionRule"
+SCOPED = "azure-native:monitor:PrivateLinkScopedResource"
+DIAGNOSTICS = "azure-native:monitor:DiagnosticSetting"
+LOG_ALERT = "azure-native:monitor:ScheduledQueryRule"
+METRIC_ALERT = "azure-native:monitor:MetricAlert"
+BUDGET = "azure-native:consumption:Budget"
+
+PRIVATE = pytest.mark.parametrize("private", [True, False], ids=["private", "public"])
+
+
+def declare_observability(**changes: Any) -> Declared:
+    return declare(lambda: Observability("obs", ObservabilityArgs(**GROUP, retention_days=90, **changes)))
+
+
+@PRIVATE
+def test_private_logs_are_closed_to_the_public(private: bool) -> None:
+    declared = declare_observability(private=private)
+    access = "Disabled" if private else "Enabled"
+    for kind in (LOGS, INSIGHTS):
+        resource = declared.one(kind)
+        assert resource["publicNetworkAccessForIngestion"] == access
+        assert resource["publicNetworkAccessForQuery"] == access
+    assert declared.one(COLLECTION)["networkAcls"] == {"publicNetworkAccess": access}
+    assert declared.one(LOGS)["features"] == {"disableLocalAuth": True}
+    assert declared.one(LOGS)["retentionInDays"] == 90
+
+
+@PRIVATE
+def test_all_that_is_closed_is_in_the_private_link_scope(private: bool) -> None:
+    declared = declare_observability(private=private)
+    if not private:
+        assert [r.typ for r in declared.resources if "rivate" in r.typ] == []
+        return
+    assert declared.one("azure-native:monitor:PrivateLinkScope")["accessModeSettings"] == {
+        "ingestionAccessMode": "PrivateOnly",
+        "queryAccessMode": "PrivateOnly",
+    }
+    scoped = {r.inputs["linkedResourceId"] for r in declared.all(SCOPED)}
+    assert scoped == {f"{SUBSCRIPTION}/obs-{name}" for name in ("logs", "insights", "imports")}
+
+
+def test_a_network_is_connected_by_one_endpoint_with_all_zones_of_azure_monitor() -> None:
+    def program() -> None:
+        Observability("obs", ObservabilityArgs(**GROUP, retention_days=90, private=True)).connect(LINK)
+
+    declared = declare(program)
+    endpoint = declared.one("azure-native:network:PrivateEndpoint")
+    assert endpoint["subnet"]["id"] == f"{SUBSCRIPTION}/endpoints"
+    (connection,) = endpoint["privateLinkServiceConnections"]
+    assert connection["groupIds"] == ["azuremonitor"]
+    assert connection["privateLinkServiceId"] == f"{SUBSCRIPTION}/obs-scope"
+    zones = declared.one("azure-native:network:PrivateDnsZoneGroup")["privateDnsZoneConfigs"]
+    assert {zone["privateDnsZoneId"].rsplit("/", 1)[1] for zone in zones} == {
+        "privatelink.monitor.azure.com",
+        "privatelink.oms.opinsights.azure.com",
+        "privatelink.ods.opinsights.azure.com",
+        "privatelink.agentsvc.azure-automation.net",
+        "privatelink.blob.core.windows.net",
+    }
+
+
+def test_public_logs_have_no_endpoint() -> None:
+    def program() -> None:
+        public = Observability("obs", ObservabilityArgs(**GROUP, retention_days=90))
+        with pytest.raises(ValueError, match="only private"):
+            public.connect(LINK)
+
+    declare(program)
+
+
+def options(program: Callable[[pulumi.ResourceOptions], object]) -> dict[str, pulumi.ResourceOptions]:
+    """Return the options of each resource that `program` declares, by type and name; mocks see none."""
+    found: dict[str, pulumi.ResourceOptions] = {}
+
+    def note(args: pulumi.ResourceTransformationArgs) -> None:
+        found[f"{args.type_.rsplit(':', 1)[1]} {args.name}"] = args.opts
+
+    declare(lambda: program(pulumi.ResourceOptions(transformations=[note])))
+    return found
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_kept_logs_are_locked_and_protected(keep: bool) -> None:
+    locks = declare_observability(keep=keep).all("azure-native:authorization:ManagementLockByScope")
+    assert [lock.inputs["scope"] for lock in locks] == ([f"{SUBSCRIPTION}/obs-logs"] if keep else [])
+    args = ObservabilityArgs(**GROUP, retention_days=90, keep=keep)
+    found = options(lambda opts: Observability("obs", args, opts))
+    protected = {name for name, opts in found.items() if opts.protect}
+    assert protected == ({"Workspace obs-logs", "Table obs-imports"} if keep else set())
+
+
+def test_a_budget_keeps_the_month_it_was_made_in() -> None:
+    args = AlertsArgs(
+        **GROUP, log_analytics_id="logs", resource_group_id=f"{SUBSCRIPTION}/rg", monthly_budget=1
+    )
+    found = options(lambda opts: Alerts("alerts", args, opts))
+    assert found["Budget alerts-budget"].ignore_changes == ["timePeriod"]
+
+
+def test_the_scope_takes_one_change_at_a_time() -> None:
+    args = ObservabilityArgs(**GROUP, retention_days=90, private=True)
+    found = options(lambda opts: Observability("obs", args, opts))
+    waits = {name: opts.depends_on for name, opts in found.items() if "ScopedResource" in name}
+    assert [len(list(waited)) for waited in waits.values() if isinstance(waited, list)] == [0, 1, 1]
+
+
+def test_who_queries_logs_and_what_the_rule_refuses_is_logged() -> None:
+    settings = {r.inputs["resourceUri"]: r.inputs for r in declare_observability().all(DIAGNOSTICS)}
+    assert {uri: setting["logs"] for uri, setting in settings.items()} == {
+        f"{SUBSCRIPTION}/obs-logs": [{"category": "Audit", "enabled": True}],
+        f"{SUBSCRIPTION}/obs-imports": [{"category": "LogErrors", "enabled": True}],
+    }
+    assert {setting["workspaceId"] for setting in settings.values()} == {f"{SUBSCRIPTION}/obs-logs"}
+
+
+def test_application_insights_stores_in_log_analytics() -> None:
+    assert declare_observability().one(INSIGHTS)["workspaceResourceId"] == f"{SUBSCRIPTION}/obs-logs"
+
+
+def test_a_record_of_an_import_fits_the_stream_and_the_table() -> None:
+    declared = declare_observability()
+    table, rule = declared.one("azure-native:operationalinsights:Table"), declared.one(RULE)
+    assert (table["tableName"], table["schema"]["name"], table["plan"]) == (TABLE, TABLE, "Analytics")
+    stored = {column["name"]: column["type"] for column in table["schema"]["columns"]}
+    streamed = {c["name"]: c["type"] for c in rule["streamDeclarations"][STREAM]["columns"]}
+    assert streamed == COLUMNS
+    assert stored == {name: kind.replace("datetime", "dateTime") for name, kind in COLUMNS.items()}
+    (flow,) = rule["dataFlows"]
+    assert (flow["streams"], flow["outputStream"]) == ([STREAM], f"Custom-{TABLE}")
+    (destination,) = rule["destinations"]["logAnalytics"]
+    assert flow["destinations"] == [destination["name"]]
+    assert destination["workspaceResourceId"] == f"{SUBSCRIPTION}/obs-logs"
+    assert rule["dataCollectionEndpointId"] == f"{SUBSCRIPTION}/obs-imports"
+
+
+def test_the_outputs_tell_where_imports_send_their_records() -> None:
+    outputs: dict[str, Any] = {}
+
+    def program() -> pulumi.Output[None]:
+        made = Observability("obs", ObservabilityArgs(**GROUP, retention_days=90, private=True))
+        names = inspect.get_annotations(Observability)
+        return pulumi.Output.all(**{name: getattr(made, name) for name in names}).apply(outputs.update)
+
+    declare(program)
+    assert outputs == {
+        "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
+        "application_insights_id": f"{SUBSCRIPTION}/obs-insights",
+        "private_link_scope_id": f"{SUBSCRIPTION}/obs-scope",
+        "imports_table": "obs-imports",
+        "ingestion_endpoint": "https://obs-imports.ingest.monitor.azure.com",
+        "ingestion_rule_id": f"{SUBSCRIPTION}/obs-imports",
+        "ingestion_rule_immutable_id": "dcr-obs-imports",
+    }
+
+
+def declare_alerts(**changes: Any) -> Declared:
+    args: dict[str, Any] = {
+        **GROUP,
+        "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
+        "resource_group_id": f"{SUBSCRIPTION}/rg",
+        **changes,
+    }
+    return declare(lambda: Alerts("alerts", AlertsArgs(**args)))
+
+
+@pytest.mark.parametrize("emails", [[], ["ops@globo.example", "data@globo.example"]])
+def test_the_action_group_tells_who_is_named(emails: list[str]) -> None:
+    group = declare_alerts(emails=emails).one("azure-native:monitor:ActionGroup")
+    assert [receiver["emailAddress"] for receiver in group["emailReceivers"]] == emails
+    assert group["location"] == "global"
+    assert group["enabled"] is True
+    assert 1 <= len(group["groupShortName"]) <= 12
+
+
+def test_nothing_is_watched_that_is_not_there() -> None:
+    types = {r.typ for r in declare_alerts().resources}
+    assert types == {"ai-platform:index:Alerts", "azure-native:monitor:ActionGroup"}
+
+
+def test_nodes_of_this_cluster_are_watched() -> None:
+    alert = declare_alerts(cluster_id=f"{SUBSCRIPTION}/aks").one(LOG_ALERT)
+    assert alert["scopes"] == [f"{SUBSCRIPTION}/obs-logs"]
+    assert alert["actions"] == {"actionGroups": [f"{SUBSCRIPTION}/alerts"]}
+    (condition,) = alert["criteria"]["allOf"]
+    assert f'ClusterId =~ "{SUBSCRIPTION}/aks"' in condition["query"]
+    assert [dimension["name"] for dimension in condition["dimensions"]] == ["Computer"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "metric", "dimension", "value"),
+    [
+        ({"vaults": {"kv": f"{SUBSCRIPTION}/x"}}, "ServiceApiResult", "StatusCode", "403"),
+        ({"storage_accounts": {"lake": f"{SUBSCRIPTION}/x"}}, "Transactions", "ResponseType", None),
+    ],
+)
+def test_refused_requests_are_watched(
+    changes: dict[str, Any], metric: str, dimension: str, value: str | None
+) -> None:
+    alert = declare_alerts(**changes).one(METRIC_ALERT)
+    assert alert["scopes"] == [f"{SUBSCRIPTION}/x"]
+    assert alert["actions"] == [{"actionGroupId": f"{SUBSCRIPTION}/alerts"}]
+    (criterion,) = alert["criteria"]["allOf"]
+    assert criterion["metricName"] == metric
+    assert criterion["operator"] == "GreaterThanOrEqual"
+    assert criterion["dimensions"] == [
+        {"name": dimension, "operator": "Include", "values": [value or "AuthorizationError"]}
+    ]
+
+
+def test_the_budget_tells_at_80_and_at_100_percent() -> None:
+    budget = declare_alerts(monthly_budget=5000).one(BUDGET)
+    assert (budget["scope"], budget["amount"], budget["timeGrain"]) == (
+        f"{SUBSCRIPTION}/rg",
+        5000,
+        "Monthly",
+    )
+    notifications = budget["notifications"].values()
+    assert sorted(n["threshold"] for n in notifications) == [80, 100]
+    for notification in notifications:
+        assert notification["contactGroups"] == [f"{SUBSCRIPTION}/alerts"]
+        assert notification["thresholdType"] == "Actual"
+    assert budget["timePeriod"] == {"startDate": start_of_month(datetime.now(UTC))}
+
+
+def test_a_budget_starts_with_its_month() -> None:
+    assert start_of_month(datetime(2026, 11, 24, 5, tzinfo=UTC)) == "2026-11-01T00:00:00Z"
+
+
+def declare_import_alert(**changes: Any) -> Declared:
+    args: dict[str, Any] = {
+        **GROUP,
+        "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
+        "action_group_id": f"{SUBSCRIPTION}/alerts",
+        "import_name": "houses",
+        "table": TABLE,
+        "cron": "30 6 * * MON",
+        "time_zone": "Europe/Berlin",
+        "late_after_minutes": 90,
+        **changes,
+    }
+    return declare(lambda: ImportAlert("houses", ImportAlertArgs(**args)))
+
+
+def test_an_import_has_an_alert_for_failing_and_one_for_being_late() -> None:
+    declared = declare_import_alert(scheduled_since="2026-11-24T05:00:00Z")
+    queries = {r.name: r.inputs["criteria"]["allOf"][0]["query"] for r in declared.all(LOG_ALERT)}
+    assert queries == {
+        "houses-failed": failed_query(TABLE, "houses"),
+        "houses-late": late_query(
+            TABLE, "houses", "30 6 * * MON", "Europe/Berlin", 90, "2026-11-24T05:00:00Z"
+        ),
+    }
+    for alert in declared.all(LOG_ALERT):
+        assert alert.inputs["windowSize"] == "P2D"
+        assert alert.inputs["autoMitigate"] is True
+        assert alert.inputs["actions"] == {"actionGroups": [f"{SUBSCRIPTION}/alerts"]}
+        (condition,) = alert.inputs["criteria"]["allOf"]
+        assert (condition["operator"], condition["threshold"]) == ("GreaterThan", 0)
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "zone"),
+    [("Europe/Berlin", "Europe/Berlin"), ("W. Europe Standard Time", "Europe/Berlin"), ("UTC", "Etc/UTC")],
+)
+def test_a_late_import_is_looked_for_in_the_time_zone_of_its_schedule(time_zone: str, zone: str) -> None:
+    query = late_query(TABLE, "houses", "30 6,18 * * 1-2", time_zone, 90, None)
+    assert f'let zone = "{zone}";' in query
+    assert "in (1, 2)" in query
+    assert "dynamic([6, 18])" in query
+    assert "dynamic([30])" in query
+    assert "| where tick >= ago(2d) and tick <= ago(90m)" in query
+
+
+def test_no_time_before_the_schedule_had_it_is_waited_for() -> None:
+    query = late_query(TABLE, "houses", "0 6 * * *", "UTC", 60, "2026-11-24T05:00:00Z")
+    assert "tick >= max_of(ago(2d), datetime(2026-11-24T05:00:00Z))" in query
+
+
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "0 6 * * *",
+        "*/15 * * * *",
+        "30 6,18 * * 1-5",
+        "5 4 * * SUN",
+        "0 0 * * SUN",
+        "59 23 * * SAT",
+        "0 */5 * * 0,3",
+        "7 7-9/2 * * *",
+    ],
+)
+def test_a_cron_is_weekdays_hours_and_minutes(cron: str) -> None:
+    weekdays, hours, minutes = cron_times(cron)
+    start = datetime(2026, 11, 25)
+    ticks = itertools.takewhile(
+        lambda tick: tick < start + timedelta(weeks=1), CronSim(cron, start - timedelta(minutes=1))
+    )
+    week = (start + timedelta(minutes=minute) for minute in range(7 * 24 * 60))
+    assert list(ticks) == [
+        time
+        for time in week
+        if (time.isoweekday() % 7) in weekdays and time.hour in hours and time.minute in minutes
+    ]
+
+
+def test_the_workbook_keeps_its_name_and_its_text() -> None:
+    args: dict[str, Any] = {**GROUP, "log_analytics_id": f"{SUBSCRIPTION}/obs-logs", "table": TABLE}
+
+    def declared() -> dict[str, Any]:
+        program = declare(lambda: ImportsWorkbook("imports", ImportsWorkbookArgs(**args)))
+        return program.one("azure-native:applicationinsights:Workbook")
+
+    first = declared()
+    assert first == declared()
+    assert str(uuid.UUID(first["resourceName"])) == first["resourceName"]
+    assert first["sourceId"] == f"{SUBSCRIPTION}/obs-logs"
+    assert (first["category"], first["kind"]) == ("workbook", "shared")
+    assert first["serializedData"] == workbook_json(f"{SUBSCRIPTION}/obs-logs", TABLE)
+
+
+def test_every_query_of_the_workbook_follows_the_chosen_time() -> None:
+    workbook = json.loads(workbook_json(f"{SUBSCRIPTION}/obs-logs", TABLE))
+    assert workbook["fallbackResourceIds"] == [f"{SUBSCRIPTION}/obs-logs"]
+    (chosen,) = [
+        parameter["name"] for item in workbook["items"] for parameter in item["content"].get("parameters", [])
+    ]
+    queries = [item["content"] for item in workbook["items"] if item["type"] == 3]
+    assert {query["timeContextFromParameter"] for query in queries} == {chosen}
+    assert len({item["name"] for item in workbook["items"]}) == len(workbook["items"]) == 6
+    for query in queries:
+        assert query["query"].startswith(f"{TABLE}\n")
+        names = set(query["query"].replace(",", " ").split())
+        assert names & set(COLUMNS)

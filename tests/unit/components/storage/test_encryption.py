@@ -1,0 +1,138 @@
+"""The company's own key: where it lies, who may use it, how it rotates, and who waits for it."""
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.component import PrivateLinkArgs
+from components.identity.identity import Role
+from components.network.private_link import Zone
+from components.storage.encryption import Encryption, EncryptionArgs
+from components.storage.lake import Lake, LakeArgs
+from components.storage.registry import Registry, RegistryArgs
+from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+
+VAULT = "azure-native:keyvault:Vault"
+KEY = "azure-native:keyvault:Key"
+ASSIGNMENT = "azure-native:authorization:RoleAssignment"
+DISKS = "azure-native:compute:DiskEncryptionSet"
+SERVICE: dict[str, Any] = {
+    "resource_group": "rg-test",
+    "location": "westeurope",
+    "log_analytics_id": f"{SUBSCRIPTION}/logs",
+}
+LINK = PrivateLinkArgs(
+    subnet_id=f"{SUBSCRIPTION}/subnets/endpoints", zone_ids={Zone.VAULT: f"{SUBSCRIPTION}/zones/vault"}
+)
+KEY_URI = "https://vault.vault.azure.net/keys/encryption"
+
+
+def declare_encryption(**changes: Any) -> Declared:
+    args = {**SERVICE, "tenant_id": "7e4a", **changes}
+    return declare(lambda: Encryption("cmk", EncryptionArgs(**args)))
+
+
+def test_vault_of_the_key_is_never_purged_as_azure_asks() -> None:
+    assert declare_encryption().one(VAULT)["properties"]["enablePurgeProtection"] is True
+
+
+def test_services_pass_the_firewall_of_the_vault_and_nobody_else_does() -> None:
+    declared = declare_encryption(private_link=LINK)
+    vault = declared.one(VAULT)["properties"]
+    assert vault["publicNetworkAccess"] == "Disabled"
+    assert vault["networkAcls"] == {"bypass": "AzureServices", "defaultAction": "Deny", "ipRules": []}
+    endpoint = declared.one("azure-native:network:PrivateEndpoint")
+    assert endpoint["privateLinkServiceConnections"][0]["groupIds"] == ["vault"]
+
+
+def test_allowed_ranges_reach_a_public_vault() -> None:
+    vault = declare_encryption(allowed_address_ranges=["203.0.113.0/24"]).one(VAULT)["properties"]
+    assert vault["networkAcls"]["ipRules"] == [{"value": "203.0.113.0/24"}]
+
+
+def test_key_wraps_other_keys_and_does_nothing_else() -> None:
+    key = declare_encryption().one(KEY)
+    assert key["vaultName"] == "cmk"
+    properties = key["properties"]
+    assert (properties["kty"], properties["keySize"]) == ("RSA-HSM", 3072)
+    assert properties["keyOps"] == ["wrapKey", "unwrapKey"]
+
+
+def test_key_is_replaced_long_before_it_expires() -> None:
+    policy = declare_encryption().one(KEY)["properties"]["rotationPolicy"]
+    assert policy["attributes"] == {"expiryTime": "P2Y"}
+    assert policy["lifetimeActions"] == [
+        {"action": {"type": "rotate"}, "trigger": {"timeAfterCreate": "P1Y"}},
+        {"action": {"type": "notify"}, "trigger": {"timeBeforeExpiry": "P30D"}},
+    ]
+
+
+@pytest.mark.parametrize("cosmos_db", [None, "cosmos"])
+def test_only_who_encrypts_may_use_the_key(cosmos_db: str | None) -> None:
+    assignments = declare_encryption(cosmos_db_principal_id=cosmos_db).all(ASSIGNMENT)
+    assert {assignment.inputs["scope"] for assignment in assignments} == {f"{SUBSCRIPTION}/cmk"}
+    use = Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER
+    assert {
+        (a.inputs["principalId"], a.inputs["roleDefinitionId"].rsplit("/", 1)[1]) for a in assignments
+    } == {
+        ("principal-cmk-identity", use),
+        ("principal-cmk-identity", Role.CONTRIBUTOR),  # as Azure ML asks
+        *({(cosmos_db, use)} if cosmos_db else set()),
+    }
+
+
+def test_disks_are_encrypted_by_the_same_identity_with_the_newest_key() -> None:
+    disks = declare_encryption().one(DISKS)
+    assert disks["activeKey"] == {"keyUrl": f"{KEY_URI}/1", "sourceVault": {"id": f"{SUBSCRIPTION}/cmk"}}
+    assert disks["rotationToLatestKeyVersionEnabled"] is True
+    assert disks["identity"] == {
+        "type": "UserAssigned",
+        "userAssignedIdentities": [f"{SUBSCRIPTION}/cmk-identity"],
+    }
+
+
+def test_who_encrypts_with_the_key_waits_for_the_identity_to_have_its_role() -> None:
+    def program() -> None:
+        key = Encryption("cmk", EncryptionArgs(**SERVICE, tenant_id="7e4a")).key
+        Lake("lake", LakeArgs(**SERVICE, cool_after_days=30, encryption_key=key))
+        Registry("registry", RegistryArgs(**SERVICE, encryption_key=key))
+
+    declared = declare(program)
+    waits_for = {
+        urn.rsplit("::", 1)[1]: {name.rsplit("::", 1)[1] for name in names}
+        for urn, names in declared.dependencies.items()
+    }
+    assert "cmk-identity-key-vault-crypto-service-encryption-user-on-vault" in waits_for["cmk-key"]
+    for user in ("lake", "registry", "cmk-disks"):
+        assert "cmk-key" in waits_for[user], user
+
+
+def test_key_of_a_kept_stack_goes_with_nothing_that_reaches_it() -> None:
+    kept = declare_encryption(keep=True)
+    assert {"cmk", "cmk-key", "cmk-identity"} <= kept.protected
+    lock = kept.one("azure-native:authorization:ManagementLockByScope")
+    assert lock["scope"] == f"{SUBSCRIPTION}/cmk"
+    free = declare_encryption()
+    assert free.protected == set()
+    assert free.all("azure-native:authorization:ManagementLockByScope") == []
+
+
+def test_what_azure_does_to_the_key_is_neither_undone_nor_a_change() -> None:
+    options: dict[str, pulumi.ResourceOptions] = {}
+
+    def note(args: pulumi.ResourceTransformationArgs) -> None:
+        options[args.name] = args.opts
+
+    opts = pulumi.ResourceOptions(transformations=[note])
+    declare(lambda: Encryption("cmk", EncryptionArgs(**SERVICE, tenant_id="7e4a"), opts))
+    assert options["cmk-key"].ignore_changes == ["properties"]
+    assert options["cmk-disks"].ignore_changes == ["activeKey.keyUrl"]
+    assert [name for name, opts in options.items() if opts.retain_on_delete] == ["cmk-key"]
+
+
+def test_tags_of_the_stack_are_not_on_the_key_as_it_cannot_change() -> None:
+    declared = declare_encryption(tags={"stack": "test"})
+    assert "tags" not in declared.one(KEY)
+    assert declared.one(VAULT)["tags"] == {"stack": "test"}
+    assert declared.one(DISKS)["tags"] == {"stack": "test"}

@@ -1,0 +1,124 @@
+"""Vaults: who reaches them, and what becomes of a deleted one."""
+
+from typing import Any
+
+import pytest
+
+from components.component import PrivateLinkArgs
+from components.network.private_link import Zone
+from components.storage.vault import Vault, VaultArgs
+from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+
+VAULT = "azure-native:keyvault:Vault"
+LOCK = "azure-native:authorization:ManagementLockByScope"
+LINK = PrivateLinkArgs(
+    subnet_id=f"{SUBSCRIPTION}/subnets/endpoints", zone_ids={Zone.VAULT: f"{SUBSCRIPTION}/zones/vault"}
+)
+
+
+def declare_vault(**changes: Any) -> Declared:
+    args: dict[str, Any] = {
+        "resource_group": "rg-test",
+        "location": "westeurope",
+        "log_analytics_id": f"{SUBSCRIPTION}/logs",
+        "tenant_id": "7e4a",
+        **changes,
+    }
+    return declare(lambda: Vault("kv", VaultArgs(**args)))
+
+
+def properties(**changes: Any) -> dict[str, Any]:
+    found: dict[str, Any] = declare_vault(**changes).one(VAULT)["properties"]
+    return found
+
+
+def test_vault_takes_role_assignments_and_no_access_policies() -> None:
+    vault = properties()
+    assert vault["enableRbacAuthorization"] is True
+    assert "accessPolicies" not in vault
+    assert vault["tenantId"] == "7e4a"
+
+
+def test_a_deleted_vault_can_be_recovered_for_90_days() -> None:
+    vault = properties()
+    assert vault["enableSoftDelete"] is True
+    assert vault["softDeleteRetentionInDays"] == 90
+
+
+@pytest.mark.parametrize("changes", [{"keep": True}, {"purge_protection": True}])
+def test_nobody_purges_a_vault_that_is_kept_or_that_services_encrypt_with(changes: dict[str, bool]) -> None:
+    assert properties(**changes)["enablePurgeProtection"] is True
+
+
+def test_purge_protection_is_never_said_to_be_off_as_azure_refuses_that() -> None:
+    assert "enablePurgeProtection" not in properties()
+
+
+def test_nobody_but_trusted_services_reaches_a_vault_that_allows_nobody() -> None:
+    vault = properties()
+    assert vault["publicNetworkAccess"] == "Disabled"
+    assert vault["networkAcls"] == {"bypass": "AzureServices", "defaultAction": "Deny", "ipRules": []}
+
+
+def test_allowed_ranges_are_let_in_and_nobody_else() -> None:
+    vault = properties(allowed_address_ranges=["203.0.113.0/24", "198.51.100.7/32"])
+    assert vault["publicNetworkAccess"] == "Enabled"
+    assert vault["networkAcls"]["defaultAction"] == "Deny"
+    assert [rule["value"] for rule in vault["networkAcls"]["ipRules"]] == [
+        "203.0.113.0/24",
+        "198.51.100.7/32",
+    ]
+
+
+def test_a_private_vault_is_reached_by_its_endpoint_alone() -> None:
+    declared = declare_vault(private_link=LINK)
+    vault = declared.one(VAULT)["properties"]
+    assert vault["publicNetworkAccess"] == "Disabled"
+    assert vault["networkAcls"]["ipRules"] == []
+    endpoint = declared.one("azure-native:network:PrivateEndpoint")
+    (connection,) = endpoint["privateLinkServiceConnections"]
+    assert connection["groupIds"] == ["vault"]
+    assert connection["privateLinkServiceId"] == f"{SUBSCRIPTION}/kv"
+    zones = declared.one("azure-native:network:PrivateDnsZoneGroup")
+    assert [zone["privateDnsZoneId"] for zone in zones["privateDnsZoneConfigs"]] == [
+        f"{SUBSCRIPTION}/zones/vault"
+    ]
+
+
+def test_a_public_vault_has_no_endpoint() -> None:
+    assert declare_vault().all("azure-native:network:PrivateEndpoint") == []
+
+
+def test_who_reads_secrets_is_logged() -> None:
+    setting = declare_vault().one("azure-native:monitor:DiagnosticSetting")
+    assert setting["resourceUri"] == f"{SUBSCRIPTION}/kv"
+    assert setting["workspaceId"] == f"{SUBSCRIPTION}/logs"
+    assert [log["categoryGroup"] for log in setting["logs"]] == ["allLogs"]
+
+
+def test_a_kept_vault_is_protected_by_pulumi_and_locked_in_azure() -> None:
+    kept = declare_vault(keep=True)
+    assert kept.protected == {"kv"}
+    assert kept.one(LOCK)["scope"] == f"{SUBSCRIPTION}/kv"
+    free = declare_vault()
+    assert (free.protected, free.all(LOCK)) == (set(), [])
+
+
+def test_a_secret_is_addressed_below_its_vault() -> None:
+    seen: list[str] = []
+
+    def program() -> None:
+        vault = Vault(
+            "kv",
+            VaultArgs(
+                resource_group="rg-test", location="westeurope", log_analytics_id="logs", tenant_id="7e4a"
+            ),
+        )
+        vault.secret_id("snowflake").apply(seen.append)
+        vault.secret_uri("snowflake").apply(seen.append)
+
+    declare(program)
+    assert sorted(seen) == [
+        f"{SUBSCRIPTION}/kv/secrets/snowflake",
+        "https://kv.vault.azure.net/secrets/snowflake",
+    ]

@@ -1,0 +1,144 @@
+"""What `importer list` says of imports, and when it fails."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from importer.commands.import_list import ImportStatus, check_last_jobs, import_statuses, print_statuses
+from importer.errors import ImporterError
+from importer.spec.curate import Curate
+from importer.spec.import_spec import ImportSpec
+from importer.versions.workspace import AssetVersion, ImportJob, ScheduledImport, Workspace
+
+NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)
+SPEC = ImportSpec(name="houses", connection="snowflake", query="SELECT 1").model_dump_json()
+OTHER = ImportSpec(name="flats", connection="snowflake", query="SELECT 1").model_dump_json()
+
+
+def scheduled(**changes: Any) -> ScheduledImport:
+    sound = ScheduledImport("houses", "import_houses", "0 6 * * *", "UTC", True, SPEC)
+    return sound._replace(**changes)
+
+
+class FakeWorkspace(Workspace):
+    """A workspace with schedules, and nothing else."""
+
+    def __init__(self, *schedules: ScheduledImport) -> None:
+        self._schedules = schedules
+
+    def imports(self) -> list[ScheduledImport]:
+        return list(self._schedules)
+
+    def versions(self, asset: str) -> list[AssetVersion]:  # noqa: ARG002
+        return []
+
+    def jobs(self, scheduled: ScheduledImport) -> list[ImportJob]:  # noqa: ARG002
+        return []
+
+
+def test_a_schedule_by_no_cron_has_no_next_time_and_is_no_problem() -> None:
+    (status,) = import_statuses(FakeWorkspace(scheduled(cron=None)), NOW)
+    assert (status.cron, status.next, status.problem) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"spec_json": None}, "schedule import_houses: its job has no IMPORT_SPEC"),
+        ({"spec_json": "{"}, "schedule import_houses: IMPORT_SPEC: Invalid JSON"),
+        (
+            {"spec_json": '{"name": "houses"}'},
+            "schedule import_houses: IMPORT_SPEC: connection: Field required",
+        ),
+        ({"spec_json": OTHER}, "schedule import_houses: IMPORT_SPEC: describes the import flats, not houses"),
+        ({"cron": "0 6 * * 9"}, "schedule import_houses: not a cron expression"),
+        ({"time_zone": "Mars"}, "schedule import_houses: not a time zone"),
+    ],
+)
+def test_a_broken_schedule_is_a_row_with_the_reason(
+    changes: dict[str, Any], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = scheduled(name="flats", spec_json=OTHER)
+
+    statuses = import_statuses(FakeWorkspace(whole, scheduled(**changes)), NOW)
+    print_statuses(statuses, as_json=False)
+
+    sound, broken = statuses
+    assert (sound.problem, sound.next) == (None, datetime(2026, 11, 24, 6, tzinfo=UTC))
+    assert str(broken.problem).startswith(problem)
+    assert problem in capsys.readouterr().out
+    with pytest.raises(ImporterError, match=f"import houses: {problem}"):
+        check_last_jobs([broken])
+
+
+class CleanWorkspace(FakeWorkspace):
+    """A workspace with a clean version of each import that has rules for one."""
+
+    def versions(self, asset: str) -> list[AssetVersion]:
+        tags = {"rows": "2923", "bytes": "198212", "quarantined": "7"}
+        return [AssetVersion("20261123T060000Z", tags, NOW)] if asset == "clean_houses" else []
+
+
+def test_a_clean_version_is_a_row_below_its_import(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = ImportSpec.model_validate_json(SPEC).model_copy(
+        update={"curate": Curate.model_validate({"asset": "clean_houses"})}
+    )
+    statuses = import_statuses(CleanWorkspace(scheduled(spec_json=spec.model_dump_json())), NOW)
+    print_statuses(statuses, as_json=False)
+    print_statuses(statuses, as_json=True)
+
+    table, _, listed = capsys.readouterr().out.partition("[\n")
+    assert " ".join(table.splitlines()[2].split()) == (
+        "clean_houses 20261123T060000Z 2,923 198,212 2026-11-23 07:00Z 7 rows set aside"
+    )
+    assert '"quarantined": 7' in listed
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "std log.txt"
+    path.write_text('{"event": "started"}\nerror: no such table\n\n')
+    return path
+
+
+def status(**changes: Any) -> ImportStatus:
+    known = {"name": "houses", "schedule": "import_houses", "cron": "0 6 * * *", "time_zone": "UTC"}
+    return ImportStatus.model_validate({**known, "enabled": True, "version": "v", **changes})
+
+
+@pytest.mark.parametrize("ending", ["Failed", "Canceled", "NotResponding"])
+def test_a_last_job_that_ended_badly_fails_with_the_last_line_of_its_local_log(
+    ending: str, log: Path
+) -> None:
+    broken = status(job="j", job_status=ending, job_url=f"{log.as_uri()}&tid=7e4a")
+    with pytest.raises(ImporterError) as failed:
+        check_last_jobs([status(name="sound", job="i", job_status="Completed"), broken])
+    assert str(failed.value) == f"import houses: job j is {ending}, log: {log}: error: no such table"
+
+
+def test_a_log_that_is_elsewhere_or_gone_is_named_only(tmp_path: Path) -> None:
+    gone = tmp_path / "gone.txt"
+    urls = {
+        "https://ml.azure.com/runs/j": "https://ml.azure.com/runs/j",
+        gone.as_uri(): f"{gone}: nothing in it",
+    }
+    for url, shown in urls.items():
+        with pytest.raises(ImporterError) as failed:
+            check_last_jobs([status(job="j", job_status="Failed", job_url=url)])
+        assert str(failed.value) == f"import houses: job j is Failed, log: {shown}"
+
+
+def test_an_import_that_never_ran_fails_unless_it_is_disabled() -> None:
+    with pytest.raises(ImporterError, match="import houses: it has neither a job nor a version"):
+        check_last_jobs([status(version=None)])
+    check_last_jobs([status(version=None, enabled=False)])
+    check_last_jobs([status(version=None, job="j", job_status="Completed")])
+
+
+def test_json_has_the_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    print_statuses([status(problem="changed", cron=None)], as_json=True)
+    (printed,) = json.loads(capsys.readouterr().out)
+    assert (printed["problem"], printed["cron"]) == ("changed", None)

@@ -1,0 +1,43 @@
+"""Contracts, and the columns that they are about."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from snowflake.connector.constants import FIELD_NAME_TO_ID
+from snowflake.connector.cursor import ResultMetadata
+
+from importer.spec.contract import Contract
+
+#: The largest number of 38 digits.
+BIG = 10**38 - 1
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+TYPES = {
+    "ID": ("FIXED", 38, 0),
+    "PRICE": ("FIXED", 12, 2),
+    "R": ("REAL", None, None),
+    "NAME": ("TEXT", None, None),
+    "D": ("DATE", None, None),
+    "T": ("TIME", 0, 9),
+    "AT": ("TIMESTAMP_NTZ", 0, 9),
+    "TZ": ("TIMESTAMP_TZ", 0, 9),
+    "B": ("BOOLEAN", None, None),
+    "V": ("VARIANT", None, None),
+    "BIN": ("BINARY", None, None),
+}
+COLUMNS = [
+    ResultMetadata(name, FIELD_NAME_TO_ID[kind], None, None, precision, scale, True)
+    for name, (kind, precision, scale) in TYPES.items()
+]
+
+
+def contract(**fields: Any) -> Contract:
+    return Contract.model_validate(fields)
+
+
+def columns(**rules: Any) -> Contract:
+    return contract(columns=rules)
+
+
+def one(name: str, values: list[Any], kind: pa.DataType) -> pa.Table:
+    return pa.table({name: pa.array(values, kind)})

@@ -1,0 +1,276 @@
+"""What is sent to Snowflake to unload, the token in it, and what is read back of the files."""
+
+import re
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from azure.storage.blob import UserDelegationKey
+from pydantic import ValidationError
+from snowflake.connector.constants import FIELD_NAME_TO_ID
+from snowflake.connector.cursor import ResultMetadata
+from snowflake.connector.errors import ProgrammingError
+
+from importer.errors import ImporterError
+from importer.job.unload import UNLOAD_TIMEOUT, unload
+from importer.lake.blob import AssetBlobs, Datastore
+from importer.lake.manifest import Cast, Part, Written
+from importer.snowflake.session import connect, execute
+from importer.spec.import_spec import ImportSpec
+from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+
+FOLDER = "houses/version=20261123T060000Z/attempt=0123456789ab/"
+GOLDEN = f"""\
+COPY INTO 'azure://lake.blob.core.windows.net/rawdata/{FOLDER}'
+FROM (
+SELECT "ID"::BIGINT AS "ID", "PRICE", "a ""b"
+FROM (
+SELECT * FROM HOUSES -- all of them
+)
+)
+STORAGE_INTEGRATION = LAKE
+FILE_FORMAT = (TYPE = PARQUET)
+HEADER = TRUE
+MAX_FILE_SIZE = 268435456
+INCLUDE_QUERY_ID = TRUE
+DETAILED_OUTPUT = TRUE"""  # noqa: S608 - compared, not run
+
+
+def column(name: str, kind: str, precision: int | None = None, scale: int | None = None) -> ResultMetadata:
+    return ResultMetadata(name, FIELD_NAME_TO_ID[kind], None, None, precision, scale, True)
+
+
+def key() -> UserDelegationKey:
+    made = UserDelegationKey()  # type: ignore[no-untyped-call]
+    made.signed_oid, made.signed_tid, made.signed_service, made.signed_version = "o", "t", "b", "2025-07-05"
+    made.signed_start, made.signed_expiry = "2026-11-23T05:45:00Z", "2026-11-23T12:15:00Z"
+    made.value = "a2V5"
+    return made
+
+
+class Blobs(AssetBlobs):
+    """The blobs of an asset in Azure, where one Parquet file lies."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        super().__init__(Datastore("rawdata", "lake", "rawdata", "https", "core.windows.net"), "houses")
+        self._content = content
+        self.read: list[int] = []
+
+    def sizes(self, _folder: str) -> dict[str, int]:
+        return {"data_1.snappy.parquet": len(self._content)}
+
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        assert path == FOLDER + "data_1.snappy.parquet"
+        self.read.append(end - start)
+        return self._content[start:end]
+
+
+class Snowflake:
+    """A Snowflake that describes every query alike and reports one file."""
+
+    def __init__(self, columns: list[ResultMetadata], rows: int, path: str = "") -> None:
+        self.columns = columns
+        self.statements: list[str] = []
+        self._rows = [(f"{path}data_1.snappy.parquet", 1, rows)]
+
+    def describe(self, _connection: object, _query: str) -> list[ResultMetadata]:
+        return self.columns
+
+    def execute(self, _connection: object, query: str, timeout: timedelta) -> SimpleNamespace:
+        assert timeout == UNLOAD_TIMEOUT
+        self.statements.append(query)
+        names = ("FILE_NAME", "FILE_SIZE", "ROW_COUNT")
+        description = [SimpleNamespace(name=name) for name in names]
+        return SimpleNamespace(description=description, fetchall=lambda: self._rows, sfqid="q")
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    snowflake: Snowflake,
+    blobs: Blobs,
+    delegation_key: UserDelegationKey | None = None,
+) -> Written:
+    monkeypatch.setattr("importer.job.unload.describe", snowflake.describe)
+    monkeypatch.setattr("importer.job.unload.execute", snowflake.execute)
+    spec = ImportSpec(
+        name="houses",
+        connection="snowflake",
+        query="SELECT * FROM HOUSES -- all of them",
+        mode="unload",
+        storage_integration=None if delegation_key else "LAKE",
+    )
+    connection: Any = None
+    return unload(connection, spec, blobs, FOLDER, delegation_key)
+
+
+def parquet(names: list[str], rows: int = 2) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({name: list(range(rows)) for name in names}), sink)
+    return bytes(sink.getvalue())
+
+
+def test_the_statement_is_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = [column("ID", "FIXED", 38, 0), column("PRICE", "FIXED", 12, 2), column('a "b', "TEXT")]
+    snowflake = Snowflake(columns, rows=2)
+    content = parquet(["ID", "PRICE", 'a "b'])
+    written = run(monkeypatch, snowflake, Blobs(content))
+    assert snowflake.statements == [GOLDEN]
+    assert written.parts == [Part("data_1.snappy.parquet", 2, len(content))]
+    assert (written.rows, written.query_id, written.casts) == (2, "q", [])
+
+
+@pytest.mark.parametrize(
+    ("described", "selected", "cast"),
+    [
+        (column("C", "FIXED", 38, 0), '"C"::BIGINT AS "C"', None),
+        (column("C", "FIXED", 12, 2), '"C"', None),
+        (column("C", "REAL"), '"C"', None),
+        (column("C", "BINARY"), '"C"', None),
+        (column("C", "TIME", scale=9), '"C"', None),
+        (column("C", "TIMESTAMP_NTZ", scale=9), '"C"', None),
+        (
+            column("C", "TIMESTAMP_TZ", scale=9),
+            'CONVERT_TIMEZONE(\'UTC\', "C")::TIMESTAMP_NTZ(9) AS "C"',
+            ("TIMESTAMP_TZ(9)", "TIMESTAMP_NTZ(9)"),
+        ),
+        (
+            column("C", "TIMESTAMP_LTZ", scale=3),
+            'CONVERT_TIMEZONE(\'UTC\', "C")::TIMESTAMP_NTZ(3) AS "C"',
+            ("TIMESTAMP_LTZ(3)", "TIMESTAMP_NTZ(3)"),
+        ),
+        (column("C", "VARIANT"), 'TO_JSON("C") AS "C"', ("VARIANT", "VARCHAR")),
+        (column("C", "OBJECT"), 'TO_JSON("C") AS "C"', ("OBJECT", "VARCHAR")),
+        (column("C", "ARRAY"), 'TO_JSON("C") AS "C"', ("ARRAY", "VARCHAR")),
+        (column("C", "VECTOR"), 'TO_JSON("C"::ARRAY) AS "C"', ("VECTOR", "VARCHAR")),
+        (column("C", "GEOGRAPHY"), 'TO_JSON(ST_ASGEOJSON("C")) AS "C"', ("GEOGRAPHY", "VARCHAR")),
+    ],
+)
+def test_what_parquet_refuses_is_cast_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+    described: ResultMetadata,
+    selected: str,
+    cast: tuple[str, str] | None,
+) -> None:
+    snowflake = Snowflake([described], rows=2)
+    written = run(monkeypatch, snowflake, Blobs(parquet(["C"])))
+    assert f"\nSELECT {selected}\nFROM (\n" in snowflake.statements[0]
+    assert written.casts == ([Cast("C", *cast)] if cast else [])
+
+
+def test_the_token_is_for_the_attempts_folder_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    snowflake = Snowflake([column("C", "TEXT")], rows=2)
+    run(monkeypatch, snowflake, Blobs(parquet(["C"])), key())
+    (token,) = re.findall(r"CREDENTIALS = \(AZURE_SAS_TOKEN = '(.*)'\)", snowflake.statements[0])
+    granted = {name: values[0] for name, values in parse_qs(token).items()}
+    assert (granted["sr"], granted["sdd"]) == ("d", "3")  # a directory, three levels deep
+    assert (granted["sp"], granted["spr"]) == ("racwl", "https")
+    assert (granted["se"], granted["skoid"]) == ("2026-11-23T12:15:00Z", "o")
+
+
+def test_a_token_for_another_folder_is_another() -> None:
+    blobs = Blobs()
+    one, same, other = (
+        parse_qs(blobs.folder_token(folder, key()))["sig"]
+        for folder in (FOLDER, FOLDER, FOLDER.replace("attempt=0", "attempt=1"))
+    )
+    assert one == same != other
+
+
+@pytest.mark.parametrize(
+    ("guess", "reads"),
+    [(2**16, 1), (16, 2)],
+)
+def test_a_footer_of_any_length_is_read(monkeypatch: pytest.MonkeyPatch, guess: int, reads: int) -> None:
+    monkeypatch.setattr("importer.job.unload._FOOTER_BYTES", guess)
+    names = [f"C{n}" for n in range(50)]
+    blobs = Blobs(parquet(names, rows=10_000))
+    snowflake = Snowflake([column(name, "FIXED", 38, 0) for name in names], rows=10_000)
+    assert run(monkeypatch, snowflake, blobs).rows == 10_000
+    assert len(blobs.read) == reads
+    assert sum(blobs.read) < len(blobs._content)
+
+
+def test_a_file_that_is_reported_with_its_path_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    snowflake = Snowflake([column("C", "TEXT")], rows=2, path=FOLDER)
+    assert run(monkeypatch, snowflake, Blobs(parquet(["C"]))).parts[0].name == "data_1.snappy.parquet"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (parquet(["C"], rows=3), "reports 2 rows in .*, but it has 3"),
+        (parquet(["D"]), "has other columns than the query"),
+        (parquet(["C"])[:-20], "no whole Parquet file"),
+        (b"", "no whole Parquet file"),
+    ],
+)
+def test_a_file_that_is_not_as_reported_is_refused(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+) -> None:
+    with pytest.raises(ImporterError, match=message):
+        run(monkeypatch, Snowflake([column("C", "TEXT")], rows=2), Blobs(content))
+
+
+def test_a_statement_that_runs_too_long_is_cancelled() -> None:
+    given: dict[str, object] = {}
+    cursor = SimpleNamespace(execute=lambda _, **options: given.update(options))
+    connection: Any = SimpleNamespace(cursor=lambda: cursor)
+    execute(connection, "COPY INTO …", timedelta(hours=1))
+    assert given == {"timeout": 3600}
+
+
+def test_types_follow_from_the_query_and_a_dead_run_is_not_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: dict[str, Any] = {}
+
+    def keep(**arguments: Any) -> SimpleNamespace:
+        given.update(arguments)
+        return SimpleNamespace(warehouse="WH")
+
+    monkeypatch.setattr("snowflake.connector.connect", keep)
+    where: dict[str, Any] = {"account": "a", "host": "h", "warehouse": "WH", "role": "R", "user": "U"}
+    connect(SnowflakeTarget(**where, sign_in=SignIn.PASSWORD), "secret", "tag")
+    assert given["session_parameters"]["ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION"] is False
+    assert given["session_parameters"]["ABORT_DETACHED_QUERY"] is True
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "unexpected '<EOF>' in AZURE_SAS_TOKEN = 'sv=1&sig=canary%2B7391%3D&se=2026'",
+        "cannot write https://lake.blob.core.windows.net/rawdata/x?sv=1&sig=canary7391",
+        "position 0 unexpected 'SIG=canary739",
+    ],
+)
+def test_an_error_that_quotes_the_statement_does_not_show_the_signature(quoted: str) -> None:
+    class Cursor:
+        def execute(self, *_: object, **__: object) -> None:
+            raise ProgrammingError(quoted, errno=1003)
+
+    connection: Any = SimpleNamespace(cursor=Cursor)
+    with pytest.raises(ImporterError, match=r"(sig|SIG)=\.\.\.") as refused:
+        execute(connection, "COPY INTO …")
+    assert "canary" not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("name", ["LAKE", "lake_2$", None])
+def test_a_storage_integration_is_an_identifier(name: str | None) -> None:
+    spec = ImportSpec(name="a", connection="c", query="SELECT 1", mode="unload", storage_integration=name)
+    assert ImportSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"), [("unload", "LAKE FILE_FORMAT"), ("unload", "x'"), ("unload", ""), ("stream", "LAKE")]
+)
+def test_a_spec_refuses_a_storage_integration_that_is_none(mode: str, name: str) -> None:
+    fields = {"name": "a", "connection": "c", "query": "SELECT 1", "mode": mode, "storage_integration": name}
+    with pytest.raises(ValidationError) as refused:
+        ImportSpec.model_validate(fields)
+    assert [error["loc"] for error in refused.value.errors()] == [("storage_integration",)]

@@ -1,0 +1,167 @@
+"""What the importer makes of Azure's refusals, through the real clients."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import Any
+
+import pytest
+import requests
+from azure.ai.ml import MLClient
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ServiceRequestError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.keyvault.secrets import SecretClient
+from azure.storage.blob import ContainerClient
+from requests.adapters import BaseAdapter, HTTPAdapter
+from tenacity import wait_none
+from urllib3 import HTTPResponse
+
+from importer.errors import ImporterError, MissingRoleError
+from importer.lake import azure
+from importer.lake.azure import awaiting_roles, calling, error_text
+
+
+class Refusal(BaseAdapter):
+    """A service that answers every request in the same way."""
+
+    def __init__(self, status: int, body: str, headers: Mapping[str, str]) -> None:
+        super().__init__()
+        self._status = status
+        self._body = body
+        self._headers = {"x-ms-request-id": "req-7", **headers}
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
+        """Refuse the request."""
+        raw = HTTPResponse(BytesIO(self._body.encode()), self._headers, self._status, preload_content=False)
+        return HTTPAdapter().build_response(request, raw)
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def transport(self) -> RequestsTransport:
+        session = requests.Session()
+        session.mount("https://", self)
+        return RequestsTransport(session=session, session_owner=False)
+
+
+class Credential:
+    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        return AccessToken("token", int(time.time()) + 3600)
+
+
+def odata(code: str, inner: str | None = None) -> str:
+    error = {"code": code, "message": "no\nrole", "innererror": {"code": inner} if inner else None}
+    return json.dumps({"error": error})
+
+
+def call_arm(code: str, status: int = 403) -> None:
+    transport = Refusal(status, odata(code), {"Content-Type": "application/json"}).transport()
+    MLClient(Credential(), "sub", "rg", "ws", transport=transport, retry_total=0).connections.get("c")
+
+
+def call_vault(inner: str) -> None:
+    # the vault says first where tokens for it come from
+    challenge = 'Bearer authorization="https://login.test/t", resource="https://vault.azure.net"'
+    headers = {"Content-Type": "application/json", "WWW-Authenticate": challenge}
+    transport = Refusal(403, odata("Forbidden", inner), headers).transport()
+    SecretClient("https://kv.vault.azure.net", Credential(), transport=transport, retry_total=0).get_secret(
+        "s"
+    )
+
+
+def call_blob(code: str) -> None:
+    body = (
+        f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>no role\nRequestId:req-7</Message></Error>'
+    )
+    headers = {"Content-Type": "application/xml", "x-ms-error-code": code}
+    transport = Refusal(403, body, headers).transport()
+    account = "https://lake.blob.core.windows.net"
+    container = ContainerClient(account, "rawdata", Credential(), transport=transport, retry_total=0)
+    list(container.list_blobs())
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (call_arm, "AuthorizationFailed"),
+        (call_vault, "ForbiddenByRbac"),
+        (call_blob, "AuthorizationPermissionMismatch"),
+    ],
+)
+def test_a_refusal_for_lack_of_a_role_is_told_from_others(call: Callable[[str], None], code: str) -> None:
+    with pytest.raises(MissingRoleError) as caught, calling("service x"):
+        call(code)
+    assert str(caught.value) == "service x: no role (status 403, request id req-7)"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: call_arm("RequestDisallowedByPolicy"),
+        lambda: call_arm("AuthorizationFailed", 404),
+        lambda: call_blob("AuthorizationFailure"),  # of a firewall
+        lambda: call_vault("ForbiddenByFirewall"),
+    ],
+)
+def test_another_refusal_is_an_error_at_once(call: Callable[[], None]) -> None:
+    with pytest.raises(ImporterError) as caught, calling("service x"):
+        call()
+    assert not isinstance(caught.value, MissingRoleError)
+
+
+def test_a_service_that_did_not_answer_has_no_status() -> None:
+    assert error_text(ServiceRequestError("no route\nto host")) == "no route"
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(azure, "ROLE_RETRIES", azure.ROLE_RETRIES.copy(wait=wait_none()))
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_a_role_that_comes_late_is_waited_for_and_said_once() -> None:
+    answers: list[Exception | str] = [MissingRoleError("no"), MissingRoleError("no"), "yes"]
+    said: list[str] = []
+
+    def call() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert awaiting_roles(call, lambda: said.append("waiting")) == "yes"
+    assert said == ["waiting"]
+
+
+@pytest.mark.usefixtures("no_pauses")
+def test_another_error_is_not_waited_for() -> None:
+    calls: list[str] = []
+
+    def call() -> None:
+        calls.append("call")
+        raise ImporterError("no such datastore")
+
+    with pytest.raises(ImporterError, match="no such datastore"):
+        awaiting_roles(call, lambda: calls.append("wait"))
+    assert calls == ["call"]
+
+
+def test_the_wait_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(azure, "ROLE_RETRIES", azure.ROLE_RETRIES.copy(sleep=sleep))
+
+    def call() -> None:
+        raise MissingRoleError("no")
+
+    with pytest.raises(MissingRoleError):
+        awaiting_roles(call, lambda: None)
+    assert 240 <= sum(slept) <= 300

@@ -1,0 +1,136 @@
+"""Arrow tables, as the connector sends them, to Parquet parts."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from snowflake.connector.constants import FIELD_NAME_TO_ID
+from snowflake.connector.cursor import ResultMetadata
+
+from importer.errors import ImporterError
+from importer.lake.parquet import ROW_GROUP_BYTES, write_parts
+from importer.snowflake.columns import arrow_schema
+
+
+def column(name: str, kind: str, precision: int | None = None, scale: int | None = None) -> ResultMetadata:
+    return ResultMetadata(name, FIELD_NAME_TO_ID[kind], None, None, precision, scale, True)
+
+
+class Parts:
+    """Where parts are uploaded to: what a reader finds there."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, pa.Table] = {}
+        self.row_groups: dict[str, int] = {}
+
+    def upload(self, name: str, blocks: Iterable[bytes]) -> None:
+        content = pa.BufferReader(b"".join(blocks))
+        self.tables[name] = pq.read_table(content)
+        self.row_groups[name] = pq.read_metadata(content).num_row_groups
+
+    def write(
+        self, batches: list[pa.Table], schema: pa.Schema, row_group_bytes: int = ROW_GROUP_BYTES
+    ) -> pa.Table:
+        parts, _ = write_parts(lambda: batches, schema, self.upload, lambda: lambda _: None, row_group_bytes)
+        assert [part.name for part in parts] == list(self.tables)
+        assert [part.rows for part in parts] == [table.num_rows for table in self.tables.values()]
+        return pa.concat_tables(self.tables.values())
+
+
+@pytest.mark.parametrize(
+    ("described", "type_"),
+    [
+        (column("C", "FIXED", 38, 0), pa.int64()),
+        (column("C", "FIXED", 12, 2), pa.decimal128(12, 2)),
+        (column("C", "REAL"), pa.float64()),
+        (column("C", "TEXT"), pa.string()),
+        (column("C", "VARIANT"), pa.string()),
+        (column("C", "BINARY"), pa.binary()),
+        (column("C", "DATE"), pa.date32()),
+        (column("C", "TIME", scale=3), pa.time64("us")),
+        (column("C", "TIMESTAMP_NTZ", scale=9), pa.timestamp("ns")),
+        (column("C", "TIMESTAMP_TZ", scale=6), pa.timestamp("us", "UTC")),
+    ],
+)
+def test_the_type_of_a_column_follows_from_its_type_in_snowflake(
+    described: ResultMetadata, type_: pa.DataType
+) -> None:
+    assert arrow_schema([described]) == pa.schema([pa.field("C", type_)])
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(ImporterError, match="returns column A twice"):
+        arrow_schema([column("A", "TEXT"), column("A", "REAL")])
+
+
+def test_batches_of_any_width_are_one_table() -> None:
+    schema = arrow_schema([column("N", "FIXED", 38, 0)])
+    batches = [pa.table({"N": pa.array([n], width)}) for n, width in ((1, pa.int8()), (40000, pa.int32()))]
+    assert Parts().write(batches, schema) == pa.table({"N": pa.array([1, 40000], pa.int64())})
+
+
+@pytest.mark.parametrize(
+    ("described", "batches"),
+    [
+        (
+            column("C", "FIXED", 38, 0),
+            [pa.array([7]), pa.array([Decimal(10**30)], pa.decimal128(38, 0)), pa.array([8], pa.int8())],
+        ),
+        (
+            column("C", "TIMESTAMP_TZ", scale=9),
+            [
+                pa.array([datetime(2026, 1, 1, tzinfo=UTC)], pa.timestamp("ns", "UTC")),
+                pa.array([datetime(9999, 12, 31, tzinfo=UTC)], pa.timestamp("us", "UTC")),
+            ],
+        ),
+    ],
+    ids=["number", "timestamp"],
+)
+def test_a_late_value_that_does_not_fit_widens_the_whole_column(
+    described: ResultMetadata, batches: list[pa.Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 1)
+    written = Parts().write([pa.table({"C": batch}) for batch in batches], arrow_schema([described]), 1)
+    assert written["C"].to_pylist() == [value for batch in batches for value in batch.to_pylist()]
+
+
+def test_a_loss_is_refused_and_names_the_column() -> None:
+    nanosecond = pa.array([1], pa.timestamp("ns"))
+    far = pa.array([datetime(9999, 12, 31)], pa.timestamp("us"))
+    batches: list[Any] = [pa.table({"WHEN": values}) for values in (nanosecond, far)]
+    with pytest.raises(ImporterError) as refused:
+        Parts().write(batches, arrow_schema([column("WHEN", "TIMESTAMP_NTZ", scale=9)]))
+    assert str(refused.value) == (
+        "column WHEN has values of type timestamp[ns] that are no timestamp[us]: "
+        "cast it in the query (nanoseconds end in the year 2261)"
+    )
+
+
+def test_a_value_of_another_kind_is_refused_and_names_both_types() -> None:
+    batches = [pa.table({"TAGS": pa.array([["a"]])})]
+    with pytest.raises(ImporterError) as refused:
+        Parts().write(batches, arrow_schema([column("TAGS", "TEXT")]))
+    assert str(refused.value) == (
+        "column TAGS has values of type list<item: string> that are no string: cast it in the query"
+    )
+
+
+def test_many_small_batches_make_few_row_groups_and_bounded_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 8 * 2000)
+    schema = arrow_schema([column("N", "FIXED", 38, 0)])
+    parts = Parts()
+
+    numbers = parts.write([pa.table({"N": range(i * 100, i * 100 + 100)}) for i in range(100)], schema, 8000)
+
+    assert numbers["N"].to_pylist() == list(range(10_000))
+    assert len(parts.tables) > 1
+    assert sum(parts.row_groups.values()) == 10
+
+
+def test_no_rows_make_one_part_with_the_schema() -> None:
+    schema = arrow_schema([column("N", "FIXED", 38, 0)])
+    assert Parts().write([], schema) == schema.empty_table()

@@ -1,0 +1,103 @@
+"""How the importer and the deployer sign in, as the connector is asked to."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from snowflake.connector.errors import DatabaseError, OperationalError
+from tenacity import wait_none
+
+from importer.errors import ImporterError
+from importer.snowflake.deployer import deployer_sign_in
+from importer.snowflake.session import LOGIN_RETRIES, connect, deployer_connection
+from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+
+TARGET = SnowflakeTarget(
+    account="acme",
+    host="acme.snowflakecomputing.com",
+    warehouse="WH",
+    role="IMPORTER",
+    user="IMPORTER",
+    sign_in=SignIn.PASSWORD,
+)
+
+Asked = Callable[[], dict[str, Any]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """What the connector was asked for last."""
+    arguments: dict[str, Any] = {}
+
+    def connect(**given: Any) -> SimpleNamespace:
+        arguments.update(given)
+        return SimpleNamespace(warehouse=given["warehouse"])
+
+    monkeypatch.setattr("snowflake.connector.connect", connect)
+    for name in ("SNOWFLAKE_USER", "SNOWFLAKE_AUTHENTICATOR", "SNOWFLAKE_DEFAULT_CONNECTION_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return lambda: arguments
+
+
+def test_a_connection_acts_in_the_importers_role(asked: Asked) -> None:
+    connect(TARGET, "secret", "ai-platform import houses:1")
+    assert (asked()["role"], asked()["warehouse"]) == ("IMPORTER", "WH")
+    assert asked()["session_parameters"]["QUERY_TAG"] == "ai-platform import houses:1"
+    assert asked()["session_parameters"]["TIMEZONE"] == "UTC"
+
+
+@pytest.mark.usefixtures("asked")
+def test_without_a_sign_in_of_the_deployer_there_is_none() -> None:
+    assert deployer_sign_in() is None
+
+
+def test_the_deployer_signs_in_from_the_environment(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"USER": "ME", "PASSWORD": "mine", "HOST": "127.0.0.1", "PORT": "8084"}.items():
+        monkeypatch.setenv(f"SNOWFLAKE_{name}", value)
+    deployer_connection(TARGET, deployer_sign_in() or {})
+    signed_in = {key: asked()[key] for key in ("user", "password", "host", "port", "role", "account")}
+    assert signed_in == {
+        "user": "ME",
+        "password": "mine",
+        "host": "127.0.0.1",
+        "port": "8084",
+        "role": "IMPORTER",
+        "account": "acme",
+    }
+
+
+def test_the_deployer_signs_in_by_a_named_connection(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNOWFLAKE_DEFAULT_CONNECTION_NAME", "acme_dev")
+    deployer_connection(TARGET, deployer_sign_in() or {})
+    assert asked()["connection_name"] == "acme_dev"
+    assert (asked()["role"], asked()["warehouse"]) == ("IMPORTER", "WH")
+    assert "host" not in asked()
+
+
+def test_a_refusal_is_not_tried_again_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def refuse(**_: Any) -> None:
+        tries.append(1)
+        raise DatabaseError("Role 'NOBODY' does not exist\n  or is not authorized.", errno=390189)
+
+    monkeypatch.setattr("snowflake.connector.connect", refuse)
+    with pytest.raises(ImporterError, match=r"390189.*Role 'NOBODY' does not exist or is not") as refused:
+        connect(TARGET, "canary-7391", "tag")
+    assert tries == [1]
+    assert "canary" not in str(refused.value)
+
+
+def test_a_server_that_comes_back_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([OperationalError("Could not connect to Snowflake backend", errno=250001), None])
+
+    def answer(**_: Any) -> SimpleNamespace:
+        if (error := next(answers)) is not None:
+            raise error
+        return SimpleNamespace(warehouse="WH")
+
+    monkeypatch.setattr("snowflake.connector.connect", answer)
+    monkeypatch.setattr("importer.snowflake.session.LOGIN_RETRIES", LOGIN_RETRIES.copy(wait=wait_none()))
+    connect(TARGET, "secret", "tag")
+    assert next(answers, "all used") == "all used"

@@ -1,0 +1,166 @@
+"""What the connector is given for each way to sign in, and that no secret shows."""
+
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import CredentialUnavailableError
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+from snowflake.connector.wif_util import AttestationProvider
+
+from importer.errors import ImporterError
+from importer.snowflake import sign_in
+from importer.snowflake.sign_in import sign_in_arguments
+from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+
+SECRET = "canary-7391"
+SCOPE = "api://33333333-3333-3333-3333-333333333333/.default"
+
+
+def target(way: SignIn, **changes: Any) -> SnowflakeTarget:
+    return SnowflakeTarget(
+        **{
+            "account": "acme",
+            "host": "acme.snowflakecomputing.com",
+            "warehouse": "WH",
+            "role": "IMPORTER",
+            "user": "IMPORTER",
+            "sign_in": way,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def scopes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Entra ID was asked for; it gives the canary for it."""
+    asked: list[str] = []
+
+    def get_token(scope: str) -> SimpleNamespace:
+        asked.append(scope)
+        return SimpleNamespace(token=SECRET)
+
+    monkeypatch.setattr(sign_in, "credential", lambda: SimpleNamespace(get_token=get_token))
+    return asked
+
+
+def test_a_workload_identity_has_a_token_for_snowflakes_own_application(scopes: list[str]) -> None:
+    given = sign_in_arguments(target(SignIn.WORKLOAD_IDENTITY, user=None), None)
+    assert given == {
+        "authenticator": "WORKLOAD_IDENTITY",
+        "workload_identity_provider": AttestationProvider.AZURE,
+        "token": SECRET,
+    }
+    assert scopes == ["api://fd3f753b-eed3-462c-b6a7-a4b5bb650aad/.default"]
+
+
+def test_oauth_without_a_client_is_by_the_importers_own_identity(scopes: list[str]) -> None:
+    given = sign_in_arguments(target(SignIn.OAUTH, user=None, oauth_scope=SCOPE), None)
+    assert given == {"authenticator": "OAUTH", "token": SECRET}
+    assert scopes == [SCOPE]
+
+
+def test_oauth_by_a_client_takes_its_secret_from_the_vault(scopes: list[str]) -> None:
+    url = "https://id.example/token"
+    client = {"oauth_client_id": "importer", "oauth_token_url": url}
+    given = sign_in_arguments(target(SignIn.OAUTH, oauth_scope=SCOPE, **client), f"{SECRET}\n")
+    assert given == {
+        "user": "IMPORTER",
+        "authenticator": "OAUTH_CLIENT_CREDENTIALS",
+        "oauth_client_id": "importer",
+        "oauth_client_secret": SECRET,
+        "oauth_token_request_url": url,
+        "oauth_scope": SCOPE,
+    }
+    assert not scopes
+
+
+def test_a_programmatic_token_is_the_vaults_secret() -> None:
+    given = sign_in_arguments(target(SignIn.PROGRAMMATIC_TOKEN), f"{SECRET}\n")
+    expected = {"user": "IMPORTER", "authenticator": "PROGRAMMATIC_ACCESS_TOKEN", "token": SECRET}
+    assert given == expected
+
+
+def test_a_key_pair_signs_in_with_the_key_of_the_vault() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    given = load_der_private_key(sign_in_arguments(target(SignIn.KEY_PAIR), pem)["private_key"], None)
+    assert isinstance(given, rsa.RSAPrivateKey)
+    assert given.private_numbers() == key.private_numbers()
+
+
+def test_a_secret_that_is_no_key_is_refused_without_showing_it() -> None:
+    with pytest.raises(ImporterError, match="not an unencrypted private key in PEM") as refused:
+        sign_in_arguments(target(SignIn.KEY_PAIR), SECRET)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("way", "changes", "secret", "line"),
+    [
+        (SignIn.OAUTH, {}, None, "sign_in oauth needs oauth_scope"),
+        (SignIn.OAUTH, {"oauth_scope": SCOPE, "oauth_client_id": "c"}, SECRET, "needs oauth_token_url"),
+        (SignIn.KEY_PAIR, {}, None, "sign_in key_pair needs user and secret_uri"),
+        (SignIn.PROGRAMMATIC_TOKEN, {"user": None}, SECRET, "sign_in programmatic_token needs user"),
+        (SignIn.PASSWORD, {}, None, "sign_in password needs user and secret_uri"),
+    ],
+)
+def test_what_a_connection_lacks_is_named(
+    way: SignIn, changes: dict[str, Any], secret: str | None, line: str
+) -> None:
+    with pytest.raises(ImporterError, match=line) as refused:
+        sign_in_arguments(target(way, **changes), secret)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            ClientAuthenticationError(
+                "tried:\n\tManagedIdentity: AADSTS500011: The principal is not there.\n x"
+            ),
+            "Entra ID gives no token for Snowflake (api://3...): AADSTS500011: The principal is not there.",
+        ),
+        (
+            CredentialUnavailableError("No managed identity.\nVisit https://aka.ms"),
+            "token for Snowflake (api://3...): cannot sign in to Azure: No managed identity.",
+        ),
+    ],
+)
+def test_a_token_that_entra_id_does_not_give_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
+    def get_token(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(sign_in, "credential", lambda: SimpleNamespace(get_token=get_token))
+    with pytest.raises(ImporterError) as refused:
+        sign_in_arguments(target(SignIn.OAUTH, oauth_scope=SCOPE), None)
+    assert str(refused.value) == line.replace("api://3...", SCOPE)
+
+
+@pytest.mark.usefixtures("scopes")
+def test_a_token_of_entra_id_goes_to_snowflakes_hosts_only(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    given = sign_in_arguments(target(SignIn.WORKLOAD_IDENTITY), None)
+    with pytest.raises(Exception, match="recognized Snowflake host") as refused:
+        sign_in.open_connection(
+            **given, account="acme", host="acme.example.com", platform_detection_timeout_seconds=0.0
+        )
+    assert SECRET not in str(refused.value) + caplog.text
+
+
+def test_metadata_never_has_a_secret_and_survives_the_connection() -> None:
+    given = target(SignIn.OAUTH, oauth_scope=SCOPE, oauth_client_id="c", oauth_token_url="https://id.example")
+    metadata = given.to_metadata()
+    assert SnowflakeTarget.from_metadata(metadata) == given
+    assert not {"password", "token", "private_key", "secret"} & metadata.keys()

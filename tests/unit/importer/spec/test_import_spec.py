@@ -1,0 +1,52 @@
+import pytest
+from azure.ai.ml.entities import JobSchedule, PipelineJob, RecurrenceTrigger
+from pydantic import ValidationError
+
+from importer.spec.import_spec import ImportSpec
+from importer.spec.scheduled_job import step_variables
+from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+
+TARGET = SnowflakeTarget(
+    account="acme-prod",
+    host="acme-prod.snowflakecomputing.com",
+    warehouse="IMPORT_WH",
+    role="IMPORTER",
+    sign_in=SignIn.WORKLOAD_IDENTITY,
+)
+
+
+def test_a_spec_survives_the_environment_variable() -> None:
+    spec = ImportSpec(name="houses", connection="snowflake", query="SELECT 1;", keep_versions=3)
+    assert ImportSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert spec.query == "SELECT 1"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "Raw-Houses"),
+        ("name", ""),
+        ("query", "DELETE FROM t"),
+        ("keep_versions", 0),
+        ("mode", "copy"),
+        ("keep_version", 3),
+    ],
+)
+def test_a_spec_names_the_field_that_is_wrong(field: str, value: object) -> None:
+    good = {"name": "houses", "connection": "snowflake", "query": "SELECT 1"}
+    with pytest.raises(ValidationError) as refused:
+        ImportSpec.model_validate({**good, field: value})
+    assert [error["loc"] for error in refused.value.errors()] == [(field,)]
+
+
+def test_a_schedule_of_a_job_by_its_id_gives_no_variables() -> None:
+    trigger = RecurrenceTrigger(frequency="day", interval=1)
+    for job in ("azureml:/jobs/1", PipelineJob()):
+        assert step_variables(JobSchedule(name="import_houses", trigger=trigger, create_job=job)) == {}
+
+
+def test_a_target_survives_a_connection_whose_metadata_are_strings() -> None:
+    metadata = TARGET.to_metadata()
+    assert set(map(type, metadata.values())) == {str}
+    assert "user" not in metadata
+    assert SnowflakeTarget.from_metadata({**metadata, "ApiType": "added by Azure"}) == TARGET

@@ -1,0 +1,82 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from importer.spec.schedule import check_cron, next_tick, parse_tick, version_of, windows_time_zone
+
+
+@pytest.mark.parametrize("expression", ["*/15 8-17/2 * * MON-FRI", "0,30 23 * * 0,3-6", "5/10 06 * * sun"])
+def test_a_cron_of_azure_ml_is_taken(expression: str) -> None:
+    assert check_cron(expression) == expression
+
+
+def test_a_cron_expression_is_kept_with_single_spaces() -> None:
+    assert check_cron(" 0  6 * *   1-5 ") == "0 6 * * 1-5"
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("0 6 * *", "expected 5 fields"),
+        ("0 6 * * * *", "expected 5 fields"),
+        ("61 6 * * *", "not a cron expression"),
+        ("0 6 31 2 *", "not a cron expression"),
+        ("0 6 1 * *", "day and month must be"),
+        ("0 6 * 1 *", "day and month must be"),
+        ("0 6 * * 5#1", "weekday 5#1: Azure ML takes 0 \\(Sunday\\) to 6, or SUN to SAT, with"),
+        ("0 6 * * 1,5L", "weekday 1,5L: Azure ML takes"),
+        ("0 6 * * 7", "weekday 7: Azure ML takes"),
+        ("0 6 * * 1-7", "weekday 1-7: Azure ML takes"),
+    ],
+)
+def test_a_cron_that_azure_ml_would_not_run_is_refused(expression: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        check_cron(expression)
+
+
+@pytest.mark.parametrize(
+    ("name", "windows"),
+    [
+        ("Europe/Berlin", "W. Europe Standard Time"),
+        ("W. Europe Standard Time", "W. Europe Standard Time"),
+        ("UTC", "UTC"),
+    ],
+)
+def test_a_time_zone_gets_its_windows_name(name: str, windows: str) -> None:
+    assert windows_time_zone(name) == windows
+
+
+def test_an_unknown_time_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a time zone"):
+        windows_time_zone("Europe/Atlantis")
+
+
+@pytest.mark.parametrize(
+    ("after", "tick"),
+    [
+        (datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 1, 10, 5, tzinfo=UTC)),
+        (datetime(2026, 7, 10, tzinfo=UTC), datetime(2026, 7, 10, 4, tzinfo=UTC)),
+        (datetime(2026, 7, 10, 4, tzinfo=UTC), datetime(2026, 7, 11, 4, tzinfo=UTC)),
+    ],
+    ids=["winter", "summer", "strictly-after"],
+)
+def test_a_tick_follows_the_clock_of_its_zone(after: datetime, tick: datetime) -> None:
+    assert next_tick("0 6 * * *", "W. Europe Standard Time", after) == tick
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["20261123T060000Z", "2026-11-23T06:00:00Z", "2026-11-23T07:00:00+01:00", "2026-11-23T06:00:00.0000000Z"],
+)
+def test_every_form_of_a_tick_gives_one_version(text: str) -> None:
+    assert version_of(parse_tick(text)) == "20261123T060000Z"
+
+
+def test_what_never_fires_has_no_next_time() -> None:
+    with pytest.raises(ValueError, match="not a cron expression that ever fires"):
+        next_tick("0 6 * * 9", "UTC", datetime(2026, 1, 10, tzinfo=UTC))
+
+
+def test_what_is_no_time_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a time such as"):
+        parse_tick("yesterday")

@@ -1,0 +1,252 @@
+"""What a security reviewer asks of every resource, whatever the settings: rules that say what breaks them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi.runtime import MockResourceArgs
+
+from stacks.settings.network import Isolation
+from stacks.settings.stack import Settings
+from tests.unit.mocks import SUBSCRIPTION, Declared
+
+STORAGE = "azure-native:storage:StorageAccount"
+VAULT = "azure-native:keyvault:Vault"
+REGISTRY = "azure-native:containerregistry:Registry"
+WORKSPACE = "azure-native:machinelearningservices:Workspace"
+CLUSTER = "azure-native:containerservice:ManagedCluster"
+LOGS = "azure-native:operationalinsights:Workspace"
+INSIGHTS = "azure-native:applicationinsights:Component"
+COLLECTION = "azure-native:monitor:DataCollectionEndpoint"
+METRICS = "azure-native:monitor:AzureMonitorWorkspace"
+
+#: What a private endpoint leads to, and how many of its sub-resources have one.
+REACHED_PRIVATELY = {STORAGE, VAULT, REGISTRY, WORKSPACE}
+#: What has logs or metrics that Azure Monitor exports.
+WATCHED = REACHED_PRIVATELY | {
+    CLUSTER,
+    LOGS,
+    "azure-native:network:NetworkSecurityGroup",
+    "azure-native:network:PublicIPAddress",
+    "azure-native:network:VirtualNetwork",
+}
+HOLDS_DATA = {STORAGE, VAULT, REGISTRY, WORKSPACE, LOGS, "azure-native:storage:BlobContainer"}
+#: A lock on the workspace would hold its schedules too, and one on an account holds its containers.
+LOCKED = {STORAGE, VAULT, REGISTRY, LOGS}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program that was declared, and the settings that it was declared with."""
+
+    settings: Settings
+    declared: Declared
+
+    @property
+    def is_private(self) -> bool:
+        return self.settings.isolation is Isolation.PRIVATE
+
+    def of(self, *types: str) -> list[MockResourceArgs]:
+        return [resource for resource in self.declared.resources if resource.typ in types]
+
+
+def violations(case: Case) -> list[str]:
+    """Return a line for each resource that breaks a rule."""
+    return [f"{rule.__name__}: {broken}" for rule in RULES for broken in rule(case)]
+
+
+def public_endpoints_are_off_or_deny_all_but_the_allowed(case: Case) -> Iterator[str]:
+    allowed = [] if case.is_private else list(map(str, case.settings.network.allowed_address_ranges))
+    for resource in case.of(STORAGE, VAULT, REGISTRY):
+        inputs = resource.inputs.get("properties", resource.inputs)
+        rules = inputs.get("networkAcls") or inputs.get("networkRuleSet") or {}
+        ranges = [rule.get("iPAddressOrRange") or rule.get("value") for rule in rules.get("ipRules", [])]
+        is_open = inputs.get("publicNetworkAccess") != "Disabled"
+        if rules.get("defaultAction") != "Deny" or ranges != allowed:
+            yield f"{resource.name} lets in {ranges}, or all"
+        if is_open and not ranges and not rules.get("virtualNetworkRules"):
+            yield f"{resource.name} is open without need"
+
+
+def snowflake_reaches_the_lake_only_to_unload(case: Case) -> Iterator[str]:
+    for resource in case.of(STORAGE):
+        subnets = resource.inputs["networkRuleSet"].get("virtualNetworkRules", [])
+        if subnets and not (case.settings.unloads and resource.name.endswith("lake")):
+            yield resource.name
+
+
+def other_endpoints_are_off_in_a_private_platform(case: Case) -> Iterator[str]:
+    if not case.is_private:
+        return
+    for resource in case.of(WORKSPACE, METRICS):
+        if resource.inputs.get("publicNetworkAccess") != "Disabled":
+            yield resource.name
+    for resource in case.of(LOGS, INSIGHTS):
+        for way in ("publicNetworkAccessForIngestion", "publicNetworkAccessForQuery"):
+            if resource.inputs.get(way) != "Disabled":
+                yield f"{resource.name} {way}"
+    for resource in case.of(COLLECTION):
+        if resource.inputs.get("networkAcls") != {"publicNetworkAccess": "Disabled"}:
+            yield resource.name
+
+
+def private_services_have_an_endpoint_whose_name_resolves(case: Case) -> Iterator[str]:
+    subnet_id = (
+        case.settings.network.endpoints_subnet_id or f"{SUBSCRIPTION}/globodev-network/subnets/endpoints"
+    )
+    named = {
+        group.inputs["privateEndpointName"] for group in case.of("azure-native:network:PrivateDnsZoneGroup")
+    }
+    reached = set()
+    for endpoint in case.of("azure-native:network:PrivateEndpoint"):
+        if endpoint.inputs["subnet"]["id"] != subnet_id or endpoint.name not in named:
+            yield endpoint.name
+        reached |= {c["privateLinkServiceId"] for c in endpoint.inputs["privateLinkServiceConnections"]}
+    if case.is_private:
+        yield from (r.name for r in case.of(*REACHED_PRIVATELY) if f"{SUBSCRIPTION}/{r.name}" not in reached)
+
+
+def no_key_or_password_opens_anything(case: Case) -> Iterator[str]:
+    wanted: dict[str, dict[str, Any]] = {
+        STORAGE: {"allowSharedKeyAccess": False, "allowBlobPublicAccess": False, "isLocalUserEnabled": False},
+        REGISTRY: {"adminUserEnabled": False, "anonymousPullEnabled": False},
+        WORKSPACE: {"systemDatastoresAuthMode": "Identity"},
+        CLUSTER: {"disableLocalAccounts": True, "enableRBAC": True},
+        "azure-native:machinelearningservices:Datastore": {},
+    }
+    for resource in case.of(*wanted):
+        yield from _differences(resource, wanted[resource.typ])
+    for vault in case.of(VAULT):
+        properties = vault.inputs["properties"]
+        if properties.get("enableRbacAuthorization") is not True or "accessPolicies" in properties:
+            yield vault.name
+    for logs in case.of(LOGS):
+        if logs.inputs["features"].get("disableLocalAuth") is not True:
+            yield logs.name
+    for datastore in case.of("azure-native:machinelearningservices:Datastore"):
+        if datastore.inputs["properties"]["credentials"] != {"credentialsType": "None"}:
+            yield datastore.name
+
+
+def traffic_is_encrypted(case: Case) -> Iterator[str]:
+    for account in case.of(STORAGE):
+        yield from _differences(account, {"enableHttpsTrafficOnly": True, "minimumTlsVersion": "TLS1_2"})
+
+
+def data_is_encrypted_with_the_key_that_was_asked_for(case: Case) -> Iterator[str]:
+    own = case.settings.customer_managed_key
+    for account in case.of(STORAGE):
+        source = account.inputs["encryption"]["keySource"]
+        if source != ("Microsoft.Keyvault" if own else "Microsoft.Storage"):
+            yield account.name
+    for resource in case.of(REGISTRY, WORKSPACE):
+        if bool(resource.inputs.get("encryption")) is not own:
+            yield resource.name
+    for cluster in case.of(CLUSTER):
+        if ("diskEncryptionSetID" in cluster.inputs) is not own:
+            yield cluster.name
+
+
+def jobs_get_out_to_approved_destinations_only(case: Case) -> Iterator[str]:
+    if not case.settings.workspace.managed_network:
+        return
+    for workspace in case.of(WORKSPACE):
+        network = workspace.inputs.get("managedNetwork") or {}
+        if network.get("isolationMode") != "AllowOnlyApprovedOutbound":
+            yield workspace.name
+        storage = [r for r in network.get("outboundRules", {}).values() if r["type"] == "ServiceTag"]
+        if storage and case.settings.unloads:
+            yield f"{workspace.name} reaches all storage accounts without need"
+
+
+def api_server_is_private_or_lets_few_in(case: Case) -> Iterator[str]:
+    for cluster in case.of(CLUSTER):
+        access = cluster.inputs["apiServerAccessProfile"]
+        ranges = access.get("authorizedIPRanges")
+        if access["enablePrivateCluster"] is not case.is_private or (not case.is_private and not ranges):
+            yield cluster.name
+        if "0.0.0.0/0" in (ranges or []) or access.get("disableRunCommand") is not True:
+            yield cluster.name
+
+
+def nothing_comes_in_from_the_internet(case: Case) -> Iterator[str]:
+    for group in case.of("azure-native:network:NetworkSecurityGroup"):
+        for rule in group.inputs["securityRules"]:
+            source = [rule.get("sourceAddressPrefix"), *rule.get("sourceAddressPrefixes", [])]
+            is_open = {"*", "Internet", "0.0.0.0/0"} & set(source)
+            if rule["direction"] == "Inbound" and rule["access"] == "Allow" and is_open:
+                yield f"{group.name} {rule['name']}"
+    for network in case.of("azure-native:network:VirtualNetwork"):
+        for subnet in network.inputs["subnets"]:
+            if "networkSecurityGroup" not in subnet or subnet["defaultOutboundAccess"] is not False:
+                yield f"{network.name} {subnet['name']}"
+    addresses = case.of("azure-native:network:PublicIPAddress")
+    yield from (address.name for address in addresses if not address.name.endswith("egress-address"))
+
+
+def everything_that_has_logs_sends_them(case: Case) -> Iterator[str]:
+    settings = [setting.inputs for setting in case.of("azure-native:monitor:DiagnosticSetting")]
+    watched = {s["resourceUri"] for s in settings if s.get("logs") or s.get("metrics")}
+    for resource in case.of(*WATCHED):
+        if f"{SUBSCRIPTION}/{resource.name}" not in watched:
+            yield resource.name
+    for account in case.of(STORAGE):
+        for service in ("blob", "file", "queue", "table"):
+            if f"{SUBSCRIPTION}/{account.name}/{service}Services/default" not in watched:
+                yield f"{account.name} {service}"
+
+
+def what_holds_data_is_kept_where_it_should_be(case: Case) -> Iterator[str]:
+    keep = case.settings.keep
+    locked = {lock.inputs["scope"] for lock in case.of("azure-native:authorization:ManagementLockByScope")}
+    for resource in case.of(*HOLDS_DATA):
+        if (resource.name in case.declared.protected) is not keep:
+            yield f"{resource.name} protect"
+        if resource.typ in LOCKED and (f"{SUBSCRIPTION}/{resource.name}" in locked) is not keep:
+            yield f"{resource.name} lock"
+    for vault in case.of(VAULT):
+        properties, of_key = vault.inputs["properties"], vault.name.endswith("-cmk")
+        if properties.get("enableSoftDelete") is not True:
+            yield f"{vault.name} soft delete"
+        if bool(properties.get("enablePurgeProtection")) is not (keep or of_key):
+            yield f"{vault.name} purge protection"
+
+
+def deleted_data_can_be_restored(case: Case) -> Iterator[str]:
+    restorable = {
+        service.inputs["accountName"]
+        for service in case.of("azure-native:storage:BlobServiceProperties")
+        if service.inputs["deleteRetentionPolicy"]["enabled"]
+        and service.inputs["containerDeleteRetentionPolicy"]["enabled"]
+    }
+    yield from (account.name for account in case.of(STORAGE) if account.name not in restorable)
+
+
+def nobody_is_granted_more_than_a_group(case: Case) -> Iterator[str]:
+    for assignment in case.of("azure-native:authorization:RoleAssignment"):
+        if assignment.inputs["scope"].rstrip("/") == SUBSCRIPTION:
+            yield assignment.name
+
+
+def _differences(resource: MockResourceArgs, wanted: dict[str, Any]) -> Iterator[str]:
+    for name, value in wanted.items():
+        if resource.inputs.get(name) != value:
+            yield f"{resource.name} {name}"
+
+
+RULES: list[Callable[[Case], Iterator[str]]] = [
+    public_endpoints_are_off_or_deny_all_but_the_allowed,
+    snowflake_reaches_the_lake_only_to_unload,
+    other_endpoints_are_off_in_a_private_platform,
+    private_services_have_an_endpoint_whose_name_resolves,
+    no_key_or_password_opens_anything,
+    traffic_is_encrypted,
+    data_is_encrypted_with_the_key_that_was_asked_for,
+    jobs_get_out_to_approved_destinations_only,
+    api_server_is_private_or_lets_few_in,
+    nothing_comes_in_from_the_internet,
+    everything_that_has_logs_sends_them,
+    what_holds_data_is_kept_where_it_should_be,
+    deleted_data_can_be_restored,
+    nobody_is_granted_more_than_a_group,
+]

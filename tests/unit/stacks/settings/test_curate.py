@@ -1,0 +1,60 @@
+"""`curate` in a stack's settings: what is refused, who may write clean data, what the import is told."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from stacks.settings.stack import PROJECT, load
+from tests.local_cloud import REPOSITORY
+from tests.unit.stacks.settings.test_settings import IMPORT, config, imports, refusal
+from tests.unit.stacks.test_imports_alone import EXISTING
+from tests.unit.stacks.test_imports_alone import build as build_alone
+from tests.unit.stacks.test_platform import SCHEDULE, build, grants, unchanged
+
+RULES: dict[str, Any] = {"asset": "clean", "columns": {"A": {"trim": True}}}
+
+
+def test_who_curates_may_write_clean_data() -> None:
+    declared = build(imports=imports(curate=RULES))
+    assert set(grants(declared)) - set(grants(unchanged())) == {
+        ("importer", "STORAGE_BLOB_DATA_CONTRIBUTOR", "lake-cleandata")
+    }
+    spec = declared.one(SCHEDULE)["spec"]
+    assert spec["clean_datastore"] == "cleandata"
+    assert spec["curate"]["columns"]["A"]["trim"] is True
+
+
+def test_in_an_existing_workspace_clean_data_goes_to_its_datastore() -> None:
+    declared = build_alone({**EXISTING, "cleanDatastore": "tidy"}, imports=imports(curate=RULES))
+    assert declared.one(SCHEDULE)["spec"]["clean_datastore"] == "tidy"
+    said = refusal(existing=EXISTING, imports=imports(curate=RULES))
+    assert said == f"{PROJECT}:existing.cleanDatastore: required where an import has curate"
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"asset": IMPORT["name"]}, "imports[0].curate.asset: is the name of another asset"),
+        (
+            {"derive": {"X": {"expression": "getenv('HOME')"}}},
+            "imports[0].curate.derive.X.expression: may not call GETENV",
+        ),
+        ({"columns": {"A": {"cast": "TEXT"}}}, "imports[0].curate.columns.A.cast: TEXT is none of"),
+        ({"columns": {"A": {"trimm": True}}}, "imports[0].curate.columns.A.trimm: "),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_path(rules: dict[str, Any], message: str) -> None:
+    assert message in refusal(imports=imports(curate={**RULES, **rules}))
+
+
+def test_two_imports_cannot_make_one_clean_asset() -> None:
+    both = [{**IMPORT, "curate": RULES}, {**IMPORT, "name": "other", "curate": RULES}]
+    assert "imports[1].curate.asset: is the name of another asset" in refusal(imports=both)
+
+
+def test_the_houses_have_the_same_rules_in_dev_and_on_a_laptop() -> None:
+    stacks = [yaml.safe_load((REPOSITORY / f"Pulumi.{name}.yaml").read_text()) for name in ("dev", "local")]
+    dev, local = (stack["config"][f"{PROJECT}:imports"][0]["curate"] for stack in stacks)
+    assert dev == local
+    assert load(config(imports=imports(curate=dev))).imports[0].curate is not None

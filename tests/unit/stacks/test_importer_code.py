@@ -1,0 +1,56 @@
+"""What a stack makes for the importer's code: nothing with an image, else one snapshot for all imports."""
+
+from typing import Any
+
+import pytest
+
+from components.dynamic.importer_snapshot import read_environment, read_snapshot
+from stacks.settings.stack import load
+from tests.unit.mocks import Declared
+from tests.unit.stacks import test_imports_alone, test_platform
+from tests.unit.stacks.settings.test_settings import IMAGE, IMPORT, config
+from tests.unit.stacks.test_platform import SCHEDULE
+
+CODE = "pulumi-python:dynamic/azureml:ImporterCode"
+MLW = "azure-native:machinelearningservices:Workspace"
+TWO = [IMPORT, {**IMPORT, "name": "other"}]
+
+
+def build(kind: str, **changes: Any) -> Declared:
+    if kind == "alone":
+        return test_imports_alone.build(test_imports_alone.EXISTING, imports=TWO, **changes)
+    return test_platform.build(imports=TWO, **changes)
+
+
+@pytest.mark.parametrize("kind", ["platform", "alone"])
+def test_without_an_image_every_import_runs_the_one_snapshot(kind: str) -> None:
+    declared = build(kind, importerImage=None)
+    (code,) = declared.all(CODE)
+    snapshot = read_snapshot()
+    assert code.name == "globodev-importer-code"
+    assert code.inputs["code_version"] == snapshot.version
+    assert code.inputs["environment_version"] == read_environment(snapshot).version
+    schedules = declared.all(SCHEDULE)
+    assert len(schedules) == 2
+    assert [schedule.inputs.get("image") for schedule in schedules] == [None, None]
+    for part in ("code", "environment"):
+        assert {schedule.inputs[part] for schedule in schedules} == {f"{code.name}-{part}"}
+
+
+@pytest.mark.parametrize("kind", ["platform", "alone"])
+def test_with_an_image_nothing_is_registered(kind: str) -> None:
+    declared = build(kind)
+    assert declared.all(CODE) == []
+    assert [schedule.inputs["image"] for schedule in declared.all(SCHEDULE)] == [IMAGE, IMAGE]
+
+
+def test_jobs_reach_the_registry_of_an_image_and_no_other() -> None:
+    def hosts(**changes: Any) -> set[str]:
+        rules = build("platform", **changes).one(MLW)["managedNetwork"]["outboundRules"].values()
+        return {rule["destination"] for rule in rules if rule["type"] == "FQDN"}
+
+    assert hosts() - hosts(importerImage=None) == {"globo.azurecr.io"}
+
+
+def test_a_stack_needs_no_image() -> None:
+    assert load(config(importerImage=None)).importer_image is None

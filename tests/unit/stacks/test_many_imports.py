@@ -1,0 +1,74 @@
+"""A hundred imports in one stack: none waits for another."""
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from tests.unit.mocks import declare
+from tests.unit.stacks.settings.test_settings import snowflake
+from tests.unit.stacks.test_imports_alone import EXISTING, build
+from tests.unit.stacks.test_platform import CONNECTION, SCHEDULE
+
+NAMES = [f"table_{n:03d}" for n in range(100)]
+IMPORTS = [
+    {"name": name, "query": f"SELECT * FROM {name}", "schedule": f"{n % 60} 6 * * *"}  # noqa: S608
+    for n, name in enumerate(NAMES)
+]
+
+
+def test_no_import_waits_for_another_one() -> None:
+    declared = build(EXISTING, imports=IMPORTS)
+    assert {r.inputs["spec"]["name"] for r in declared.all(SCHEDULE)} == set(NAMES)
+    waiting = [urn for urn in declared.dependencies if urn.rpartition("::")[2].startswith("globodev-table_")]
+    assert len(waiting) == 200  # a component and its schedule each
+    for urn in waiting:
+        (own,) = (name for name in NAMES if name in urn)
+        waited_for = {name for name in NAMES for other in declared.dependencies[urn] if name in other}
+        assert waited_for <= {own}
+
+
+def test_the_connection_knows_every_query_and_the_limit() -> None:
+    declared = build(EXISTING, imports=IMPORTS)
+    connection = declared.one(CONNECTION)
+    assert set(connection["queries"]) == set(NAMES)
+    assert connection["concurrent_imports"] == 8
+
+
+def test_the_limit_is_a_setting() -> None:
+    declared = build(EXISTING, snowflake=snowflake(concurrentImports=3))
+    assert declared.one(CONNECTION)["concurrent_imports"] == 3
+
+
+def test_an_import_takes_its_own_columns_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = [{"name": f"C{n}", "type": "NUMBER(38,0)", "nullable": True} for n in range(80)]
+    calls = 0
+    from_input = pulumi.Output.from_input
+
+    def counting(value: object) -> "pulumi.Output[Any]":
+        nonlocal calls
+        calls += 1
+        return from_input(value)
+
+    monkeypatch.setattr(pulumi.Output, "from_input", counting)
+    known = pulumi.Output.from_input(None).apply(lambda _: dict.fromkeys(NAMES, columns))
+    seen: list[object] = []
+
+    def program() -> None:
+        args = SnowflakeImportArgs(
+            workspace={"subscription_id": "s", "resource_group": "rg", "name": "ws"},
+            import_name=NAMES[7],
+            query="SELECT 1",
+            connection="snowflake",
+            columns=known,
+            cron="0 6 * * *",
+            time_zone="UTC",
+            image="image",
+        )
+        SnowflakeImport("an-import", args).columns.apply(seen.append)
+
+    declare(program)
+    assert seen == [columns]
+    # with an Output for each value of all imports there would be 32,000
+    assert calls < 2000

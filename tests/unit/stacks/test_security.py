@@ -1,0 +1,171 @@
+"""Every combination of the settings that matter to security, held against the rules of `security`."""
+
+import copy
+import functools
+import itertools
+from typing import Any
+
+import pytest
+
+from stacks.platform import Platform
+from stacks.settings.stack import load
+from tests.unit.mocks import SUBSCRIPTION, declare
+from tests.unit.stacks import security
+from tests.unit.stacks.security import Case, violations
+from tests.unit.stacks.settings.test_network import EXISTING, OFFICE, SUBNET
+from tests.unit.stacks.settings.test_settings import config, imports, snowflake
+
+FLAGS = ("isolation", "keep", "customer_managed_key", "existing_network", "cluster", "mode")
+COMBINATIONS = list(
+    itertools.product(
+        ["private", "public"],
+        [False, True],
+        [False, True],
+        [False, True],
+        [True, False],
+        ["stream", "unload"],
+    )
+)
+
+
+@functools.cache
+def declared_case(
+    isolation: str, keep: bool, customer_managed_key: bool, existing_network: bool, cluster: bool, mode: str
+) -> Case:
+    network: dict[str, Any] = dict(EXISTING) if existing_network else {}
+    if isolation == "public":
+        network["allowedAddressRanges"] = OFFICE
+        if existing_network:
+            network["egressAddressRanges"] = ["198.51.100.7/32"]
+    settings = load(
+        config(
+            isolation=isolation,
+            keep=keep,
+            customerManagedKey=customer_managed_key,
+            network=network,
+            cluster={"enabled": cluster},
+            imports=imports(mode=mode),
+            snowflake=snowflake(unload={"subnetIds": [f"{SUBNET}/snowflake"]}),
+        )
+    )
+    return Case(settings, declare(lambda: Platform(settings, "test")))
+
+
+@pytest.mark.parametrize("flags", COMBINATIONS, ids=lambda flags: "-".join(map(str, flags)))
+def test_no_combination_of_settings_breaks_a_rule(flags: tuple[str, bool, bool, bool, bool, str]) -> None:
+    assert violations(declared_case(*flags)) == []
+
+
+PRIVATE = ("private", True, True, False, True, "unload")
+PUBLIC = ("public", False, False, False, True, "stream")
+
+
+def changed(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return the inputs with another value at a dotted path; None takes it away."""
+    inputs = copy.deepcopy(inputs)
+    *parents, last = path.split(".")
+    inner: Any = inputs
+    for key in parents:
+        inner = inner[int(key)] if isinstance(inner, list) else inner[key]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return inputs
+
+
+DIAGNOSTICS = "azure-native:monitor:DiagnosticSetting"
+ENDPOINT = "azure-native:network:PrivateEndpoint"
+LOCK = "azure-native:authorization:ManagementLockByScope"
+
+
+@pytest.mark.parametrize(
+    ("flags", "type_", "path", "value", "rule"),
+    [
+        (PRIVATE, security.VAULT, "properties.publicNetworkAccess", "Enabled", "public_endpoints"),
+        (PRIVATE, security.VAULT, "properties.networkAcls.defaultAction", "Allow", "public_endpoints"),
+        (PRIVATE, security.REGISTRY, "publicNetworkAccess", None, "public_endpoints"),
+        (PUBLIC, security.STORAGE, "networkRuleSet.ipRules", [], "public_endpoints"),
+        (PUBLIC, security.REGISTRY, "networkRuleSet.defaultAction", "Allow", "public_endpoints"),
+        (PUBLIC, security.STORAGE, "networkRuleSet.virtualNetworkRules", [{"id": "x"}], "snowflake_reaches"),
+        (PRIVATE, security.WORKSPACE, "publicNetworkAccess", "Enabled", "other_endpoints"),
+        (PRIVATE, security.LOGS, "publicNetworkAccessForQuery", None, "other_endpoints"),
+        (PRIVATE, security.INSIGHTS, "publicNetworkAccessForIngestion", "Enabled", "other_endpoints"),
+        (PRIVATE, security.COLLECTION, "networkAcls.publicNetworkAccess", "Enabled", "other_endpoints"),
+        (PRIVATE, security.METRICS, "publicNetworkAccess", "Enabled", "other_endpoints"),
+        (PRIVATE, ENDPOINT, "subnet.id", "elsewhere", "private_services"),
+        (PUBLIC, security.STORAGE, "allowSharedKeyAccess", True, "no_key"),
+        (PUBLIC, security.STORAGE, "allowBlobPublicAccess", None, "no_key"),
+        (PUBLIC, security.REGISTRY, "adminUserEnabled", True, "no_key"),
+        (PUBLIC, security.VAULT, "properties.enableRbacAuthorization", False, "no_key"),
+        (PUBLIC, security.LOGS, "features.disableLocalAuth", False, "no_key"),
+        (PUBLIC, security.CLUSTER, "disableLocalAccounts", False, "no_key"),
+        (PUBLIC, security.WORKSPACE, "systemDatastoresAuthMode", "AccessKey", "no_key"),
+        (PUBLIC, security.STORAGE, "minimumTlsVersion", "TLS1_0", "traffic"),
+        (PRIVATE, security.STORAGE, "encryption.keySource", "Microsoft.Storage", "data_is_encrypted"),
+        (PRIVATE, security.WORKSPACE, "encryption", None, "data_is_encrypted"),
+        (PRIVATE, security.CLUSTER, "diskEncryptionSetID", None, "data_is_encrypted"),
+        (
+            PRIVATE,
+            security.WORKSPACE,
+            "managedNetwork.isolationMode",
+            "AllowInternetOutbound",
+            "jobs_get_out",
+        ),
+        (PRIVATE, security.CLUSTER, "apiServerAccessProfile.enablePrivateCluster", False, "api_server"),
+        (PUBLIC, security.CLUSTER, "apiServerAccessProfile.authorizedIPRanges", [], "api_server"),
+        (PUBLIC, security.CLUSTER, "apiServerAccessProfile.disableRunCommand", False, "api_server"),
+        (
+            PUBLIC,
+            "azure-native:network:NetworkSecurityGroup",
+            "securityRules.0.sourceAddressPrefix",
+            "Internet",
+            "nothing_comes_in",
+        ),
+        (
+            PUBLIC,
+            "azure-native:network:VirtualNetwork",
+            "subnets.0.networkSecurityGroup",
+            None,
+            "nothing_comes_in",
+        ),
+        (PUBLIC, DIAGNOSTICS, "resourceUri", "elsewhere", "everything_that_has_logs"),
+        (PRIVATE, LOCK, "scope", "elsewhere", "what_holds_data"),
+        (PRIVATE, security.VAULT, "properties.enablePurgeProtection", None, "what_holds_data"),
+        (PUBLIC, security.VAULT, "properties.enableSoftDelete", False, "what_holds_data"),
+        (
+            PUBLIC,
+            "azure-native:storage:BlobServiceProperties",
+            "deleteRetentionPolicy.enabled",
+            False,
+            "deleted_data",
+        ),
+        (
+            PUBLIC,
+            "azure-native:authorization:RoleAssignment",
+            "scope",
+            SUBSCRIPTION,
+            "nobody_is_granted",
+        ),
+    ],
+)
+def test_each_rule_finds_what_breaks_it(
+    flags: tuple[str, bool, bool, bool, bool, str], type_: str, path: str, value: Any, rule: str
+) -> None:
+    case = declared_case(*flags)
+    broken = copy.copy(case.declared)
+    broken.resources = [copy.copy(resource) for resource in case.declared.resources]
+    resource = next(resource for resource in broken.resources if resource.typ == type_)
+    resource.inputs = changed(resource.inputs, path, value)
+    found = violations(Case(case.settings, broken))
+    assert found
+    assert all(line.startswith(rule) for line in found)
+
+
+def test_what_lost_its_protection_is_found() -> None:
+    case = declared_case(*PRIVATE)
+    broken = copy.copy(case.declared)
+    broken.protected = case.declared.protected - {"globodevlake"}
+    assert violations(Case(case.settings, broken)) == [
+        "what_holds_data_is_kept_where_it_should_be: globodevlake protect"
+    ]

@@ -1,0 +1,238 @@
+"""The tools on a bare machine: which Pulumi CLI they take, and what an offline preview may see."""
+
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from tools import offline_preview
+from tools.pulumi import install
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def write_program(file: Path, text: str = "exit 0") -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+
+
+def write_cli(directory: Path, version: str) -> Path:
+    for program in install.PROGRAMS:
+        write_program(directory / program, f"echo {version}")
+    return directory
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory that is all of PATH but the system's shell tools, with a curl that reaches nothing."""
+    directory = tmp_path / "path"
+    write_program(directory / "curl", "exit 6")
+    monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
+    return directory
+
+
+@pytest.fixture
+def go(path: Path, tmp_path: Path) -> Path:
+    """A Go on PATH that writes what `go build` and `go list` would, and counts its builds in a file."""
+    for source in install.SCRIPTS.values():
+        write_program(tmp_path / "sdk" / source)
+    builds = tmp_path / "builds"
+    write_program(
+        path / "go",
+        f"""
+        if [ "$1" = list ]; then echo {tmp_path}/sdk; exit; fi
+        module=$(basename "$PWD")
+        echo $module >>{builds}
+        while [ "$1" != -o ]; do shift; done
+        if [ $module = engine ]; then cp "$0" "$2/pulumi"; else cp "$0" "$2/pulumi-language-python"; fi
+        """,
+    )
+    return builds
+
+
+@pytest.mark.parametrize("version", ["v3.200.0", "v3.259.0", "v3.300.1", "v4.0.0"])
+def test_a_recent_cli_on_path_is_taken(path: Path, version: str) -> None:
+    write_cli(path, version)
+
+    assert install.find_on_path() == path
+
+
+@pytest.mark.parametrize("version", ["v3.199.9", "v2.300.0", "nonsense"])
+def test_an_old_cli_on_path_is_left_alone(
+    path: Path, version: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cli(path, version)
+
+    assert install.find_on_path() is None
+    assert "3.200.0 or newer" in capsys.readouterr().err
+
+
+def test_a_cli_without_its_language_host_is_left_alone(path: Path) -> None:
+    write_cli(path, "v3.300.0")
+    (path / install.LANGUAGE_HOST).unlink()
+
+    assert install.find_on_path() is None
+
+
+def test_a_link_on_path_leads_to_the_directory_with_the_language_host(path: Path, tmp_path: Path) -> None:
+    real = write_cli(tmp_path / "pulumi" / "bin", "v3.300.0")
+    (path / "pulumi").symlink_to(real / "pulumi")
+
+    assert install.find_on_path() == real
+
+
+@pytest.mark.usefixtures("path")
+def test_an_earlier_installation_is_taken_as_it_is(tmp_path: Path) -> None:
+    bin_directory = write_cli(tmp_path / "cache" / f"pulumi-{install.VERSION}" / "bin", "v3.259.0")
+
+    assert install.install(tmp_path / "cache") == bin_directory
+
+
+def test_it_is_built_once_where_the_installer_cannot_be_reached(go: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    threads = [threading.Thread(target=install.install, args=[cache]) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert install.is_complete(cache / f"pulumi-{install.VERSION}" / "bin")
+    assert sorted(go.read_text().split()) == ["engine", "language"]
+
+
+def test_a_build_that_fails_leaves_nothing_and_says_why_in_one_line(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    write_program(path / "go", "echo 'no space left on device'; exit 1")
+
+    assert install.main() == 1
+    assert "the build failed: no space left on device" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "ai-platform" / f"pulumi-{install.VERSION}").exists()
+
+
+@pytest.mark.usefixtures("go")
+def test_an_interrupted_build_is_begun_anew(tmp_path: Path) -> None:
+    partial = tmp_path / f"pulumi-{install.VERSION}.partial" / "bin"
+    write_program(partial / "pulumi", "half of it")
+
+    directory = install.install(tmp_path)
+
+    assert install.is_complete(directory)
+    assert "half of it" not in (directory / "pulumi").read_text()
+    assert not partial.exists()
+
+
+def test_without_network_and_go_the_error_says_what_to_install(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(path))
+
+    with pytest.raises(install.InstallError, match=r"install Pulumi 3\.200\.0 or newer, or Go"):
+        install.install(tmp_path)
+
+
+def test_the_installed_cli_is_of_the_version_of_the_sdk() -> None:
+    engine = (ROOT / "tools/pulumi/engine/go.mod").read_text()
+
+    assert pinned()["pulumi"] == install.VERSION
+    assert re.findall(r"pulumi/(?:pkg|sdk)/v3 v(\S+)", engine) == [install.VERSION] * 2
+
+
+def test_the_lock_holds_every_direct_dependency_within_its_bounds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    direct = chain(project["project"]["dependencies"], *project["dependency-groups"].values())
+
+    for requirement in map(Requirement, direct):
+        version = pinned().get(requirement.name.lower(), "none")
+        assert version in requirement.specifier, f"{requirement} is locked at {version}: run make lock"
+
+
+def pinned() -> dict[str, str]:
+    """The name and version of each package in requirements.txt."""
+    lock = (ROOT / "requirements.txt").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", lock, re.MULTILINE))
+
+
+def test_an_offline_preview_sees_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AZURE_CLIENT_SECRET", "ARM_CLIENT_ID", "SNOWFLAKE_PASSWORD", "PULUMI_ACCESS_TOKEN"):
+        monkeypatch.setenv(name, "from the user")
+
+    environment = offline_preview.offline_environment(tmp_path)
+
+    assert "from the user" not in environment.values()
+    assert environment["HOME"].startswith(str(tmp_path))
+    assert environment["PULUMI_BACKEND_URL"].startswith(f"file://{tmp_path}")
+
+
+def test_an_offline_preview_has_nothing_to_decrypt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encrypted = {
+        "secretsprovider": "azurekeyvault://vault/keys/key",
+        "encryptedkey": "AAAA",
+        "config": {"p:token": {"secure": "AAAB"}, "p:deep": {"list": [{"secure": "AAAC"}], "plain": 1}},
+    }
+    monkeypatch.setattr(offline_preview, "ROOT", tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: p\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump(encrypted))
+
+    file = offline_preview.write_project("dev", tmp_path / "project")
+
+    assert yaml.safe_load(file.read_text()) == {
+        "config": {
+            "p:token": offline_preview.PLACEHOLDER,
+            "p:deep": {"list": [offline_preview.PLACEHOLDER], "plain": 1},
+        }
+    }
+
+
+def test_an_offline_preview_of_an_unknown_stack_fails_in_one_line() -> None:
+    command = [sys.executable, "tools/offline_preview.py", "nowhere"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 1
+    assert result.stderr == "preview: there is no Pulumi.nowhere.yaml: create it, or name another STACK\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("up", "up --stack dev --refresh"),
+        ("preview", "preview --diff --stack dev --refresh"),
+        ("down", "destroy --stack dev --refresh"),
+    ],
+)
+def test_another_stack_goes_to_the_users_own_backend(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, expected: str
+) -> None:
+    write_cli(path, "v3.259.0")
+    said = tmp_path / "said"
+    write_program(
+        path / "pulumi", f'[ "$1" = version ] && echo v3.259.0 || echo "$PULUMI_BACKEND_URL $*" >{said}'
+    )
+    monkeypatch.setenv("MAKE", "true")  # the set-up is done
+    monkeypatch.setenv("LOCALCLOUD_HOME", str(tmp_path / "localcloud"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "azblob://state")
+    monkeypatch.delenv("OFFLINE", raising=False)
+
+    subprocess.run(["tools/stack.sh", command, "dev", "--refresh"], cwd=ROOT, check=True)
+
+    assert said.read_text() == f"azblob://state {expected}\n"
+    assert not (tmp_path / "localcloud").exists()
+
+
+def test_down_before_any_up_has_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALCLOUD_HOME", str(tmp_path / "never"))
+    result = subprocess.run(
+        ["tools/stack.sh", "down", "local"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (result.returncode, result.stdout) == (0, "")
+    assert not (tmp_path / "never").exists()
