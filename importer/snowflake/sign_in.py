@@ -1,7 +1,7 @@
-"""How the importer proves to Snowflake who it is."""
+"""The sign-in of the importer to Snowflake."""
 
 import re
-from typing import Any
+from typing import Any, assert_never
 
 import snowflake.connector
 from azure.core.exceptions import ClientAuthenticationError
@@ -17,7 +17,7 @@ from snowflake.connector.wif_util import DEFAULT_ENTRA_SNOWFLAKE_RESOURCE, Attes
 
 from importer.errors import ImporterError
 from importer.lake.azure import calling, credential
-from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+from importer.spec.snowflake_target import SignIn, SignInFields, SnowflakeTarget, wrong_fields
 
 #: What Entra ID says of a token that it does not give
 #: (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
@@ -30,23 +30,46 @@ _WORKLOAD_IDENTITY = {
 
 
 def sign_in_arguments(target: SnowflakeTarget, secret: str | None) -> dict[str, Any]:
-    """Return the connector's arguments for the target's way to sign in, with what the vault has for it.
+    """Return the connector's arguments for the target's sign-in method; `secret` is its Key Vault secret.
 
-    Raises an ImporterError where something for it is missing, or Entra ID gives no token.
+    Raises an ImporterError where a field is missing, or where Entra ID gives no token.
     """
-    if target.sign_in is SignIn.WORKLOAD_IDENTITY:
-        return {**_WORKLOAD_IDENTITY, "token": _entra_token(f"{DEFAULT_ENTRA_SNOWFLAKE_RESOURCE}/.default")}
-    if target.sign_in is SignIn.OAUTH:
-        user = {"user": target.user} if target.user else {}
-        return {**user, **_oauth_arguments(target, secret)}
-    if target.user is None or secret is None:
-        raise ImporterError(f"Snowflake connection: sign_in {target.sign_in} needs user and secret_uri")
-    if target.sign_in is SignIn.PASSWORD:
-        return {"user": target.user, "password": secret}
-    if target.sign_in is SignIn.PROGRAMMATIC_TOKEN:
-        token = secret.strip()  # a vault keeps the end of line of a file that it was set from
-        return {"user": target.user, "authenticator": "PROGRAMMATIC_ACCESS_TOKEN", "token": token}
-    return {"user": target.user, "private_key": _private_key_der(secret)}
+    _check_fields(target, secret)
+    user = {"user": target.user} if target.user else {}
+    given = secret or ""  # the check has passed: a method that needs a secret has one
+    match target.sign_in:
+        case SignIn.WORKLOAD_IDENTITY:
+            token = _entra_token(f"{DEFAULT_ENTRA_SNOWFLAKE_RESOURCE}/.default")
+            return {**_WORKLOAD_IDENTITY, "token": token}
+        case SignIn.OAUTH:
+            return {**user, **_oauth_arguments(target, given)}
+        case SignIn.PASSWORD:
+            return {**user, "password": given}
+        case SignIn.PROGRAMMATIC_TOKEN:
+            # a secret that was set from a file ends in a line break
+            return {**user, "authenticator": "PROGRAMMATIC_ACCESS_TOKEN", "token": given.strip()}
+        case SignIn.KEY_PAIR:
+            return {**user, "private_key": _private_key_der(given)}
+        case _:
+            assert_never(target.sign_in)
+
+
+def _check_fields(target: SnowflakeTarget, secret: str | None) -> None:
+    """Raise an ImporterError where the connection lacks fields that its sign-in method needs."""
+    given = SignInFields(
+        user=target.user,
+        oauth_scope=target.oauth_scope,
+        oauth_client_id=target.oauth_client_id,
+        secret=secret,
+        oauth_token_url=target.oauth_token_url,
+    )
+    missing = [wrong for wrong in wrong_fields(target.sign_in, given) if wrong.is_missing]
+    if missing:
+        names = ", ".join("secret_uri" if wrong.field == "secret" else wrong.field for wrong in missing)
+        client = " with oauth_client_id" if any(wrong.by_client for wrong in missing) else ""
+        raise ImporterError(
+            f"Snowflake connection: missing {names} (required by sign_in {target.sign_in}{client})"
+        )
 
 
 def open_connection(**arguments: Any) -> SnowflakeConnection:
@@ -82,14 +105,10 @@ class _EntraConnection(SnowflakeConnection):
         super().authenticate_with_retry(self.auth_class)
 
 
-def _oauth_arguments(target: SnowflakeTarget, secret: str | None) -> dict[str, Any]:
-    """Return the arguments for a token of the importer's own identity, or of the client with `secret`."""
-    if target.oauth_scope is None:
-        raise ImporterError("Snowflake connection: sign_in oauth needs oauth_scope")
+def _oauth_arguments(target: SnowflakeTarget, secret: str) -> dict[str, Any]:
+    """Return the arguments for a token of the importer's own identity, or of the client that has `secret`."""
     if target.oauth_client_id is None:
-        return {"authenticator": "OAUTH", "token": _entra_token(target.oauth_scope)}
-    if target.oauth_token_url is None or secret is None:
-        raise ImporterError("Snowflake connection: oauth_client_id needs oauth_token_url and secret_uri")
+        return {"authenticator": "OAUTH", "token": _entra_token(target.oauth_scope or "")}
     return {
         "authenticator": "OAUTH_CLIENT_CREDENTIALS",
         "oauth_client_id": target.oauth_client_id,

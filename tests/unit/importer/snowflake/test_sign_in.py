@@ -19,7 +19,15 @@ from snowflake.connector.wif_util import AttestationProvider
 from importer.errors import ImporterError
 from importer.snowflake import sign_in
 from importer.snowflake.sign_in import sign_in_arguments
-from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+from importer.spec.snowflake_target import (
+    Need,
+    SignIn,
+    SignInFields,
+    SnowflakeTarget,
+    WrongField,
+    sign_in_needs,
+    wrong_fields,
+)
 
 SECRET = "canary-7391"
 SCOPE = "api://33333333-3333-3333-3333-333333333333/.default"
@@ -106,19 +114,51 @@ def test_a_secret_that_is_no_key_is_refused_without_showing_it() -> None:
 @pytest.mark.parametrize(
     ("way", "changes", "secret", "line"),
     [
-        (SignIn.OAUTH, {}, None, "sign_in oauth needs oauth_scope"),
-        (SignIn.OAUTH, {"oauth_scope": SCOPE, "oauth_client_id": "c"}, SECRET, "needs oauth_token_url"),
-        (SignIn.KEY_PAIR, {}, None, "sign_in key_pair needs user and secret_uri"),
-        (SignIn.PROGRAMMATIC_TOKEN, {"user": None}, SECRET, "sign_in programmatic_token needs user"),
-        (SignIn.PASSWORD, {}, None, "sign_in password needs user and secret_uri"),
+        (SignIn.OAUTH, {}, None, "missing oauth_scope (required by sign_in oauth)"),
+        (
+            SignIn.OAUTH,
+            {"oauth_scope": SCOPE, "oauth_client_id": "c"},
+            SECRET,
+            "missing oauth_token_url (required by sign_in oauth with oauth_client_id)",
+        ),
+        (SignIn.KEY_PAIR, {}, None, "missing secret_uri (required by sign_in key_pair)"),
+        (
+            SignIn.PROGRAMMATIC_TOKEN,
+            {"user": None},
+            SECRET,
+            "missing user (required by sign_in programmatic_token)",
+        ),
+        (SignIn.PASSWORD, {"user": None}, None, "missing user, secret_uri (required by sign_in password)"),
     ],
 )
-def test_what_a_connection_lacks_is_named(
+def test_missing_field_of_a_connection_is_named_with_the_method_that_needs_it(
     way: SignIn, changes: dict[str, Any], secret: str | None, line: str
 ) -> None:
-    with pytest.raises(ImporterError, match=line) as refused:
+    with pytest.raises(ImporterError) as refused:
         sign_in_arguments(target(way, **changes), secret)
-    assert SECRET not in str(refused.value)
+    assert str(refused.value) == f"Snowflake connection: {line}"
+
+
+@pytest.mark.parametrize("method", SignIn)
+def test_wrong_fields_of_each_method_are_those_that_differ_from_its_needs(method: SignIn) -> None:
+    needs = sign_in_needs(method)
+    complete = SignInFields(*("x" if need is Need.REQUIRED else None for need in needs))
+    assert list(wrong_fields(method, complete)) == []
+    for field, need in needs._asdict().items():
+        inverse = {field: None if need is Need.REQUIRED else "x"}
+        wrong = [w.field for w in wrong_fields(method, complete._replace(**inverse))]
+        client_needs = [f for f, n in needs._asdict().items() if n is Need.WITH_CLIENT]
+        optional = client_needs if field == "oauth_client_id" else []
+        assert wrong == (optional if need is Need.OPTIONAL else [field]), field
+
+
+def test_wrong_fields_say_what_follows_from_the_oauth_client() -> None:
+    given = SignInFields[str | None](
+        user=None, oauth_scope=SCOPE, oauth_client_id=None, secret=None, oauth_token_url="https://id.example"
+    )
+    assert list(wrong_fields(SignIn.OAUTH, given)) == [
+        WrongField("oauth_token_url", is_missing=False, by_client=True)
+    ]
 
 
 @pytest.mark.parametrize(
