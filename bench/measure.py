@@ -24,7 +24,7 @@ from importer.lake.parquet import PARQUET_OPTIONS, PART_BYTES, ROW_GROUP_BYTES
 from importer.snowflake.columns import arrow_schema
 from importer.snowflake.session import connect
 from importer.spec.curate import Curate
-from importer.spec.import_spec import DEFAULT_MEMORY_MB
+from importer.spec.memory import DEFAULT_MEMORY_MB
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from localcloud.home import BLOB_KEY, Home
 

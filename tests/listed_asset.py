@@ -21,7 +21,7 @@ def write_several_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have so few rows be written in several files, and each of them in several blocks."""
     monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 45_000)
     monkeypatch.setattr("importer.lake.parquet._CONVERTED_BYTES", 100_000)
-    monkeypatch.setattr("importer.job.stream._LIBRARIES_MB", 399)
+    monkeypatch.setattr("importer.job.stream.STREAM_FIXED_MB", 399)
     monkeypatch.setattr("importer.lake.upload.BLOCK_BYTES", 25_000)
     monkeypatch.setattr("importer.job.unload.MAX_FILE_BYTES", 1000)
 

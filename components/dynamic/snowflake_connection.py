@@ -15,7 +15,8 @@ from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.errors import ImporterError
 from importer.snowflake.columns import check_column_names
 from importer.snowflake.deployer import deployer_sign_in
-from importer.spec.import_spec import AssetName, Query
+from importer.spec.import_spec import Query
+from importer.spec.names import AssetName
 from importer.spec.snowflake_target import DEFAULT_CONCURRENT_IMPORTS, SnowflakeTarget
 
 if TYPE_CHECKING:

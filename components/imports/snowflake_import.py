@@ -9,7 +9,8 @@ import pulumi
 from components.component import Args, Tags
 from components.dynamic.import_schedule import ImportSchedule, ImportScheduleArgs
 from components.dynamic.workspace import WorkspaceRefArgs
-from importer.spec.import_spec import DEFAULT_KEEP_VERSIONS, DEFAULT_MEMORY_MB, DEFAULT_MODE
+from importer.spec.import_spec import DEFAULT_KEEP_VERSIONS, DEFAULT_MODE
+from importer.spec.memory import DEFAULT_MEMORY_MB
 
 
 @dataclass(kw_only=True)

@@ -13,10 +13,7 @@ from importer.lake.parquet import Watcher, write_parts
 from importer.lake.upload import Upload
 from importer.snowflake.columns import arrow_schema, manifest_columns
 from importer.snowflake.result_chunks import arrow_batches
-
-#: What the importer takes before it holds a row, Python and the clients of Azure and Snowflake (190), and
-#: what Arrow's allocator keeps of what was freed.
-_LIBRARIES_MB = 240
+from importer.spec.memory import STREAM_FIXED_MB
 
 
 def stream(cursor: SnowflakeCursor, memory_mb: int, upload: Upload, watch: Callable[[], Watcher]) -> Written:
@@ -26,7 +23,7 @@ def stream(cursor: SnowflakeCursor, memory_mb: int, upload: Upload, watch: Calla
     chunks that are fetched ahead, an eighth for a row group; decoding, encoding and uploading take the rest.
     """
     share_one_heap()
-    rows_bytes = (memory_mb - _LIBRARIES_MB) * 2**20
+    rows_bytes = (memory_mb - STREAM_FIXED_MB) * 2**20
     parts, schema = write_parts(
         lambda: arrow_batches(cursor, rows_bytes * 3 // 10),
         arrow_schema(cursor.description),

@@ -4,7 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from importer.spec.section import ColumnName, Section, Span
+from importer.spec.names import ColumnName
+from importer.spec.section import Section, Span
 from importer.spec.snowflake_types import normal_type
 
 #: A value of a column: dates and timestamps are ISO 8601 text, and so may numbers be.

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from importer.spec.contract import Value
 from importer.spec.expression import check_expression
-from importer.spec.section import ColumnName, Section
+from importer.spec.names import AssetName, ColumnName
+from importer.spec.section import Section
 
 #: What a column can be cast to (https://duckdb.org/docs/stable/sql/data_types/overview).
 _CAST_TYPES = (
@@ -79,9 +80,7 @@ class Deduplicate(Section):
 class Curate(Section):
     """A clean asset that is made of every version."""
 
-    asset: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = Field(
-        description="Name of the clean asset."
-    )
+    asset: AssetName = Field(description="Name of the clean asset.")
     columns: dict[ColumnName, CleanColumn] = Field(
         default={}, description="Raw columns that change or have rules."
     )

@@ -7,7 +7,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationInfo,
     field_validator,
 )
@@ -15,11 +14,10 @@ from pydantic import (
 from importer.spec.contract import Contract
 from importer.spec.curate import Curate
 from importer.spec.incremental import Incremental
+from importer.spec.memory import DEFAULT_MEMORY_MB, MemoryMB
+from importer.spec.names import AssetName, Identifier
 from importer.spec.query import normalise_query
 
-#: An Azure ML asset name (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules);
-#: no hyphen, so that it is a Python and a Snowflake identifier too.
-AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Query = Annotated[str, AfterValidator(normalise_query)]
 
 #: How the rows get from Snowflake to the data lake; `stream`: through the job, `unload`: straight from
@@ -27,18 +25,10 @@ Query = Annotated[str, AfterValidator(normalise_query)]
 Mode = Literal["stream", "unload"]
 DEFAULT_MODE: Mode = "stream"
 
-#: An identifier that needs no quotes (https://docs.snowflake.com/en/sql-reference/identifiers-syntax).
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$")]
-
 #: How many versions of an asset stay, and for how many days; what either keeps stays.
 KeepVersions = Annotated[int, Field(ge=1, le=1000)]
 DEFAULT_KEEP_VERSIONS = 30
 KeepDays = Annotated[int, Field(ge=1, le=36500)]
-
-#: How much memory the importer may take in mode `stream`, in MB: 240 are for its libraries, the rest is for
-#: chunks of the result, of up to 48 each, and the rows that are being encoded.
-MemoryMB = Annotated[int, Field(ge=400, le=65536)]
-DEFAULT_MEMORY_MB = 400
 
 
 class ImportSpec(BaseModel):

@@ -4,7 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from importer.spec.section import ColumnName, Section, Span
+from importer.spec.names import ColumnName
+from importer.spec.section import Section, Span
 
 #: How far back: a time span, or a number where the column holds numbers.
 Overlap = Span | Annotated[int, Field(ge=1)]

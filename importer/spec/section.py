@@ -1,4 +1,4 @@
-"""What sections of a stack's settings and of an import's specification share."""
+"""The base of sections in a stack's settings and in an import's specification."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Section(BaseModel):
-    """A section of what is declared: nothing besides the declared fields, in camel case."""
+    """A section with camel-case names; a field that is not declared is an error."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -17,9 +17,6 @@ class Section(BaseModel):
         serialize_by_alias=True,
     )
 
-
-#: A column's name as the query returns it, without quotes: in capitals, unless the query quotes it.
-ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 #: A time span in minutes, hours or days.
 Span = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}[mhd]$")]

@@ -8,16 +8,15 @@ from importer.spec.contract import Contract
 from importer.spec.curate import Curate
 from importer.spec.import_spec import (
     DEFAULT_KEEP_VERSIONS,
-    DEFAULT_MEMORY_MB,
     DEFAULT_MODE,
-    AssetName,
     KeepDays,
     KeepVersions,
-    MemoryMB,
     Mode,
     Query,
 )
 from importer.spec.incremental import Incremental
+from importer.spec.memory import DEFAULT_MEMORY_MB, MemoryMB
+from importer.spec.names import AssetName
 from importer.spec.schedule import check_cron, windows_time_zone
 from importer.spec.section import Section
 

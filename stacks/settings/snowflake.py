@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from importer.spec.names import Identifier
 from importer.spec.section import Section
 from importer.spec.snowflake_target import DEFAULT_CONCURRENT_IMPORTS, ConcurrentImports, SignIn
 from stacks.settings.explain import contradiction
@@ -21,7 +22,6 @@ def check_secret_name(name: str) -> str:
     return name
 
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$")]
 #: An organisation and account, or an account locator with its region
 #: (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
 SnowflakeAccount = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]

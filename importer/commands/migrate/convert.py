@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from importer.commands.migrate.connections import Connections
 from importer.commands.migrate.documents import DataImport, Found, ImportSchedule, Inventory
 from importer.commands.migrate.timing import Timing, read_timing
-from importer.spec.import_spec import AssetName
+from importer.spec.names import AssetName
 from importer.spec.query import normalise_query
 
 _ASSET_NAME = TypeAdapter(AssetName)

@@ -7,6 +7,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from importer.spec.names import IDENTIFIER
+
 _SCHEME = "jdbc:snowflake://"
 _DOMAIN = ".snowflakecomputing.com"
 #: https://docs.snowflake.com/en/user-guide/private-snowflake-service
@@ -16,7 +18,6 @@ _HTTPS_PORT = 443
 #: An organisation and account, or an account locator with its region
 #: (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 #: The parameters that are read, by each of their names.
 _PARAMETERS = {
     "warehouse": "warehouse",
@@ -92,7 +93,7 @@ def _parameters(query: str, notes: list[str]) -> tuple[dict[str, str], set[str]]
         name = _PARAMETERS.get(key.lower())
         if name is None:
             others += 1
-        elif _IDENTIFIER.fullmatch(value):
+        elif IDENTIFIER.fullmatch(value):
             given[name] = value
         else:
             unreadable.add(name)

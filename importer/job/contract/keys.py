@@ -12,10 +12,7 @@ import pyarrow.compute as pc
 
 from importer.errors import ImporterError
 from importer.job.contract.limits import plain
-
-#: What DuckDB may hold in memory before it goes on on disk
-#: (https://duckdb.org/docs/stable/guides/performance/how_to_tune_workloads, "Larger-than-Memory Workloads").
-MEMORY_MB = 64
+from importer.spec.memory import CONTRACT_KEYS_MB
 
 #: Of a longer text, or of more bytes, only the beginning and a hash are kept: grouping holds keys in memory.
 _LONGEST, _BEGINNING = 256, 64
@@ -28,7 +25,11 @@ class Keys:
         self._folder = tempfile.TemporaryDirectory(prefix="importer-keys-")
         file = Path(self._folder.name) / "keys.duckdb"
         # one thread, as encoding and fetching take the cores
-        options = {"memory_limit": f"{MEMORY_MB}MB", "threads": "1", "preserve_insertion_order": "false"}
+        options = {
+            "memory_limit": f"{CONTRACT_KEYS_MB}MB",
+            "threads": "1",
+            "preserve_insertion_order": "false",
+        }
         self._database = duckdb.connect(str(file), config={**options, "temp_directory": self._folder.name})
         self._schemas: dict[str, pa.Schema] = {}
 
@@ -90,6 +91,6 @@ def _kept() -> Iterator[None]:
     except duckdb.Error as error:
         # not its message, which may quote a key
         raise ImporterError(
-            f"contract: unique: the keys cannot be kept in {MEMORY_MB} MB of memory and in "
+            f"contract: unique: the keys cannot be kept in {CONTRACT_KEYS_MB} MB of memory and in "
             f"{tempfile.gettempdir()} ({type(error).__name__}): give it more room, or leave the rule out"
         ) from None

@@ -21,13 +21,10 @@ from importer.lake.parquet import write_parts
 from importer.lake.version_parts import VersionParts
 from importer.progress import Progress
 from importer.spec.curate import Curate, rules_hash
+from importer.spec.memory import CURATE_FIXED_MB
 
 #: Where in an attempt's folder those rows lie that the rules set aside; the MLTable does not list them.
 _QUARANTINE = "quarantine/"
-
-#: What the process takes whatever the rows: Python, pyarrow, DuckDB, the clients of Azure and Snowflake
-#: (250), and what reading, encoding and uploading do.
-_FIXED_MB = 360
 
 #: As many rows as take this in Arrow go through DuckDB at a time.
 _BATCH_BYTES = 2 * 2**20
@@ -68,7 +65,7 @@ def _write_parts(curation: Curation, attempt: str, work: Path, progress: Progres
     source, rules = curation.source, curation.rules
     parts = VersionParts(curation.raw, source, work)
     schema = parts.schema()
-    rows_bytes = (curation.memory_mb - _FIXED_MB) * 2**20
+    rows_bytes = (curation.memory_mb - CURATE_FIXED_MB) * 2**20
     with open_engine(rules, schema, work, rows_bytes) as engine:
         aside = _Aside(work / "aside.arrow", engine.quarantine_schema)
         if rules.deduplicate is not None:

@@ -13,9 +13,7 @@ import pyarrow.parquet as pq
 
 from importer.errors import ImporterError
 from importer.job.incremental.watermark import Kind, Mark, value_bounds
-
-#: What the importer takes besides: Python, pyarrow, DuckDB itself, the clients of Azure and Snowflake.
-_LIBRARIES_MB = 272
+from importer.spec.memory import MERGE_FIXED_MB
 
 
 class Merge:
@@ -30,7 +28,7 @@ class Merge:
         self._keys = [f"k{n}" for n in range(len(key))]
         # beyond its limit DuckDB goes on on disk, "Larger-than-Memory Workloads" in
         # https://duckdb.org/docs/stable/guides/performance/how_to_tune_workloads
-        limit = f"{memory_mb - _LIBRARIES_MB}MB"
+        limit = f"{memory_mb - MERGE_FIXED_MB}MB"
         options = {"memory_limit": limit, "threads": "2", "preserve_insertion_order": "false"}
         self._database = duckdb.connect(
             str(folder / "keys.duckdb"), config={**options, "temp_directory": str(folder)}

@@ -3,7 +3,7 @@
 from bench.__main__ import Case, measure
 from bench.measure import container
 from bench.tables import NARROW
-from importer.spec.import_spec import DEFAULT_MEMORY_MB
+from importer.spec.memory import DEFAULT_MEMORY_MB
 from localcloud.home import Home
 from tests import data_cloud
 

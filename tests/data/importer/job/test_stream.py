@@ -205,7 +205,7 @@ def test_rows_in_several_parts_and_row_groups_are_one_table(
 ) -> None:
     monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 40_000)
     monkeypatch.setattr("importer.lake.parquet._CONVERTED_BYTES", 50_000)
-    monkeypatch.setattr("importer.job.stream._LIBRARIES_MB", 399)
+    monkeypatch.setattr("importer.job.stream.STREAM_FIXED_MB", 399)
     monkeypatch.setattr("importer.lake.upload.BLOCK_BYTES", 1000)
     run(spec("parts"))
     manifest = download(home, "parts", V1, tmp_path)

@@ -1,0 +1,17 @@
+"""The rule of each kind of name."""
+
+import re
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+#: An Azure ML asset name (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules),
+#: without hyphens: so it is also a Python and a Snowflake identifier.
+AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+#: A Snowflake identifier that needs no quotes (https://docs.snowflake.com/en/sql-reference/identifiers-syntax).
+IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_$]{0,254}$")
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER.pattern)]
+
+#: A column's name as the query returns it, without quotes: in capitals, unless the query quotes it.
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
