@@ -22,7 +22,7 @@ from components.network.outbound import OutboundServiceArgs
 from components.network.private_link import Zone
 from components.storage.registry import Registry, RegistryArgs
 from components.workspace.workspace import WorkspaceArgs
-from tests.unit.mocks import SUBSCRIPTION, declare
+from tools.declared import SUBSCRIPTION, declare
 
 GROUP: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"

@@ -8,7 +8,7 @@ from pulumi.runtime import MockResourceArgs
 
 from stacks.settings.network import Isolation
 from stacks.settings.stack import Settings
-from tests.unit.mocks import SUBSCRIPTION, Declared
+from tools.declared import SUBSCRIPTION, Declared
 
 STORAGE = "azure-native:storage:StorageAccount"
 VAULT = "azure-native:keyvault:Vault"

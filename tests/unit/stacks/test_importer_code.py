@@ -6,10 +6,10 @@ import pytest
 
 from components.dynamic.importer_snapshot import read_environment, read_snapshot
 from stacks.settings.stack import load
-from tests.unit.mocks import Declared
 from tests.unit.stacks import test_imports_alone, test_platform
 from tests.unit.stacks.settings.test_settings import IMAGE, IMPORT, config
 from tests.unit.stacks.test_platform import SCHEDULE
+from tools.declared import Declared
 
 CODE = "pulumi-python:dynamic/azureml:ImporterCode"
 MLW = "azure-native:machinelearningservices:Workspace"

@@ -7,10 +7,10 @@ import pytest
 from components.identity.identity import Role
 from stacks.imports_alone import ImportsAlone
 from stacks.settings.stack import load
-from tests.unit.mocks import Declared, declare
 from tests.unit.stacks.settings.test_network import OBJECT
 from tests.unit.stacks.settings.test_settings import config, refusal, snowflake
 from tests.unit.stacks.test_platform import CONNECTION, SCHEDULE
+from tools.declared import Declared, declare
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/ml"
 PROVIDERS = f"{GROUP}/providers"

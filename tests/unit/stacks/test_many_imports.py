@@ -6,10 +6,10 @@ import pulumi
 import pytest
 
 from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
-from tests.unit.mocks import declare
 from tests.unit.stacks.settings.test_settings import snowflake
 from tests.unit.stacks.test_imports_alone import EXISTING, build
 from tests.unit.stacks.test_platform import CONNECTION, SCHEDULE
+from tools.declared import declare
 
 NAMES = [f"table_{n:03d}" for n in range(100)]
 IMPORTS = [

@@ -9,9 +9,9 @@ import pytest
 from components.identity.identity import Role
 from stacks.platform import Platform
 from stacks.settings.stack import Settings, load
-from tests.unit.mocks import SUBSCRIPTION, Declared, declare
 from tests.unit.stacks.settings.test_network import EXISTING, SUBNET, ZONE
 from tests.unit.stacks.settings.test_settings import IMPORT, config, snowflake
+from tools.declared import SUBSCRIPTION, Declared, declare
 
 SCHEDULE = "pulumi-python:dynamic/azureml:ImportSchedule"
 CONNECTION = "pulumi-python:dynamic/azureml:SnowflakeConnection"

@@ -9,11 +9,11 @@ import pytest
 
 from stacks.platform import Platform
 from stacks.settings.stack import load
-from tests.unit.mocks import SUBSCRIPTION, declare
 from tests.unit.stacks import security
 from tests.unit.stacks.security import Case, violations
 from tests.unit.stacks.settings.test_network import EXISTING, OFFICE, SUBNET
 from tests.unit.stacks.settings.test_settings import config, imports, snowflake
+from tools.declared import SUBSCRIPTION, declare
 
 FLAGS = ("isolation", "keep", "customer_managed_key", "existing_network", "cluster", "mode")
 COMBINATIONS = list(

@@ -12,7 +12,7 @@ import pytest
 from components.cluster.cluster import AKS_SERVER_ID, Cluster, ClusterArgs, kubelogin_config
 from components.component import PrivateLinkArgs
 from components.identity.identity import Role
-from tests.unit.mocks import KUBECONFIG, SUBSCRIPTION, Declared, declare
+from tools.declared import KUBECONFIG, SUBSCRIPTION, Declared, declare
 
 NETWORK = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/vnet"
 SUBNET = f"{NETWORK}/subnets/nodes"

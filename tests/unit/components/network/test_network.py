@@ -11,7 +11,7 @@ from components.component import PrivateLinkArgs
 from components.network.network import Network, NetworkArgs
 from components.network.private_dns import PrivateDns, PrivateDnsArgs
 from components.network.private_link import Zone, add_private_endpoint
-from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+from tools.declared import SUBSCRIPTION, Declared, declare
 
 GROUP: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
 RANGES = {"nodes": "10.42.0.0/18", "endpoints": "10.42.64.0/18", "runners": "10.42.128.0/18"}

@@ -19,7 +19,7 @@ from components.observability.alerts import Alerts, AlertsArgs, start_of_month
 from components.observability.imports_workbook import ImportsWorkbook, ImportsWorkbookArgs, workbook_json
 from components.observability.observability import Observability, ObservabilityArgs
 from importer.job.telemetry import COLUMNS, STREAM, TABLE
-from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+from tools.declared import SUBSCRIPTION, Declared, declare
 
 GROUP: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
 LINK = PrivateLinkArgs(

@@ -11,7 +11,7 @@ from components.network.private_link import Zone
 from components.storage.encryption import Encryption, EncryptionArgs
 from components.storage.lake import Lake, LakeArgs
 from components.storage.registry import Registry, RegistryArgs
-from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+from tools.declared import SUBSCRIPTION, Declared, declare
 
 VAULT = "azure-native:keyvault:Vault"
 KEY = "azure-native:keyvault:Key"

@@ -8,7 +8,7 @@ from components.component import PrivateLinkArgs
 from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.storage.registry import Registry, RegistryArgs
-from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+from tools.declared import SUBSCRIPTION, Declared, declare
 
 REGISTRY = "azure-native:containerregistry:Registry"
 LOCK = "azure-native:authorization:ManagementLockByScope"

@@ -11,7 +11,7 @@ from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.storage.lake import Lake, LakeArgs, storage_endpoint
 from components.storage.storage_account import make_storage_account
-from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+from tools.declared import SUBSCRIPTION, Declared, declare
 
 ACCOUNT = "azure-native:storage:StorageAccount"
 ENDPOINT = "azure-native:network:PrivateEndpoint"

@@ -7,7 +7,7 @@ import pytest
 from components.component import PrivateLinkArgs
 from components.network.private_link import Zone
 from components.storage.vault import Vault, VaultArgs
-from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+from tools.declared import SUBSCRIPTION, Declared, declare
 
 VAULT = "azure-native:keyvault:Vault"
 LOCK = "azure-native:authorization:ManagementLockByScope"

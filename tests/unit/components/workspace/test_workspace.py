@@ -11,7 +11,7 @@ from components.network.outbound import OutboundServiceArgs
 from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.workspace.workspace import ComputeClusterArgs, Workspace, WorkspaceArgs
-from tests.unit.mocks import SUBSCRIPTION, Declared, declare
+from tools.declared import SUBSCRIPTION, Declared, declare
 
 WORKSPACE = "azure-native:machinelearningservices:Workspace"
 COMPUTE = "azure-native:machinelearningservices:Compute"
