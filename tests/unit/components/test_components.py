@@ -14,10 +14,13 @@ from pulumi.provider.experimental.analyzer import Analyzer
 import components
 from components import versions
 from components.cluster.argo import Argo, ArgoArgs
+from components.cluster.cluster import Cluster
 from components.cluster.external_secrets import Secrets, SecretsArgs
 from components.component import PrivateLinkArgs
 from components.identity.custom_role import CustomRole, CustomRoleArgs
 from components.identity.identity import Identity, IdentityArgs, Role
+from components.imports.snowflake_import import SnowflakeImport
+from components.network.network import Network
 from components.network.outbound import OutboundServiceArgs
 from components.network.private_link import Zone
 from components.storage.registry import Registry, RegistryArgs
@@ -137,13 +140,17 @@ def test_a_mapping_of_arguments_comes_as_instances_too() -> None:
 
 def all_components() -> list[type[pulumi.ComponentResource]]:
     """Return the components of every module of `components`."""
-    names = [f"components.{module.name}" for module in pkgutil.iter_modules(components.__path__)]
+    names = [module.name for module in pkgutil.walk_packages(components.__path__, "components.")]
     return [
         value
         for name in names
         for value in vars(importlib.import_module(name)).values()
         if inspect.isclass(value) and issubclass(value, pulumi.ComponentResource) and value.__module__ == name
     ]
+
+
+def test_components_are_found_in_every_room() -> None:
+    assert {Network, Registry, Identity, SnowflakeImport, Cluster} <= set(all_components())
 
 
 @pytest.mark.parametrize("component", all_components(), ids=lambda component: component.__name__)
