@@ -30,8 +30,13 @@ def main() -> int:
 
 
 def rows(section: type[BaseModel], path: str) -> Iterator[str]:
-    """Yield a row for each setting of a section, those of the sections in it after it."""
-    for name, field in section.model_fields.items():
+    """Yield a row for each setting of a section: the required ones first, those of inner sections last."""
+
+    def place(item: tuple[str, FieldInfo]) -> tuple[bool, bool]:
+        _, field = item
+        return not field.is_required(), section_in(field.annotation) is not None
+
+    for name, field in sorted(section.model_fields.items(), key=place):
         inner, items = section_in(field.annotation), items_of(field)
         setting = f"{path}{to_camel(name)}{items}"
         if inner is None or items or field.default is None:
