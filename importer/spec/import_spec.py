@@ -1,12 +1,13 @@
 """What one import is: the interface between the schedule that starts it and the importer that runs it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationInfo,
     field_validator,
 )
@@ -20,37 +21,64 @@ from importer.spec.query import normalise_query
 
 Query = Annotated[str, AfterValidator(normalise_query)]
 
-#: How the rows get from Snowflake to the data lake; `stream`: through the job, `unload`: straight from
-#: Snowflake's warehouse.
+#: How the rows get from Snowflake to the data lake.
 Mode = Literal["stream", "unload"]
 DEFAULT_MODE: Mode = "stream"
-
-#: How many versions of an asset stay, and for how many days; what either keeps stays.
-KeepVersions = Annotated[int, Field(ge=1, le=1000)]
 DEFAULT_KEEP_VERSIONS = 30
-KeepDays = Annotated[int, Field(ge=1, le=36500)]
 
 
-class ImportSpec(BaseModel):
-    """One import: which query, through which connection, into which asset."""
+class ImportOptions(BaseModel):
+    """What an import does: a stack's settings declare it, and the import's job gets it as it is declared.
+
+    A setting that the job needs is a field here and nowhere else.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: AssetName
+    name: AssetName = Field(description="Name of the import and of its data asset.")
+    query: Query = Field(description="The query to import: one SELECT statement that only reads.")
+    mode: Mode = Field(
+        default=DEFAULT_MODE,
+        description="`stream`: the rows pass through the job; `unload`: Snowflake's warehouse writes them to "
+        "the lake.",
+    )
+    memory_mb: MemoryMB = Field(
+        default=DEFAULT_MEMORY_MB,
+        description="Memory in MB that the importer may use while rows pass through it.",
+    )
+    keep_versions: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=DEFAULT_KEEP_VERSIONS,
+        description="Number of versions to keep; older versions are archived and their files are deleted.",
+    )
+    keep_days: Annotated[int, Field(ge=1, le=36500)] | None = Field(
+        default=None,
+        description="Number of days to keep every version, even if there are more than `keepVersions`.",
+    )
+    incremental: Incremental | None = Field(
+        default=None, description="Imports only new and changed rows: docs/imports.md."
+    )
+    contract: Contract | None = Field(
+        default=None, description="Rules that the rows must meet before a version is registered."
+    )
+    curate: Curate | None = Field(default=None, description="Makes a clean asset from every version.")
+
+    def options(self) -> dict[str, Any]:
+        """Return the options alone, as JSON by the names of an `ImportSpec`."""
+        # a subclass may have more fields and other aliases
+        options: dict[str, Any] = TypeAdapter(ImportOptions).dump_python(self, mode="json", exclude_none=True)
+        return options
+
+
+class ImportSpec(ImportOptions):
+    """One import as its job gets it: its options, where it reads and where it writes."""
+
     connection: str
+    """The workspace connection that says how to reach Snowflake."""
     datastore: str = "rawdata"
-    query: Query
-    mode: Mode = DEFAULT_MODE
-    storage_integration: Identifier | None = None
-    """What opens the data lake to Snowflake's warehouse; None: a token for the one import."""
-    keep_versions: KeepVersions = DEFAULT_KEEP_VERSIONS
-    keep_days: KeepDays | None = None
-    memory_mb: MemoryMB = DEFAULT_MEMORY_MB
-    incremental: Incremental | None = None
-    contract: Contract | None = None
-    curate: Curate | None = None
     clean_datastore: str = "cleandata"
-    """Where the clean asset lies."""
+    """The datastore of the clean asset."""
+    storage_integration: Identifier | None = None
+    """How Snowflake's warehouse signs in to the data lake; without one, each import gives it a signature."""
 
     @field_validator("storage_integration")
     @classmethod
