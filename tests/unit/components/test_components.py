@@ -153,6 +153,12 @@ def test_components_are_found_in_every_room() -> None:
     assert {Network, Registry, Identity, SnowflakeImport, Cluster} <= set(all_components())
 
 
+def test_every_room_but_dynamic_has_a_component() -> None:
+    rooms = {component.__module__.split(".")[1] for component in all_components()}
+    packages = {module.name for module in pkgutil.iter_modules(components.__path__) if module.ispkg}
+    assert rooms == packages - {"dynamic"}
+
+
 @pytest.mark.parametrize("component", all_components(), ids=lambda component: component.__name__)
 def test_pulumi_can_offer_the_component_to_programs_in_other_languages(
     component: type[pulumi.ComponentResource],

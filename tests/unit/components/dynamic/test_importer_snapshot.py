@@ -30,7 +30,7 @@ def package(tmp_path: Path) -> Path:
 
 def test_the_files_are_all_that_the_job_needs() -> None:
     files = read_snapshot().files
-    assert {"__main__.py", "run.py", "report/page.html", "requirements.txt"} <= files.keys()
+    assert {"__main__.py", "job/run.py", "requirements.txt"} <= files.keys()
     assert not [name for name in files if "__pycache__" in name or name.endswith(".pyc")]
 
 
