@@ -33,7 +33,29 @@ def test_there_are_imports_in_the_docs() -> None:
     assert {parameters.id for parameters in shown_imports()} >= {"incremental.md", "contracts.md"}
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_pages_link_to_pages_that_are_there(page: Path) -> None:
+PAGES = sorted([*DOCS.parent.glob("*.md"), *DOCS.rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS.parent)))
+def test_links_of_a_page_lead_to_files_in_the_repository(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_index_lists_every_decision_with_its_title_status_and_date() -> None:
+    index = (DOCS / "decisions" / "README.md").read_text()
+    records = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+    assert [line for line in index.splitlines() if line.startswith("| [")] == [
+        "| [{number}]({file}) | {title} | {status} | {date} |".format(file=path.name, **_head(path))
+        for path in records
+    ]
+
+
+def _head(record: Path) -> dict[str, str]:
+    form = (
+        r"# (?P<number>\d{4})\. (?P<title>.+)\n\n"
+        r"Status: (?P<status>.+) · Date: (?P<date>\d{4}-\d\d-\d\d)\n\n## Context\n"
+    )
+    found = re.match(form, record.read_text())
+    assert found, f"{record.name} does not begin as the other records do"
+    return found.groupdict()
