@@ -3,17 +3,20 @@ SHELL := bash
 STACK ?= local
 export OFFLINE
 
-.PHONY: help up preview down test bench check docs lock setup venv azurite pulumi
+.PHONY: help up preview down test unit bench check format docs lock clean setup venv azurite pulumi
 
 help:
 	@echo "make up      [STACK=local]              set-up, then pulumi up; local: the local cloud and the first imports too"
 	@echo "make preview [STACK=local] [OFFLINE=1]  what pulumi up would change; OFFLINE=1: dev or prod without credentials"
 	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
 	@echo "make test                               every test"
+	@echo "make unit                               the unit tests alone: no engine, no local cloud"
 	@echo "make bench                              measure the importer: a table, bench/results.json, docs/bench.svg"
 	@echo "make check                              format, lint, types, import rules, generated docs"
-	@echo "make docs                               write docs/settings.md and docs/access.md anew"
+	@echo "make format                             format the code, and fix what the linter can"
+	@echo "make docs                               write docs/settings.md and docs/access.md again"
 	@echo "make lock                               resolve pyproject.toml into requirements.txt and importer/requirements.txt"
+	@echo "make clean                              remove .venv, node_modules, .local and caches; not while the local cloud runs"
 	@echo "More arguments for pulumi or pytest: ARGS='...'"
 
 up preview down:
@@ -21,6 +24,9 @@ up preview down:
 
 test: setup
 	@. tools/environment.sh && python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+unit: venv pulumi
+	@. tools/environment.sh && python -m pytest tests/unit --numprocesses auto --dist worksteal $(ARGS)
 
 bench: venv azurite
 	@. tools/environment.sh && python -m bench && python -m bench.chart
@@ -33,6 +39,10 @@ check: venv
 	@.venv/bin/python -m tools.settings_doc --check
 	@.venv/bin/python -m tools.access_doc --check
 
+format: venv
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
 docs: venv
 	@.venv/bin/python -m tools.settings_doc
 	@.venv/bin/python -m tools.access_doc
@@ -43,6 +53,9 @@ lock: venv
 	@.venv/bin/uv pip compile --group importer --constraint requirements.txt --python-version 3.11 \
 	    --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-annotate --quiet \
 	    -o importer/requirements.txt
+
+clean:
+	@tools/clean.sh
 
 setup:
 	@$(MAKE) -s -j3 venv azurite pulumi

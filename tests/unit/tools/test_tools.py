@@ -1,5 +1,6 @@
 """The tools on a bare machine: which Pulumi CLI they take, and what an offline preview may see."""
 
+import os
 import re
 import subprocess
 import sys
@@ -236,3 +237,51 @@ def test_down_before_any_up_has_nothing_to_do(tmp_path: Path, monkeypatch: pytes
 
     assert (result.returncode, result.stdout) == (0, "")
     assert not (tmp_path / "never").exists()
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working tree with what the set-up and `make up` leave in it, and files that stay."""
+    monkeypatch.delenv("LOCALCLOUD_HOME", raising=False)
+    tree = tmp_path / "tree"
+    for name in (
+        ".venv/bin/python",
+        ".local/pids/blob.json",
+        "localcloud/node_modules/azurite/main.js",
+        "importer/job/__pycache__/run.pyc",
+        ".git/info/__pycache__/x",
+        "importer/job/run.py",
+        "localcloud/package.json",
+    ):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).touch()
+    return tree
+
+
+def clean(tree: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ROOT / "tools" / "clean.sh"], cwd=tree, capture_output=True, text=True, check=False
+    )
+
+
+def files_in(tree: Path) -> set[str]:
+    return {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("noted", ["", '{"pid": 99999999, "started_at": 1}'])
+def test_clean_removes_what_the_set_up_left_and_nothing_else(tree: Path, noted: str) -> None:
+    (tree / ".local/pids/blob.json").write_text(noted)
+
+    assert clean(tree).returncode == 0
+    assert files_in(tree) == {".git/info/__pycache__/x", "importer/job/run.py", "localcloud/package.json"}
+
+
+def test_clean_refuses_while_a_service_of_the_local_cloud_runs(tree: Path) -> None:
+    (tree / ".local/pids/blob.json").write_text(f'{{"pid": {os.getpid()}, "started_at": 1}}\n')
+    before = files_in(tree)
+
+    result = clean(tree)
+
+    assert (result.returncode, files_in(tree)) == (1, before)
+    assert "blob" in result.stderr
+    assert "run make down first" in result.stderr
