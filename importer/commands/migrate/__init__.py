@@ -1,8 +1,10 @@
-"""Settings of this program out of what Azure ML's own data import had: its YAML, or a live workspace."""
+"""`importer migrate`: settings that replace Azure ML's own data import, from its YAML or a live workspace."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+import typer
 
 from importer.commands.migrate.convert import convert
 from importer.commands.migrate.documents import Inventory
@@ -11,13 +13,21 @@ from importer.commands.migrate.render import render
 from importer.errors import ImporterError
 
 
-def migrate(files: Sequence[Path], *, with_workspace: bool) -> tuple[str, str | None]:
-    """Return the settings as YAML, and a line on what must be mended first where that is needed.
+def print_settings(files: Sequence[Path], *, with_workspace: bool) -> None:
+    """Print the settings as YAML; then raise an ImporterError if a file must be fixed first."""
+    yaml, problem = migrate(files, with_workspace=with_workspace)
+    typer.echo(yaml, nl=False)
+    if problem is not None:
+        raise ImporterError(problem)
 
-    Raises an ImporterError where there is nothing to read, or the workspace cannot be read.
+
+def migrate(files: Sequence[Path], *, with_workspace: bool) -> tuple[str, str | None]:
+    """Return the settings as YAML, and the problem to fix first, if any.
+
+    Raises an ImporterError if there is nothing to read, or the workspace cannot be read.
     """
     if not files and not with_workspace:
-        raise ImporterError("nothing to migrate: name files of az ml, or give --workspace")
+        raise ImporterError("nothing to migrate: give YAML files of `az ml`, or --workspace")
     inventory = read_files(files)
     if with_workspace:
         from importer.commands.migrate.live import LiveWorkspace  # azure-ai-ml takes seconds
@@ -27,7 +37,7 @@ def migrate(files: Sequence[Path], *, with_workspace: bool) -> tuple[str, str | 
     migration = convert(inventory, datetime.now(UTC))
     broken = [refused.where for refused in inventory.refused if refused.is_broken]
     if broken:
-        return render(migration), f"cannot be read, see the notes: {', '.join(broken)}"
+        return render(migration), f"cannot read {', '.join(broken)}: see the notes"
     if migration.is_empty:
-        return render(migration), "nothing could be taken over, see the notes"
+        return render(migration), "nothing could be migrated: see the notes"
     return render(migration), None

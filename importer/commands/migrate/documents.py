@@ -1,16 +1,17 @@
-"""What Azure ML's data import was declared with: the documents that `az ml` takes, or the client returns.
+"""The documents of Azure ML's data import, as `az ml` takes them or the client returns them.
 
-Nothing of a credential but its type is ever read.
+Of a credential, only its type is read.
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _lower(value: object) -> str:
-    # a member of one of the client's enumerations has another text than its value
+    # the text of a member of the client's enumerations differs from its value
     return str(getattr(value, "value", value)).lower()
 
 
@@ -42,7 +43,7 @@ class Source(_Document):
 
     @property
     def connection_name(self) -> str:
-        """The connection's name, which is written `azureml:<name>`, or at the end of an ARM id."""
+        """The connection's name, from `azureml:<name>` or an ARM id."""
         return self.connection.removeprefix("azureml:").rpartition("/")[2]
 
 
@@ -58,8 +59,18 @@ class DataImport(_Document):
     auto_delete_setting: object = None
 
 
+class Frequency(StrEnum):
+    """The unit in which a recurrence repeats."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
 class Pattern(_Document):
-    """At which times of the days of a recurrence."""
+    """The times at which a recurrence fires."""
 
     hours: Numbers = []
     minutes: Numbers = []
@@ -68,9 +79,9 @@ class Pattern(_Document):
 
 
 class Trigger(_Document):
-    """When an import ran: by a cron expression, or by a recurrence.
+    """When an import ran: a cron expression or a recurrence.
 
-    Microsoft's reference and its schema differ in two names, so either is read
+    Microsoft's reference and its schema differ in two names, so both are read
     (https://learn.microsoft.com/azure/machine-learning/reference-yaml-schedule-data-import).
     """
 
@@ -96,7 +107,7 @@ class ImportSchedule(_Document):
 
 
 class Credentials(_Document):
-    """The kind of a connection's credentials."""
+    """The type of a connection's credentials; the credentials themselves are not read."""
 
     type: Word = "none"
 
@@ -110,15 +121,18 @@ class Connection(_Document):
     credentials: Credentials | None = None
 
 
+Document = DataImport | ImportSchedule | Connection
+
+
 class Found(NamedTuple):
     """A document, and where it was found."""
 
     where: str
-    document: DataImport | ImportSchedule | Connection
+    document: Document
 
 
 class Refusal(NamedTuple):
-    """What was found and cannot be read, and why not; `is_broken` where that has to be mended."""
+    """A document that cannot be migrated, and why; `is_broken` if its owner must fix it."""
 
     where: str
     reason: str
@@ -126,7 +140,7 @@ class Refusal(NamedTuple):
 
 
 class Inventory(NamedTuple):
-    """All that there is to migrate."""
+    """The documents to migrate, and those that cannot be."""
 
     found: list[Found]
     refused: list[Refusal]

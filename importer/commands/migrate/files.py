@@ -1,6 +1,6 @@
-"""Reading the YAML that `az ml data import`, `az ml schedule` and `az ml connection` take or print.
+"""Reads the YAML that `az ml data import`, `az ml schedule` and `az ml connection` take or print.
 
-What a file has besides may be a secret, so no message quotes a file.
+A file may contain a secret, so no message quotes it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from importer.commands.migrate.documents import (
     Connection,
     DataImport,
+    Document,
     Found,
     ImportSchedule,
     Inventory,
@@ -21,17 +22,19 @@ from importer.commands.migrate.documents import (
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
+_UNKNOWN = "not a data import, import schedule or connection"
+
 
 class _UnreadableError(Exception):
-    """A file or document that cannot be read: why not."""
+    """Why a document cannot be migrated."""
 
 
 class _BrokenError(_UnreadableError):
-    """One that its owner has to mend."""
+    """Why a file or document cannot be read until its owner fixes it."""
 
 
 def read_files(paths: Iterable[Path]) -> Inventory:
-    """Return the documents of the files, and of each that is none of ours a refusal."""
+    """Return the documents of the files, and a refusal for each that cannot be migrated."""
     inventory = Inventory([], [])
     for path in paths:
         try:
@@ -49,11 +52,11 @@ def read_files(paths: Iterable[Path]) -> Inventory:
 
 
 def _documents(path: Path) -> Iterator[object]:
-    """Yield what a file has: one document or several, or the list that `az ml … list` prints."""
+    """Yield the documents of a file: one or several, or the items of a list that `az ml … list` printed."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise _BrokenError("no text in UTF-8") from None
+        raise _BrokenError("not UTF-8 text") from None
     except OSError as error:
         raise _BrokenError(f"cannot be read: {error.strerror}") from None
     try:
@@ -62,15 +65,15 @@ def _documents(path: Path) -> Iterator[object]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _BrokenError(f"no YAML{place}") from None
+        raise _BrokenError(f"invalid YAML{place}") from None
     except (yaml.YAMLError, ValueError, RecursionError):  # a date that does not exist is a ValueError
-        raise _BrokenError("no YAML") from None
+        raise _BrokenError("invalid YAML") from None
 
 
-def _parse(content: object, folder: Path) -> DataImport | ImportSchedule | Connection:
-    """Return the document of one of the three kinds; `folder` is where the files that it names are."""
+def _parse(content: object, folder: Path) -> Document:
+    """Return the document of one of the three kinds; the files that it names are relative to `folder`."""
     if not isinstance(content, dict):
-        raise _UnreadableError("neither a data import, an import schedule nor a connection")
+        raise _UnreadableError(_UNKNOWN)
     if "import_data" in content:
         return _validate(ImportSchedule, {**content, "import_data": _action(content["import_data"], folder)})
     if _is_import_source(content.get("source")):
@@ -78,8 +81,8 @@ def _parse(content: object, folder: Path) -> DataImport | ImportSchedule | Conne
     if "target" in content and "type" in content:
         return _validate(Connection, content)
     if "trigger" in content:
-        raise _UnreadableError("a schedule of something else than an import")
-    raise _UnreadableError("neither a data import, an import schedule nor a connection")
+        raise _UnreadableError("a schedule, but not of an import")
+    raise _UnreadableError(_UNKNOWN)
 
 
 def _is_import_source(source: object) -> bool:
@@ -88,18 +91,18 @@ def _is_import_source(source: object) -> bool:
 
 
 def _action(action: object, folder: Path) -> object:
-    """Return the data import of a schedule, which may be in a file of its own."""
+    """Return the data import of a schedule, which may be in another file."""
     if not isinstance(action, str):
         return action
     if action.startswith("azureml:"):
-        raise _BrokenError("import_data names something in the workspace: migrate with --workspace")
+        raise _BrokenError("import_data refers to the workspace: migrate with --workspace")
     name = action.removeprefix("file:")
     try:
         documents = list(_documents(folder / name))
     except _BrokenError as error:
         raise _BrokenError(f"import_data: {name}: {error}") from None
     if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise _BrokenError(f"import_data: {name}: no data import")
+        raise _BrokenError(f"import_data: {name}: not a data import")
     return documents[0]
 
 
@@ -111,6 +114,6 @@ def _validate(kind: type[Kind], content: dict[object, object]) -> Kind:
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return which field is wrong and why, without its value."""
+    """Return the first field that is wrong and why, without its value."""
     first = error.errors(include_input=False)[0]
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -1,4 +1,4 @@
-"""The import schedules of a live workspace and the connections that they use, as the client returns them."""
+"""Reads the import schedules and connections of a live workspace with Azure ML's client."""
 
 import io
 import re
@@ -16,15 +16,15 @@ from importer.lake.azure import calling
 from importer.spec.snowflake_target import SnowflakeTarget
 from importer.versions.workspace import Workspace
 
-#: What the client prints of a schedule that it cannot read; it goes on without it.
+#: The client prints this for a schedule that it cannot read, and skips it.
 _UNREADABLE = re.compile(r"^Translate (\S+) to Schedule failed", re.MULTILINE)
 
 
 class LiveWorkspace(Workspace):
-    """The workspace that the environment names, as far as Azure ML's own data import used it."""
+    """The workspace in the environment: what Azure ML's own data import has left in it."""
 
     def inventory(self) -> Inventory:
-        """Return the workspace's import schedules, and Snowflake's connections with those that they use."""
+        """Return the import schedules, the connections to Snowflake, and those that the schedules use."""
         inventory = Inventory([], [])
         self._add_schedules(inventory)
         used = {
@@ -44,7 +44,7 @@ class LiveWorkspace(Workspace):
                 Refusal(f"schedule {name}", "azure-ai-ml cannot read it: add it by hand")
             )
         for schedule in schedules:
-            # the client's class for it is experimental, and may go
+            # the client's class for import schedules is experimental: it may be removed
             if getattr(schedule, "import_data", None) is None:
                 continue
             where = f"schedule {schedule.name}"

@@ -1,4 +1,4 @@
-"""The settings as YAML, with each note as a comment above what it is about."""
+"""The settings as YAML, with each note as a comment above its entry."""
 
 import textwrap
 
@@ -8,7 +8,7 @@ from importer.commands.migrate.convert import Entry, Migration
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as one."""
+    """Writes a text of several lines as a block."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -20,13 +20,13 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def render(migration: Migration) -> str:
-    """Return `Pulumi.<stack>.yaml` as far as the migration knows it."""
+    """Return the part of `Pulumi.<stack>.yaml` that the migration determines."""
     lines = [
-        f"# By importer migrate: imports {len(migration.imports)}, not taken over {len(migration.left_out)}. "
+        f"# By importer migrate: {len(migration.imports)} imports, {len(migration.left_out)} not migrated. "
         "Read each note before you deploy."
     ]
     if migration.left_out:
-        lines += ["# Not taken over:", *_comments([f"- {line}" for line in migration.left_out])]
+        lines += ["# Not migrated:", *_comments([f"- {line}" for line in migration.left_out])]
     if migration.is_empty:
         return "\n".join(lines) + "\n"
     lines += ["config:", "  ai-platform:snowflake:", *_entry(migration.snowflake, "    ")]
@@ -38,9 +38,9 @@ def render(migration: Migration) -> str:
 
 
 def _entry(entry: Entry, indent: str, *, is_item: bool = False) -> list[str]:
-    """Return the lines of an entry: its notes, then its settings, as an item of a list or as they are."""
+    """Return the lines of an entry: its notes, then its settings, as a mapping or as an item of a list."""
     content = [entry.settings] if is_item else entry.settings
-    # one long line stays one, as a query broken by YAML is hard to read
+    # a query that YAML folds is hard to read, so a long line stays on one line
     text = yaml.dump(
         content,
         Dumper=_Dumper,
@@ -53,5 +53,5 @@ def _entry(entry: Entry, indent: str, *, is_item: bool = False) -> list[str]:
 
 
 def _comments(notes: list[str]) -> list[str]:
-    # what is quoted from a document may have line breaks, and the next line would be no comment
+    # a note may quote a document: after a line break, the rest would not be a comment
     return ["# " + "".join(c if c.isprintable() else " " for c in note) for note in notes]

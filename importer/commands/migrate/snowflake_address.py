@@ -1,4 +1,4 @@
-"""How a connection reached Snowflake: by an address of its JDBC driver.
+"""The address of a connection to Snowflake, in the form of its JDBC driver.
 
 https://docs.snowflake.com/en/developer-guide/jdbc/jdbc-configure
 """
@@ -18,7 +18,7 @@ _HTTPS_PORT = 443
 #: An organisation and account, or an account locator with its region
 #: (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-#: The parameters that are read, by each of their names.
+#: The parameters that are read, by each of their spellings.
 _PARAMETERS = {
     "warehouse": "warehouse",
     "role": "role",
@@ -27,14 +27,14 @@ _PARAMETERS = {
     "schema": "schema",
 }
 
-#: What a session has where the connection names none: Microsoft's page says it of the role
-#: (https://learn.microsoft.com/azure/machine-learning/how-to-connection), Snowflake's of the schema
-#: (https://docs.snowflake.com/en/sql-reference/sql/use-database).
+#: The role and the schema of a session whose connection names neither
+#: (https://learn.microsoft.com/azure/machine-learning/how-to-connection,
+#: https://docs.snowflake.com/en/sql-reference/sql/use-database).
 _DEFAULT = "PUBLIC"
 
 
 class SnowflakeAddress(NamedTuple):
-    """Where Snowflake is and what a session has there; None where it must be filled in."""
+    """The account and the session's defaults; None for a value that must be filled in."""
 
     account: str | None
     host: str | None
@@ -46,33 +46,31 @@ class SnowflakeAddress(NamedTuple):
 
 
 def read_address(target: str) -> SnowflakeAddress:
-    """Return the address that a connection's target is; a ValueError says why it is none.
+    """Return the address in a connection's target; a ValueError says why it cannot be read.
 
-    A parameter may be a secret, and whatever is wrong with one, it is not shown.
+    A parameter may be a secret, so no message shows its value.
     """
     if not target.lower().startswith(_SCHEME):
         raise ValueError(f"its target does not start with {_SCHEME}")
     if "@" in target.partition("?")[0]:
-        raise ValueError("its target has a sign-in before the host, which Snowflake does not take")
+        raise ValueError("its target has a sign-in before the host, which Snowflake does not accept")
     try:
         url = urlsplit(target[len("jdbc:") :])
         domain, port = (url.hostname or "").rstrip("."), url.port
     except ValueError:
-        raise ValueError("its target is no address") from None
+        raise ValueError("its target is not a valid address") from None
     notes: list[str] = []
     given, unreadable = _parameters(url.query, notes)
     if "role" not in given and "role" not in unreadable:
         given["role"] = _DEFAULT
-        notes.append(
-            f"its target has no role, so the import ran as {_DEFAULT}: better give it one of its own"
-        )
+        notes.append(f"its target has no role, so the import ran as {_DEFAULT}: give it a role of its own")
     if port not in (None, _HTTPS_PORT):
-        notes.append(f"port {port} has no equal: it is {_HTTPS_PORT} now")
+        notes.append(f"port {port} is replaced by {_HTTPS_PORT}")
     account, host = _account(domain, notes)
     known = {"account": account, **given}
     missing = [name for name in ("account", "warehouse", "role") if known.get(name) is None]
     if missing:
-        notes.append(f"fill in {', '.join(missing)}: its target has none that can be read")
+        notes.append(f"fill in {', '.join(missing)}: its target has no readable value")
     return SnowflakeAddress(
         account=account,
         host=host,
@@ -85,7 +83,7 @@ def read_address(target: str) -> SnowflakeAddress:
 
 
 def _parameters(query: str, notes: list[str]) -> tuple[dict[str, str], set[str]]:
-    """Return the parameters that have an equal, and which of these have no readable value, as `<mydb>`."""
+    """Return the parameters to migrate, and the names of those without a readable value, such as `<mydb>`."""
     given: dict[str, str] = {}
     unreadable: set[str] = set()
     others = 0
@@ -98,17 +96,17 @@ def _parameters(query: str, notes: list[str]) -> tuple[dict[str, str], set[str]]
         else:
             unreadable.add(name)
     if others:
-        notes.append(f"{others} more of its target's parameters have no equal, and are left out")
+        notes.append(f"{others} other parameters of its target have no equivalent")
     return given, unreadable
 
 
 def _account(domain: str, notes: list[str]) -> tuple[str | None, str | None]:
-    """Return the account, and the host where the account does not tell it."""
+    """Return the account, and the host if it does not follow from the account."""
     account = domain.removesuffix(_DOMAIN)
     if not _ACCOUNT.fullmatch(account):
         return None, None
     if account == domain:
-        notes.append(f"its host is not below {_DOMAIN[1:]}: set `account` to the account's own name")
+        notes.append(f"its host is not in {_DOMAIN[1:]}: set `account` to the account's own name")
         return account, domain
     if account.endswith(_PRIVATE_LINK):
         return account.removesuffix(_PRIVATE_LINK), domain

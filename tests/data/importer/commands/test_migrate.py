@@ -1,4 +1,4 @@
-"""`importer migrate --workspace`: the real client reads a workspace that still has its import schedules."""
+"""`importer migrate --workspace`: the real client reads a workspace with import schedules."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ CANARY = "canary-7f3a"
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A local cloud whose workspace has what Azure ML's own data import left behind."""
+    """A local cloud whose workspace has schedules and connections of Azure ML's own data import."""
     cloud = new_cloud(tmp_path_factory.mktemp("migrate"))
     _put(cloud.home, GROUP)
     _put(cloud.home, WORKSPACE)
@@ -112,7 +112,7 @@ def _migrate(cloud: Cloud, workspace: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_live_workspace_becomes_settings_that_load(cloud: Cloud) -> None:
+def test_live_workspace_becomes_settings_that_load(cloud: Cloud) -> None:
     done = _migrate(cloud, "ws")
     assert (done.returncode, done.stderr) == (0, "")
     config = {key: json.dumps(value) for key, value in yaml.safe_load(done.stdout)["config"].items()}
@@ -133,18 +133,18 @@ def test_a_live_workspace_becomes_settings_that_load(cloud: Cloud) -> None:
         "agents": ("select * from GLOBO.s.raw", "0 6 * * 1", "UTC", False),
     }
     for line in (
-        "import photos: has no equal: it reads files",
-        "import books: has no equal: its connection ledger is of type azure_sql_db",
+        "import photos: it reads files",
+        "import books: its connection ledger is of type azure_sql_db",
         "schedule unreadable: azure-ai-ml cannot read it",
         "schedule ended: azure-ai-ml cannot read it",
-        "its user and password are not taken over",
+        "its user and password are not migrated",
     ):
         assert line in done.stdout
     assert CANARY not in done.stdout
     assert "connection snowflake" not in done.stdout
 
 
-def test_a_workspace_that_is_not_there_is_one_line(cloud: Cloud) -> None:
+def test_missing_workspace_is_one_line(cloud: Cloud) -> None:
     done = _migrate(cloud, "none")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: schedules of workspace none: ")

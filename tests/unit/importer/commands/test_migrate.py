@@ -1,4 +1,4 @@
-"""What `importer migrate` makes of the documents of Azure ML's own data import."""
+"""`importer migrate`: the settings and notes for the documents of Azure ML's own data import."""
 
 import json
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ def migrated(*files: Path) -> str:
 
 
 def loaded(text: str) -> Settings:
-    """Return the settings that a stack gets from what `migrate` has printed."""
+    """Return the settings of a stack that has what `migrate` printed."""
     return load(
         {
             "ai-platform:name": "globodev",
@@ -63,7 +63,7 @@ def scheduled(expression: str, data: dict[str, Any]) -> dict[str, Any]:
     return {"name": "s", "trigger": {"type": "cron", "expression": expression}, "import_data": data}
 
 
-def test_all_files_become_one_stack_that_loads() -> None:
+def test_connection_imports_and_schedules_become_settings_that_load() -> None:
     text = migrated(CONNECTION, IMPORT, HERE / "schedule_of_file.yml", HERE / "schedule_inline.yml")
     settings = loaded(text)
     snowflake = settings.snowflake
@@ -81,7 +81,7 @@ def test_all_files_become_one_stack_that_loads() -> None:
     assert agents.enabled
 
 
-def test_a_query_keeps_its_text_but_for_whole_names_of_its_tables() -> None:
+def test_query_keeps_its_text_except_for_completed_table_names() -> None:
     (agents,) = loaded(migrated(CONNECTION, HERE / "schedule_inline.yml")).imports
     assert agents.query == (
         "with eu as (\n"
@@ -108,7 +108,7 @@ def test_a_query_keeps_its_text_but_for_whole_names_of_its_tables() -> None:
         ),
     ],
 )
-def test_only_tables_get_a_database(tmp_path: Path, query: str, whole: str) -> None:
+def test_tables_get_the_database_and_other_names_stay(tmp_path: Path, query: str, whole: str) -> None:
     target = TARGET + "&schema=P"
     files = [
         write(tmp_path / "c.yml", connection("estates", target)),
@@ -117,39 +117,37 @@ def test_only_tables_get_a_database(tmp_path: Path, query: str, whole: str) -> N
     assert loaded(migrated(*files)).imports[0].query == whole
 
 
-def test_each_thing_without_an_equal_is_noted() -> None:
+def test_what_has_no_equivalent_is_a_note() -> None:
     text = migrated(CONNECTION, IMPORT, HERE / "schedule_inline.yml")
     for note in (
-        "its user and password are not taken over: Snowflake has ended passwords",
-        "tables without a database have the connection's now: GLOBOREALTY, and REAL_ESTATE where",
+        "its user and password are not migrated: Snowflake no longer accepts passwords of services",
+        "tables without a database are now in the connection's: GLOBOREALTY, those without a schema in REAL_",
         "it had no schedule: set one",
-        "path azureml://datastores/workspaceblobstore/paths/estates/${{name}} has no equal",
-        "no equal for its description",
+        "path azureml://datastores/workspaceblobstore/paths/estates/${{name}} has no equivalent",
+        "no equivalent for its description",
         "asset Agents-EU becomes agents_eu",
         "cron 15 10 1 * MON: Azure ML ignored its day and month",
-        "end_time 2999-12-31 00:00:00 has no equal",
+        "end_time 2999-12-31 00:00:00 has no equivalent",
     ):
         assert any(line.startswith(note) for line in notes(text)), note
 
 
-def test_what_is_not_taken_over_has_a_line_each_with_its_place() -> None:
+def test_documents_that_cannot_be_migrated_are_listed_with_place_and_reason() -> None:
     text = migrated(CONNECTION, IMPORT, HERE / "others.yml")
     others = [line.partition(f"{HERE / 'others.yml'} ")[2] for line in notes(text) if "others.yml" in line]
     assert others == [
-        "(document 6): a schedule of something else than an import",
-        "(document 7): neither a data import, an import schedule nor a connection",
-        "(document 2): connection ledger has no equal: it is of type azure_sql_db, not Snowflake",
-        "(document 1): import photos: has no equal: it reads files (source type file_system), not a query",
-        "(document 3): import bookings: has no equal: its connection ledger is of type azure_sql_db, "
-        "not Snowflake",
-        "(document 4): import valuations: has no equal: it calls a stored procedure, and an import is one "
-        "SELECT",
+        "(document 6): a schedule, but not of an import",
+        "(document 7): not a data import, import schedule or connection",
+        "(document 2): connection ledger is of type azure_sql_db, not Snowflake",
+        "(document 1): import photos: it reads files (source type file_system), not a query",
+        "(document 3): import bookings: its connection ledger is of type azure_sql_db, not Snowflake",
+        "(document 4): import valuations: it calls a stored procedure, and an import is one SELECT",
         "(document 5): import purge: expected one SELECT statement, not DELETE",
     ]
     assert [item.name for item in loaded(text).imports] == ["house_sales"]
 
 
-def test_an_import_by_hand_is_disabled_unless_a_schedule_has_it_too() -> None:
+def test_import_without_schedule_is_disabled_unless_a_schedule_imports_it_too() -> None:
     (by_hand,) = loaded(migrated(CONNECTION, IMPORT)).imports
     assert not by_hand.enabled
     text = migrated(CONNECTION, IMPORT, HERE / "schedule_of_file.yml")
@@ -158,18 +156,18 @@ def test_an_import_by_hand_is_disabled_unless_a_schedule_has_it_too() -> None:
     assert f"also in {IMPORT}" in notes(text)
 
 
-def test_two_imports_of_one_name_are_told(tmp_path: Path) -> None:
+def test_second_import_of_a_name_is_left_out_with_a_note(tmp_path: Path) -> None:
     first = write(tmp_path / "first.yml", scheduled("0 6 * * *", data_import()))
     second = write(tmp_path / "second.yml", scheduled("0 7 * * *", data_import()))
     text = migrated(CONNECTION, first, second)
     assert [item.schedule for item in loaded(text).imports] == ["0 6 * * *"]
     assert (
-        f"{second}: import sales: sales is in {first} too, with another query or other times: "
+        f"{second}: import sales: sales is also in {first}, with a different query or schedule: "
         "rename one of them" in notes(text)
     )
 
 
-def test_a_stack_has_the_connection_that_most_imports_use(tmp_path: Path) -> None:
+def test_the_connection_that_most_imports_use_becomes_the_stacks(tmp_path: Path) -> None:
     def by(name: str, used: str) -> dict[str, Any]:
         return data_import(name, source={"type": "database", "query": "select 1", "connection": used})
 
@@ -188,12 +186,12 @@ def test_a_stack_has_the_connection_that_most_imports_use(tmp_path: Path) -> Non
     settings = loaded(text)
     assert settings.snowflake.warehouse == "WH"
     assert [item.name for item in settings.imports] == ["main_0", "main_1", "small_one"]
-    assert "ran in warehouse WH2, runs in WH" in notes(text)
+    assert "ran in warehouse WH2, now runs in WH" in notes(text)
     assert any("import test_one: connection test reaches another account" in line for line in notes(text))
-    assert "connection unused: nothing uses it, and the stack has main" in notes(text)
+    assert "connection unused: no import uses it, and the stack has main" in notes(text)
 
 
-def test_without_its_connection_an_import_says_what_is_missing() -> None:
+def test_import_without_its_connection_leaves_settings_to_fill_in() -> None:
     text = migrated(IMPORT)
     assert yaml.safe_load(text)["config"]["ai-platform:snowflake"] == dict.fromkeys(
         ("account", "warehouse", "role")
@@ -229,7 +227,7 @@ def test_without_its_connection_an_import_says_what_is_missing() -> None:
         ),
     ],
 )
-def test_a_trigger_that_has_an_equal_keeps_its_times(trigger: dict[str, Any], cron: str) -> None:
+def test_trigger_becomes_a_cron_expression(trigger: dict[str, Any], cron: str) -> None:
     timing = read_timing(Trigger.model_validate({"type": "recurrence", **trigger}), True, NOW)
     assert timing == (cron, "UTC", True, [])
 
@@ -243,17 +241,17 @@ def test_a_trigger_that_has_an_equal_keeps_its_times(trigger: dict[str, Any], cr
         ({"frequency": "month", "schedule": {"hours": 6, "minutes": 0, "month_days": 1}}, "by the month"),
         ({"frequency": "month", "start_time": "2023-01-01T10:05:00"}, "by the month"),
         ({"frequency": "week", "schedule": {"hours": 6, "minutes": 0}}, "by the week"),
-        ({"frequency": "day", "schedule": {"hours": 6}}, "names no hours or no minutes"),
+        ({"frequency": "day", "schedule": {"hours": 6}}, "has no hours or no minutes"),
         ({"frequency": "day", "schedule": {"hours": 25, "minutes": 0}}, "not a cron expression"),
         ({"frequency": "day"}, "the time at which it was created"),
         ({"frequency": "day", "start_time": "2023-01-01T10:05:00+02:00"}, "an offset from UTC"),
         ({"frequency": "minute", "start_time": "2023-01-01T10:05:00"}, "by the minute"),
     ],
 )
-def test_a_trigger_without_an_equal_disables_its_import(trigger: dict[str, Any], why: str) -> None:
+def test_trigger_that_cron_cannot_express_disables_its_import(trigger: dict[str, Any], why: str) -> None:
     timing = read_timing(Trigger.model_validate({"type": "recurrence", **trigger}), True, NOW)
     (note,) = timing.notes
-    assert note.startswith("trigger has no equal: ")
+    assert note.startswith("its trigger has no equivalent: ")
     assert why in note
     assert not timing.enabled
 
@@ -268,7 +266,7 @@ def test_a_trigger_without_an_equal_disables_its_import(trigger: dict[str, Any],
         ({}, False, False),
     ],
 )
-def test_a_schedule_that_is_over_or_disabled_stays_so(
+def test_schedule_that_has_ended_or_is_disabled_gives_a_disabled_import(
     changes: dict[str, str], is_enabled: bool, enabled: bool
 ) -> None:
     trigger = Trigger.model_validate({"type": "cron", "expression": "0 6 * * *", **changes})
@@ -289,15 +287,17 @@ def test_a_schedule_that_is_over_or_disabled_stays_so(
         ("jdbc:snowflake://<myaccount>.snowflakecomputing.com/?db=<mydb>", None, None),
     ],
 )
-def test_an_account_is_read_from_its_host(target: str, account: str | None, host: str | None) -> None:
+def test_account_and_host_are_read_from_the_target(
+    target: str, account: str | None, host: str | None
+) -> None:
     address = read_address(target)
     assert (address.account, address.host) == (account, host)
 
 
-def test_a_placeholder_is_to_be_filled_in_and_no_role_is_public() -> None:
+def test_placeholders_are_left_to_fill_in_and_a_missing_role_is_public() -> None:
     placeholder = read_address("jdbc:snowflake://<a>.snowflakecomputing.com/?db=<d>&warehouse=<w>&role=<r>")
     assert (placeholder.warehouse, placeholder.role, placeholder.database) == (None, None, None)
-    assert placeholder.notes == ["fill in account, warehouse, role: its target has none that can be read"]
+    assert placeholder.notes == ["fill in account, warehouse, role: its target has no readable value"]
     assert read_address("jdbc:snowflake://globo.snowflakecomputing.com/?warehouse=W").role == "PUBLIC"
 
 
@@ -310,34 +310,30 @@ def test_a_placeholder_is_to_be_filled_in_and_no_role_is_public() -> None:
         "text",
     ],
 )
-def test_other_documents_are_no_failure(tmp_path: Path, content: object) -> None:
+def test_other_documents_are_listed_and_the_rest_is_migrated(tmp_path: Path, content: object) -> None:
     other = write(tmp_path / "other.yml", content)
-    assert f"{other}: neither a data import, an import schedule nor a connection" in notes(
-        migrated(other, CONNECTION)
-    )
+    assert f"{other}: not a data import, import schedule or connection" in notes(migrated(other, CONNECTION))
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f"type: snowflake\nname: c\ncredentials: {{password: @{CANARY}}}", "no YAML at line 3"),
-        (f"type: snowflake\nname: c\ncredentials: {{password: !{CANARY} x}}", "no YAML at line 3"),
-        (f"type: snowflake\nname: c\ncredentials: {{password: *{CANARY}}}", "no YAML at line 3"),
+        (f"type: snowflake\nname: c\ncredentials: {{password: @{CANARY}}}", "invalid YAML at line 3"),
+        (f"type: snowflake\nname: c\ncredentials: {{password: !{CANARY} x}}", "invalid YAML at line 3"),
+        (f"type: snowflake\nname: c\ncredentials: {{password: *{CANARY}}}", "invalid YAML at line 3"),
         (f"type: snowflake\ntarget: x\ncredentials: {{password: {CANARY}}}", "name: Field required"),
         (f"{{name: c, type: snowflake, target: x, credentials: {CANARY}}}", "credentials: Input should be"),
         ("import_data: ./none.yml", "import_data: ./none.yml: cannot be read: No such file"),
-        ("import_data: azureml:houses:1", "import_data names something in the workspace"),
-        ("a: 2023-99-99", "no YAML"),
-        ("\0", "no YAML"),
+        ("import_data: azureml:houses:1", "import_data refers to the workspace"),
+        ("a: 2023-99-99", "invalid YAML"),
+        ("\0", "invalid YAML"),
     ],
 )
-def test_a_broken_file_is_one_line_and_the_others_are_migrated(
-    tmp_path: Path, text: str, reason: str
-) -> None:
+def test_broken_file_is_one_line_and_the_others_are_migrated(tmp_path: Path, text: str, reason: str) -> None:
     broken = tmp_path / "broken.yml"
     broken.write_text(text)
     printed = CliRunner().invoke(app, ["migrate", str(broken), str(CONNECTION), str(IMPORT)])
-    assert str(printed.exception) == f"cannot be read, see the notes: {broken}"
+    assert str(printed.exception) == f"cannot read {broken}: see the notes"
     assert CANARY not in printed.output
     (line,) = [line for line in notes(printed.output) if line.startswith(str(broken))]
     assert reason in line
@@ -364,7 +360,7 @@ def test_no_secret_of_a_connection_is_printed(tmp_path: Path, target: str) -> No
     assert CANARY not in text
 
 
-def test_no_document_ends_a_comment(tmp_path: Path) -> None:
+def test_line_break_in_a_name_stays_inside_the_comment(tmp_path: Path) -> None:
     name = "a\nconfig: {ai-platform:name: mallory}\x07"
     text = migrated(CONNECTION, write(tmp_path / "i.yml", data_import(name, path=name)))
     assert loaded(text).name == "globodev"
@@ -372,6 +368,6 @@ def test_no_document_ends_a_comment(tmp_path: Path) -> None:
 
 
 def test_nothing_to_migrate_is_an_error(tmp_path: Path) -> None:
-    assert "name files" in str(CliRunner().invoke(app, ["migrate"]).exception)
+    assert "give YAML files" in str(CliRunner().invoke(app, ["migrate"]).exception)
     unknown = write(tmp_path / "unknown.yml", {"some": "thing"})
-    assert migrate([unknown], with_workspace=False)[1] == "nothing could be taken over, see the notes"
+    assert migrate([unknown], with_workspace=False)[1] == "nothing could be migrated: see the notes"
