@@ -22,7 +22,7 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(help="The import's name, as in ai-platform:imports.", metavar="NAME")]
 
-# The clients of Azure and Snowflake are imported by the command that needs them: together they take seconds.
+# Each command imports what it needs: the clients of Azure and Snowflake take seconds.
 
 
 @app.command()
@@ -31,11 +31,14 @@ def run(
     version: Annotated[
         str | None, typer.Option(help="The scheduled time, such as 2026-11-23T06:00:00Z; now if not given.")
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read all rows, also if it is incremental.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read all rows, even if the import is incremental.")
+    ] = False,
 ) -> None:
     """Import once, unless the version is registered already."""
     tick = _tick(version) if version is not None else datetime.now(UTC)
 
+    # not importer.commands, which a job's code does without
     from importer.job.run import Import
     from importer.job.telemetry import recording
     from importer.progress import open_progress
@@ -47,54 +50,42 @@ def run(
 
 
 @app.command("list")
-def list_imports(
+def list_(
     json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="First wait until no import is running.")] = False,
-    timeout: Annotated[float, typer.Option(help="How long to wait, in seconds.")] = 300,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait",
+            help="Wait until no import is running, then fail if one is broken or its last job failed.",
+        ),
+    ] = False,
+    timeout: Annotated[float, typer.Option(help="How long --wait waits, in seconds.")] = 300,
 ) -> None:
-    """List the imports, each with its schedule, newest version and last job (--wait: fail with it)."""
-    from importer.commands.import_list import check_last_jobs, import_statuses, print_statuses, wait_for_jobs
-    from importer.versions.workspace import Workspace
+    """List the imports, each with its schedule, newest version and last job."""
+    from importer.commands.list import list_imports
 
-    workspace = Workspace()
-    if wait:
-        wait_for_jobs(workspace, timeout)
-    statuses = import_statuses(workspace, datetime.now(UTC))
-    print_statuses(statuses, as_json=json)
-    if wait:
-        check_last_jobs(statuses)
+    list_imports(as_json=json, wait_seconds=timeout if wait else None)
 
 
 @app.command()
 def retire(
     name: Name,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the versions that would be deleted.")
+    ] = False,
 ) -> None:
     """Archive and delete the versions past keepVersions and keepDays, as every run does at its end."""
-    from importer.lake.blob import AssetBlobs
-    from importer.progress import open_progress
-    from importer.versions.retention import retire_versions, tell_fates
-    from importer.versions.workspace import Workspace
+    from importer.commands.retire import retire_import
 
-    workspace = Workspace()
-    spec = workspace.spec(name)
-    assets = {spec.name: spec.datastore}
-    if spec.curate is not None:
-        assets[spec.curate.asset] = spec.clean_datastore
-    with open_progress() as progress:
-        for asset, datastore in assets.items():
-            blobs = AssetBlobs(workspace.datastore(datastore), asset)
-            (tell_fates if dry_run else retire_versions)(spec, workspace, blobs, progress)
+    retire_import(name, dry_run=dry_run)
 
 
 @app.command()
 def preview(name: Name) -> None:
-    """Show the columns of an import's query, its number of rows and the first ten; write nothing."""
-    from importer.commands.preview import preview_query, print_preview
-    from importer.versions.workspace import Workspace
+    """Show the columns of an import's query, its row count and its first ten rows; write nothing."""
+    from importer.commands.preview import show_preview
 
-    workspace = Workspace()
-    print_preview(preview_query(workspace.spec(name), workspace))
+    show_preview(name)
 
 
 @app.command()
@@ -104,26 +95,18 @@ def curate(
         str | None, typer.Option(help="The version's scheduled time; the newest version if not given.")
     ] = None,
 ) -> None:
-    """Make the clean version of a version by the import's rules, unless it is registered already."""
+    """Make the clean version of an imported version, unless it is registered already."""
     tick = _tick(version) if version is not None else None
 
-    from importer.job.curate.run import CleanAsset
-    from importer.progress import open_progress
-    from importer.versions.workspace import Workspace
+    from importer.commands.curate import curate_version
 
-    workspace = Workspace()
-    spec = workspace.spec(name)
-    if spec.curate is None:
-        raise ImporterError(f"import {name} has no rules: set curate in ai-platform:imports")
-    with open_progress() as progress:
-        clean = CleanAsset(spec, spec.curate, workspace, progress)
-        clean.make(version_of(tick) if tick else clean.newest_source())
+    curate_version(name, tick)
 
 
 @app.command()
 def contract(name: Name) -> None:
-    """Print a first contract for an import, as its rows are now; write nothing."""
-    from importer.commands.first_contract import first_contract
+    """Print a first contract for an import, derived from its current rows; write nothing."""
+    from importer.commands.contract import first_contract
     from importer.versions.workspace import Workspace
 
     workspace = Workspace()
@@ -133,48 +116,45 @@ def contract(name: Name) -> None:
 @app.command()
 def migrate(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="YAML of data imports, import schedules, connections.")
+        list[Path] | None,
+        typer.Argument(help="YAML files of data imports, import schedules and connections."),
     ] = None,
     workspace: Annotated[
         bool, typer.Option("--workspace", help="Also read the workspace in the environment.")
     ] = False,
 ) -> None:
-    """Print the settings that take over from `az ml data import`, its schedules and connections."""
-    from importer.commands.migrate import migrate as settings_of
+    """Print the settings that replace `az ml data import`, its schedules and its connections."""
+    from importer.commands.migrate import print_settings
 
-    yaml, problem = settings_of(files or [], with_workspace=workspace)
-    typer.echo(yaml, nl=False)
-    if problem is not None:
-        raise ImporterError(problem)
+    print_settings(files or [], with_workspace=workspace)
 
 
 @app.command()
 def report(
     name: Name,
     output: Annotated[
-        Path | None, typer.Option(help="The file to write; NAME-VERSION.html here if not given.")
+        Path | None,
+        typer.Option(help="The file to write; NAME-VERSION.html in this directory if not given."),
     ] = None,
     version: Annotated[
-        str | None, typer.Option(help="The version or its scheduled time; the newest if not given.")
+        str | None,
+        typer.Option(help="The version or its scheduled time; the newest version if not given."),
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out; may be given again.")
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column to leave out; may be repeated.")
     ] = None,
 ) -> None:
     """Write a page about a version: its columns, how they changed, and the versions before it."""
-    from importer.commands.report import write_report
-    from importer.versions.workspace import Workspace
+    from importer.commands.report import report_version
 
-    workspace = Workspace()
-    path = write_report(workspace, workspace.spec(name), version, output, set(without or ()))
-    print(path)  # noqa: T201
+    report_version(name, version, output, without=set(without or ()))
 
 
 @app.command()
 def grants(
     name: Name,
     user: Annotated[
-        str | None, typer.Option(help="The importer's user; the connection's if not given.")
+        str | None, typer.Option(help="The importer's user in Snowflake; the connection's if not given.")
     ] = None,
     tenant_id: Annotated[
         str | None, typer.Option(envvar="AZURE_TENANT_ID", help="The tenant of the importer's identity.")
@@ -186,22 +166,15 @@ def grants(
         Path | None, typer.Option(help="A file with the public key, in PEM.", metavar="FILE")
     ] = None,
     address: Annotated[
-        list[str] | None, typer.Option(help="An address or range that it comes from; may be given again.")
+        list[str] | None,
+        typer.Option(help="An address or range from which the importer connects; may be repeated."),
     ] = None,
 ) -> None:
-    """Print the SQL with which an administrator of Snowflake lets an import in; run nothing."""
-    from importer.commands.grants import administration, grants_script
-    from importer.lake.blob import AssetBlobs
-    from importer.versions.workspace import Workspace
+    """Print the SQL that a Snowflake administrator runs for an import: role, user, grants; run nothing."""
+    from importer.commands.grants import administration, import_grants
 
     given = administration(user, tenant_id, object_id, public_key, address or [])
-    workspace = Workspace()
-    spec = workspace.spec(name)
-    lake = AssetBlobs(workspace.datastore(spec.datastore), spec.name) if spec.storage_integration else None
-    script = grants_script(
-        spec, workspace.connection(spec.connection), given, lake.snowflake_url("") if lake else None
-    )
-    typer.echo(script, nl=False)
+    typer.echo(import_grants(name, given), nl=False)
 
 
 def _tick(version: str) -> datetime:
@@ -212,7 +185,7 @@ def _tick(version: str) -> datetime:
 
 
 def main() -> None:
-    """Run the command line; what stops a command is one line on standard error, and exit code 1."""
+    """Run the command line; an error is one line on standard error, and exit code 1."""
     # The clients' own logs and warnings: what matters in them is in our errors.
     logging.disable()
     warnings.simplefilter("ignore")

@@ -1,13 +1,13 @@
-"""What stops an import."""
+"""The errors that a command reports in one line."""
 
 
 class ImporterError(Exception):
-    """Something the operator must mend: one line that says what is wrong, where, and what to do."""
+    """A problem for the operator to fix: one line that says what is wrong, where, and what to do."""
 
     def __init__(self, message: str) -> None:
-        # a service's own message may run over several lines
+        # a message quoted from a service may have line breaks
         super().__init__(" ".join(message.split()))
 
 
 class MissingRoleError(ImporterError):
-    """Azure refuses a call for lack of a role; a new role assignment takes minutes until it applies."""
+    """Azure refuses a call because a role is missing; a new role assignment takes minutes to apply."""

@@ -1,4 +1,4 @@
-"""What an import says while it runs: a bar on a terminal, one JSON object a line elsewhere."""
+"""The progress of an import: a bar on a terminal, else one JSON object a line."""
 
 import json
 import sys
@@ -16,13 +16,13 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 class Progress(Protocol):
-    """Where an import tells how far it is."""
+    """Where an import reports its progress."""
 
     def say(self, event: str, **details: str | int) -> None:
-        """Tell that something has happened."""
+        """Report an event."""
 
     def rows(self, done: int, total: int) -> None:
-        """Tell how many rows are written, and how many there are."""
+        """Report how many rows are written, of how many."""
 
 
 class JsonLines:
@@ -36,14 +36,14 @@ class JsonLines:
         print(json.dumps({"event": event, **details}), flush=True)  # noqa: T201
 
     def rows(self, done: int, total: int) -> None:
-        """Print the rows, every few seconds at most."""
+        """Print the number of rows, at most every few seconds."""
         if time.monotonic() - self._last >= _SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
             self.say("progress", rows=done, total=total)
 
 
 class Bar:
-    """Progress for people: a bar, and a line for what happens."""
+    """Progress for a terminal: a bar, and a line for each event."""
 
     def __init__(self) -> None:
         self._bar = RichProgress(
@@ -78,7 +78,7 @@ class Bar:
 
 @contextmanager
 def open_progress() -> Iterator[Progress]:
-    """Open the progress that suits standard output: a bar on a terminal, else JSON lines."""
+    """Report on standard output: with a bar if it is a terminal, else in JSON lines."""
     if not sys.stdout.isatty():
         yield JsonLines()
         return

@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from importer.commands.query_objects import QueryObjects, TableName, query_objects
 from importer.errors import ImporterError
+from importer.lake.blob import AssetBlobs
 from importer.spec.import_spec import ImportSpec
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+from importer.versions.workspace import Workspace
 
 #: What the script leaves open where nobody has said it, and where that is found.
 _PLACEHOLDERS = {
@@ -87,6 +89,16 @@ def _public_key(path: Path) -> str:
             f"--public-key {path}: not a public key in PEM; of a private key, `openssl pkey -pubout` makes it"
         ) from None
     return base64.b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
+def import_grants(name: str, given: Administration) -> str:
+    """Return the script for an import of the workspace in the environment."""
+    workspace = Workspace()
+    spec = workspace.spec(name)
+    lake_url = None
+    if spec.storage_integration:
+        lake_url = AssetBlobs(workspace.datastore(spec.datastore), spec.name).snowflake_url("")
+    return grants_script(spec, workspace.connection(spec.connection), given, lake_url)
 
 
 def grants_script(

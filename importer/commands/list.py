@@ -1,9 +1,9 @@
-"""How the imports of a workspace stand: when they run next, what they made last, and how their jobs ended."""
+"""`importer list`: the imports of a workspace, when they run next, and how their last jobs ended."""
 
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -19,12 +19,12 @@ from importer.versions.workspace import AssetVersion, ImportJob, ScheduledImport
 
 _POLL_SECONDS = 1
 
-#: Each import takes two calls.
-_CALLS_AT_ONCE = 8
+#: How many imports are asked for at once; each takes two calls.
+_IMPORTS_AT_ONCE = 8
 
 
 class CleanStatus(BaseModel):
-    """The newest clean version of an import, and how many rows its rules set aside."""
+    """The newest clean version of an import, and how many rows its rules have quarantined."""
 
     asset: str
     version: str
@@ -35,10 +35,10 @@ class CleanStatus(BaseModel):
 
 
 class ImportStatus(BaseModel):
-    """One import: its schedule, its newest version (None before the first), its last job (None before it).
+    """An import with its schedule, its newest version (None before the first) and its last job (likewise).
 
-    A schedule that a person has changed may go by no `cron`, then `next` is None too; `problem` says why it
-    cannot import any more.
+    `cron` and `next` are None if the schedule has another kind of trigger. `problem` says why the
+    schedule can no longer import.
     """
 
     name: str
@@ -58,9 +58,24 @@ class ImportStatus(BaseModel):
     clean: CleanStatus | None = None
 
 
+def list_imports(*, as_json: bool, wait_seconds: float | None) -> None:
+    """Print the imports of the workspace in the environment, as a table or as JSON.
+
+    With `wait_seconds`, first wait that long until no import is running, and raise an ImporterError after
+    printing if an enabled import is broken or its last job failed.
+    """
+    workspace = Workspace()
+    if wait_seconds is not None:
+        wait_for_jobs(workspace, wait_seconds)
+    statuses = import_statuses(workspace, datetime.now(UTC))
+    print_statuses(statuses, as_json=as_json)
+    if wait_seconds is not None:
+        check_last_jobs(statuses)
+
+
 def import_statuses(workspace: Workspace, now: datetime) -> list[ImportStatus]:
     """Return the status of each import of the workspace, by name."""
-    with ThreadPoolExecutor(_CALLS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_IMPORTS_AT_ONCE) as pool:
         return list(pool.map(lambda scheduled: _status(scheduled, workspace, now), workspace.imports()))
 
 
@@ -109,7 +124,7 @@ def _number(version: AssetVersion, tag: str) -> int | None:
 
 
 def wait_for_jobs(workspace: Workspace, timeout: float) -> None:
-    """Return when no job of an import is running; an ImporterError after `timeout` seconds."""
+    """Wait until no import's job is running; raise an ImporterError after `timeout` seconds."""
 
     def running() -> list[ImportJob]:
         imports = workspace.imports()
@@ -126,7 +141,7 @@ def wait_for_jobs(workspace: Workspace, timeout: float) -> None:
 
 
 def check_last_jobs(statuses: list[ImportStatus]) -> None:
-    """Raise an ImporterError that says of each enabled import what is wrong with it, if anything is."""
+    """Raise an ImporterError that names each enabled import that is broken or whose last job failed."""
     failures = [
         f"import {status.name}: {failure}"
         for status in statuses
@@ -147,14 +162,14 @@ def _failure(status: ImportStatus) -> str | None:
 
 
 def _log_text(url: str | None) -> str:
-    """Return where a job's log is and, if that is a file, as in the local cloud, its last line."""
-    # azure-ai-ml adds the tenant, as the studio wants it
+    """Return where a job's log is, with its last line if it is a file (as in the local cloud)."""
+    # azure-ai-ml appends the tenant that the studio needs
     parts = urlsplit((url or "").partition("&tid=")[0])
     if parts.scheme != "file":
         return f"log: {url}"
     log = Path(url2pathname(parts.path))
     lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
-    last = next((line for line in reversed(lines) if line.strip()), "nothing in it")
+    last = next((line for line in reversed(lines) if line.strip()), "no output")
     return f"log: {log}: {last}"
 
 
@@ -173,17 +188,17 @@ def print_statuses(statuses: list[ImportStatus], *, as_json: bool) -> None:
         table.add_row(*_cells(status)[: len(headings)])
         if status.clean is not None:
             table.add_row(*_clean_cells(status.clean))
-    # a pipe has no width to fit into
+    # a pipe has no width: rich would wrap at 80 columns
     Console(markup=False, width=None if sys.stdout.isatty() else 250).print(table)
 
 
 def _cells(status: ImportStatus) -> list[str]:
-    never = "unknown" if status.enabled else "disabled"
+    no_next = "unknown" if status.enabled else "disabled"
     return [
         status.name,
         status.cron or "no cron",
         status.time_zone,
-        f"{status.next:%Y-%m-%d %H:%MZ}" if status.next else never,
+        f"{status.next:%Y-%m-%d %H:%MZ}" if status.next else no_next,
         status.version or "none yet",
         *_size_cells(status.rows, status.bytes, status.registered),
         status.job_status or "none yet",
@@ -193,8 +208,8 @@ def _cells(status: ImportStatus) -> list[str]:
 
 def _clean_cells(clean: CleanStatus) -> list[str]:
     size = _size_cells(clean.rows, clean.bytes, clean.registered)
-    aside = f"{clean.quarantined:,} rows set aside" if clean.quarantined else ""
-    return [f"  {clean.asset}", "", "", "", clean.version, *size, aside]
+    quarantined = f"{clean.quarantined:,} rows quarantined" if clean.quarantined else ""
+    return [f"  {clean.asset}", "", "", "", clean.version, *size, quarantined]
 
 
 def _size_cells(rows: int | None, size: int | None, registered: datetime | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What an import's query returns, without importing it."""
+"""`importer preview`: what an import's query returns, without importing it."""
 
 import json
 import sys
@@ -18,27 +18,33 @@ _ROWS = 10
 
 
 class Preview(NamedTuple):
-    """The columns of a query, how many rows it returns, and the first of them."""
+    """The columns of a query, its row count, and its first rows."""
 
     columns: list[Column]
     total: int
     rows: list[tuple[Any, ...]]
 
 
+def show_preview(name: str) -> None:
+    """Print what an import of the workspace in the environment would read."""
+    workspace = Workspace()
+    print_preview(preview_query(workspace.spec(name), workspace))
+
+
 def preview_query(spec: ImportSpec, workspace: Workspace) -> Preview:
-    """Return what the import's query returns, as the importer sees it; nothing is written."""
+    """Run the import's query with the importer's sign-in, and return what it returns; write nothing."""
     target = workspace.connection(spec.connection)
     secret = read_secret(target.secret_uri) if target.secret_uri else None
     with closing(connect(target, secret, f"ai-platform preview {spec.name}")) as connection:
         columns = describe_query(connection, spec.query)
-        # a query may end in a comment, so the parenthesis is on a line of its own
+        # a query may end in a comment, so the closing parenthesis is on a line of its own
         [(total,)] = execute(connection, f"SELECT COUNT(*) FROM (\n{spec.query}\n)").fetchall()  # noqa: S608
         rows = execute(connection, f"SELECT * FROM (\n{spec.query}\n) LIMIT {_ROWS}").fetchall()  # noqa: S608
     return Preview(columns, total, rows)
 
 
 def print_preview(preview: Preview) -> None:
-    """Print a table, one line a column, on a terminal; else JSON: one line for the query, then one a row."""
+    """Print a table with a line per column on a terminal; else a line of JSON for the query and each row."""
     if sys.stdout.isatty():
         _print_table(preview)
         return
@@ -52,7 +58,7 @@ def _print_table(preview: Preview) -> None:
     table = Table(box=None, pad_edge=False, expand=True)
     table.add_column("column", no_wrap=True)
     table.add_column("type", no_wrap=True)
-    table.add_column(f"the first {len(preview.rows)} of {preview.total:,} rows", no_wrap=True, ratio=1)
+    table.add_column(f"first {len(preview.rows)} of {preview.total:,} rows", no_wrap=True, ratio=1)
     for index, column in enumerate(preview.columns):
         kind = column.type if column.nullable else f"{column.type} NOT NULL"
         table.add_row(column.name, kind, " | ".join(str(row[index]) for row in preview.rows))

@@ -1,23 +1,31 @@
-"""One self-contained page about a version of an asset: its rows, its columns, and how they changed.
+"""`importer report`: a self-contained page about a version: its rows, its columns, and how they changed.
 
-Statistics come from one pass over the version's Parquet files and one over the previous version's, by DuckDB;
-Vega-Lite draws the charts. The page loads nothing when it is opened.
+DuckDB computes the statistics in one pass over the Parquet files of the version and one over those of the
+previous version; Vega-Lite draws the charts. The page loads nothing when it is opened.
 """
 
 from datetime import UTC, datetime
 from pathlib import Path
+
+import typer
 
 from importer.errors import ImporterError
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
 
 
+def report_version(name: str, version: str | None, output: Path | None, *, without: set[str]) -> None:
+    """Write the report of an import of the workspace in the environment, and print the file's path."""
+    workspace = Workspace()
+    typer.echo(write_report(workspace, workspace.spec(name), version, output, without))
+
+
 def write_report(
     workspace: Workspace, spec: ImportSpec, version: str | None, output: Path | None, without: set[str]
 ) -> Path:
-    """Write the report of a version, or of the newest, and return the file's path.
+    """Write the report of a version, or of the newest one, and return the file's path.
 
-    An ImporterError says what is missing: the packages, the version, a column, the folder to write to.
+    Raises an ImporterError if a package, the version, a column in `without` or the output folder is missing.
     """
     try:
         from importer.commands.report.build import make_report

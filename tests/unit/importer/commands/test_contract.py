@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from importer.commands.column_profile import ColumnProfile, Profile
-from importer.commands.first_contract import render
+from importer.commands.contract import render
 from importer.job.contract.values import Family
 from importer.spec.contract import Contract
 from tests.unit.importer.job.contract.contracts import BIG, NOW

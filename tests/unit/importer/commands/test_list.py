@@ -1,4 +1,4 @@
-"""What `importer list` says of imports, and when it fails."""
+"""`importer list`: the rows it prints, and when it fails."""
 
 import json
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from importer.commands.import_list import ImportStatus, check_last_jobs, import_statuses, print_statuses
+from importer.commands.list import ImportStatus, check_last_jobs, import_statuses, print_statuses
 from importer.errors import ImporterError
 from importer.spec.curate import Curate
 from importer.spec.import_spec import ImportSpec
@@ -24,7 +24,7 @@ def scheduled(**changes: Any) -> ScheduledImport:
 
 
 class FakeWorkspace(Workspace):
-    """A workspace with schedules, and nothing else."""
+    """A workspace with schedules only."""
 
     def __init__(self, *schedules: ScheduledImport) -> None:
         self._schedules = schedules
@@ -39,7 +39,7 @@ class FakeWorkspace(Workspace):
         return []
 
 
-def test_a_schedule_by_no_cron_has_no_next_time_and_is_no_problem() -> None:
+def test_schedule_without_cron_trigger_has_no_next_time_and_no_problem() -> None:
     (status,) = import_statuses(FakeWorkspace(scheduled(cron=None)), NOW)
     assert (status.cron, status.next, status.problem) == (None, None, None)
 
@@ -58,7 +58,7 @@ def test_a_schedule_by_no_cron_has_no_next_time_and_is_no_problem() -> None:
         ({"time_zone": "Mars"}, "schedule import_houses: not a time zone"),
     ],
 )
-def test_a_broken_schedule_is_a_row_with_the_reason(
+def test_broken_schedule_is_a_row_with_its_problem(
     changes: dict[str, Any], problem: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = scheduled(name="flats", spec_json=OTHER)
@@ -75,14 +75,14 @@ def test_a_broken_schedule_is_a_row_with_the_reason(
 
 
 class CleanWorkspace(FakeWorkspace):
-    """A workspace with a clean version of each import that has rules for one."""
+    """A workspace with one version of the asset clean_houses."""
 
     def versions(self, asset: str) -> list[AssetVersion]:
         tags = {"rows": "2923", "bytes": "198212", "quarantined": "7"}
         return [AssetVersion("20261123T060000Z", tags, NOW)] if asset == "clean_houses" else []
 
 
-def test_a_clean_version_is_a_row_below_its_import(capsys: pytest.CaptureFixture[str]) -> None:
+def test_clean_version_is_a_row_below_its_import(capsys: pytest.CaptureFixture[str]) -> None:
     spec = ImportSpec.model_validate_json(SPEC).model_copy(
         update={"curate": Curate.model_validate({"asset": "clean_houses"})}
     )
@@ -92,7 +92,7 @@ def test_a_clean_version_is_a_row_below_its_import(capsys: pytest.CaptureFixture
 
     table, _, listed = capsys.readouterr().out.partition("[\n")
     assert " ".join(table.splitlines()[2].split()) == (
-        "clean_houses 20261123T060000Z 2,923 198,212 2026-11-23 07:00Z 7 rows set aside"
+        "clean_houses 20261123T060000Z 2,923 198,212 2026-11-23 07:00Z 7 rows quarantined"
     )
     assert '"quarantined": 7' in listed
 
@@ -110,20 +110,18 @@ def status(**changes: Any) -> ImportStatus:
 
 
 @pytest.mark.parametrize("ending", ["Failed", "Canceled", "NotResponding"])
-def test_a_last_job_that_ended_badly_fails_with_the_last_line_of_its_local_log(
-    ending: str, log: Path
-) -> None:
+def test_failed_last_job_is_an_error_with_the_last_line_of_its_local_log(ending: str, log: Path) -> None:
     broken = status(job="j", job_status=ending, job_url=f"{log.as_uri()}&tid=7e4a")
     with pytest.raises(ImporterError) as failed:
         check_last_jobs([status(name="sound", job="i", job_status="Completed"), broken])
     assert str(failed.value) == f"import houses: job j is {ending}, log: {log}: error: no such table"
 
 
-def test_a_log_that_is_elsewhere_or_gone_is_named_only(tmp_path: Path) -> None:
+def test_remote_or_missing_log_is_an_error_with_its_address_only(tmp_path: Path) -> None:
     gone = tmp_path / "gone.txt"
     urls = {
         "https://ml.azure.com/runs/j": "https://ml.azure.com/runs/j",
-        gone.as_uri(): f"{gone}: nothing in it",
+        gone.as_uri(): f"{gone}: no output",
     }
     for url, shown in urls.items():
         with pytest.raises(ImporterError) as failed:
@@ -131,14 +129,14 @@ def test_a_log_that_is_elsewhere_or_gone_is_named_only(tmp_path: Path) -> None:
         assert str(failed.value) == f"import houses: job j is Failed, log: {shown}"
 
 
-def test_an_import_that_never_ran_fails_unless_it_is_disabled() -> None:
+def test_import_without_job_and_version_is_an_error_unless_disabled() -> None:
     with pytest.raises(ImporterError, match="import houses: it has neither a job nor a version"):
         check_last_jobs([status(version=None)])
     check_last_jobs([status(version=None, enabled=False)])
     check_last_jobs([status(version=None, job="j", job_status="Completed")])
 
 
-def test_json_has_the_problem(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_contains_the_problem(capsys: pytest.CaptureFixture[str]) -> None:
     print_statuses([status(problem="changed", cron=None)], as_json=True)
     (printed,) = json.loads(capsys.readouterr().out)
     assert (printed["problem"], printed["cron"]) == ("changed", None)
