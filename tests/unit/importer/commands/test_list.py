@@ -51,7 +51,7 @@ def test_schedule_without_cron_trigger_has_no_next_time_and_no_problem() -> None
         ({"spec_json": "{"}, "schedule import_houses: IMPORT_SPEC: Invalid JSON"),
         (
             {"spec_json": '{"name": "houses"}'},
-            "schedule import_houses: IMPORT_SPEC: connection: Field required",
+            "schedule import_houses: IMPORT_SPEC: query: Field required",
         ),
         ({"spec_json": OTHER}, "schedule import_houses: IMPORT_SPEC: describes the import flats, not houses"),
         ({"cron": "0 6 * * 9"}, "schedule import_houses: not a cron expression"),
