@@ -8,9 +8,9 @@ from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import ResultMetadata
 from sqlglot import exp
 
-from importer.job.contract.sql import column_of, is_nan, is_null, select
-from importer.job.contract.values import Family, Typed, family_of
+from importer.job.contract.values import Family, RowValue, family_of
 from importer.snowflake.columns import check_column_names, type_text
+from importer.snowflake.query_rows import column_of, is_nan, is_null, select_from
 from importer.snowflake.session import describe
 
 #: So many columns are measured by one query: what is distinct takes memory of the warehouse.
@@ -36,8 +36,8 @@ class ColumnProfile:
     decimals: int
     nulls: int
     distinct: int | None
-    low: Typed | None
-    high: Typed | None
+    low: RowValue | None
+    high: RowValue | None
     values: list[str]
 
 
@@ -53,8 +53,8 @@ class _Measures(NamedTuple):
 
     nulls: int
     distinct: int | None
-    low: Typed | None
-    high: Typed | None
+    low: RowValue | None
+    high: RowValue | None
     longest: int | None
     not_numbers: int | None
 
@@ -68,7 +68,7 @@ def profile_query(connection: SnowflakeConnection, query: str) -> Profile:
     for start in range(0, len(columns), _COLUMNS_AT_ONCE):
         some = columns[start : start + _COLUMNS_AT_ONCE]
         expressions = [expression for column in some for expression in _measures(column)]
-        [(rows, *values)] = select(connection, query, [exp.Count(this=exp.Star()), *expressions])
+        [(rows, *values)] = select_from(connection, query, [exp.Count(this=exp.Star()), *expressions])
         measured += [
             _Measures(*found) for found in zip(*[iter(values)] * len(_Measures._fields), strict=True)
         ]
@@ -104,7 +104,7 @@ def _is_set(measures: _Measures, rows: int) -> bool:
 def _values(connection: SnowflakeConnection, query: str, names: list[str]) -> dict[str, list[str]]:
     """Return all values of some columns of text; Snowflake sends an array as JSON, without NULLs."""
     arrays = [exp.ArrayAgg(this=exp.Distinct(expressions=[column_of(name)])) for name in names]
-    [found] = select(connection, query, arrays)
+    [found] = select_from(connection, query, arrays)
     return {
         name: sorted(value for value in json.loads(array) if value is not None)
         for name, array in zip(names, found, strict=True)

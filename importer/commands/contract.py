@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 import yaml
 
 from importer.commands.column_profile import MOST_VALUES, ROWS_A_VALUE, ColumnProfile, Profile, profile_query
-from importer.job.contract.values import Family, Typed
+from importer.job.contract.values import Family, RowValue
 from importer.lake.azure import read_secret
 from importer.snowflake.session import connect
 from importer.spec.import_spec import ImportSpec
@@ -154,7 +154,7 @@ def _age(column: ColumnProfile, now: datetime) -> timedelta | None:
     return now - newest if newest else None
 
 
-def _moment(value: Typed | None) -> datetime | None:
+def _moment(value: RowValue | None) -> datetime | None:
     """Return a date or a timestamp in UTC."""
     if not isinstance(value, date):
         return None
@@ -162,7 +162,7 @@ def _moment(value: Typed | None) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _is_finite(value: Typed | None) -> bool:
+def _is_finite(value: RowValue | None) -> bool:
     return isinstance(value, int | float | Decimal) and math.isfinite(value)
 
 

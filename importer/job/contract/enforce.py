@@ -1,4 +1,4 @@
-"""A contract held to the rows of one attempt, however they travel."""
+"""The contract of an import, checked against the rows of one attempt in either mode."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -8,19 +8,11 @@ import pyarrow.parquet as pq
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import ResultMetadata
 
-from importer.job.contract.checks import (
-    NEWEST,
-    Check,
-    Found,
-    Fresh,
-    check_columns,
-    check_rows,
-    judge,
-    plan_checks,
-)
-from importer.job.contract.footers import FooterWatch
+from importer.job.contract.checks import NEWEST, Check, Found, Fresh, judge, plan_checks
+from importer.job.contract.in_footers import FooterChecks
 from importer.job.contract.in_snowflake import find_in_snowflake
-from importer.job.contract.watch import RowsWatch
+from importer.job.contract.in_stream import StreamChecks
+from importer.job.contract.table_rules import check_columns, check_rows
 from importer.lake.contract_result import ContractBreachError, RuleResult
 from importer.lake.manifest import Manifest
 from importer.lake.parquet import Watcher
@@ -31,9 +23,10 @@ from importer.spec.import_spec import ImportSpec
 
 
 class Enforcement:
-    """The contract of an import, and what one attempt has shown of it so far; one without rules holds.
+    """The rules of an import and what one attempt has shown so far; without rules it always passes.
 
-    `previous` is the manifest of the newest version before this one, None where there is none.
+    `previous` is the manifest of the version before this one, None where there is none. A check is evaluated
+    on the rows that stream by, or by Snowflake before it unloads them; then the files' footers count too.
     """
 
     def __init__(self, spec: ImportSpec, previous: Manifest | None, progress: Progress) -> None:
@@ -44,36 +37,36 @@ class Enforcement:
         self._progress = progress
         self._columns: list[RuleResult] = []
         self._checks: list[Check] = []
-        self._rows = RowsWatch([])
+        self._stream = StreamChecks([])
         self._found: list[Found] | None = None
-        self._footers = FooterWatch([])
+        self._footers = FooterChecks([])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._rows.close()
+        self._stream.close()
 
     def check_columns(self, columns: list[ResultMetadata]) -> None:
-        """Raise a ContractBreachError where the query's columns are not the contract's; forget what was seen.
+        """Start again with the query's columns; raise a ContractBreachError where they breach the contract.
 
-        An ImporterError says which rule does not fit its column's type.
+        An ImporterError names a rule that does not fit its column's type.
         """
-        self._rows.close()
+        self._stream.close()
         self._found = None
         check_column_names([column.name for column in columns])
         self._columns = check_columns(self._contract, columns)
         self._raise_breaches(self._columns)
         self._checks = plan_checks(self._asset, self._contract, columns)
-        self._rows = RowsWatch(self._checks)
-        self._footers = FooterWatch(self._checks)
+        self._stream = StreamChecks(self._checks)
+        self._footers = FooterChecks(self._checks)
 
     def watch(self) -> Watcher:
-        """Return what is to see each row group that streams by, anew from the first."""
-        return self._rows.start()
+        """Return the observer of each row group; what an earlier one has found is forgotten."""
+        return self._stream.start()
 
     def check_in_snowflake(self, connection: SnowflakeConnection, query: str) -> None:
-        """Raise a ContractBreachError where the rows that `query` has now are not the contract's."""
+        """Raise a ContractBreachError where the rows that `query` returns now breach the contract."""
         if not self._checks:
             return
         rows, self._found = find_in_snowflake(connection, query, self._checks)
@@ -81,16 +74,16 @@ class Enforcement:
         self._raise_breaches([*self._judge(self._found), *counted])
 
     def see_footer(self, footer: pq.FileMetaData) -> None:
-        """Compare the statistics of an unloaded file too."""
+        """Compare the statistics of an unloaded file with the contract."""
         self._footers.see(footer)
 
     def conclude(self, rows: int) -> list[RuleResult]:
-        """Return how the rules turned out for a version of `rows` rows; else a ContractBreachError."""
-        found = self._rows.finish() if self._found is None else self._found
-        later = {result.rule: result for result in self._footers.breached()}
+        """Return the result of each rule for a version of `rows` rows; a ContractBreachError if one fails."""
+        found = self._stream.finish() if self._found is None else self._found
+        in_footers = {result.rule: result for result in self._footers.breached()}
         results = [
             *self._columns,
-            *(later.get(result.rule, result) for result in self._judge(found)),
+            *(in_footers.get(result.rule, result) for result in self._judge(found)),
             *check_rows(self._contract.rows, rows, self._rows_before()),
         ]
         self._raise_breaches(results)
@@ -106,10 +99,10 @@ class Enforcement:
         return [judge(check, finding, now) for check, finding in zip(self._checks, found, strict=True)]
 
     def _newest_before(self, check: Fresh) -> datetime | None:
-        """Return the newest value of the version before, to which an import without new rows adds nothing."""
+        """Return the newest value of the previous version: an increment without rows adds none."""
         for result in self._previous.contract if self._previous else ():
             if result.rule == check.rule:
-                with suppress(ValueError):  # there was none either
+                with suppress(ValueError):  # it had no value either
                     return datetime.fromisoformat(result.measured.removeprefix(NEWEST))
         return None
 

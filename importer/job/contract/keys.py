@@ -1,4 +1,4 @@
-"""Keys of any number, and which of them are there twice: exact, and in bounded memory."""
+"""The keys of any number of rows, and which of them repeat: exact, in bounded memory."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer.errors import ImporterError
-from importer.job.contract.limits import plain
+from importer.job.contract.arrow_values import plain
 from importer.spec.memory import CONTRACT_KEYS_MB
 
-#: Of a longer text, or of more bytes, only the beginning and a hash are kept: grouping holds keys in memory.
+#: Of a key beyond this many bytes only the beginning and a hash are kept: grouping holds keys in memory.
 _LONGEST, _BEGINNING = 256, 64
 
 
 class Keys:
-    """Tables of keys in a database of their own, in a temporary folder; NULL is no key."""
+    """Tables of keys in a DuckDB database in a temporary folder; a key with a NULL in it is left out."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="importer-keys-")
@@ -41,17 +41,17 @@ class Keys:
         whole = " AND ".join(f"{column} IS NOT NULL" for column in names)
         select = f"SELECT * FROM incoming WHERE {whole}"  # noqa: S608 - names of ours
         insert = f"INSERT INTO {name}" if name in self._schemas else f"CREATE TABLE {name} AS"
-        with _kept():
+        with _out_of_space():
             self._database.execute(f"{insert} {select}")
         self._database.unregister("incoming")
         self._schemas[name] = pa.schema(zip(names, (column.type for column in columns), strict=True))
 
     def repeated(self, name: str, examples: int) -> tuple[int, pa.Table]:
-        """Return how many rows have a key that an earlier one has too, and some such keys."""
+        """Return how many rows repeat the key of an earlier row, and some such keys."""
         schema = self._schemas[name]
         columns = ", ".join(schema.names)
         twice = f"FROM {name} GROUP BY {columns} HAVING count(*) > 1"
-        with _kept():
+        with _out_of_space():
             [(count,)] = self._database.query(
                 f"SELECT coalesce(sum(n - 1), 0)::BIGINT FROM (SELECT count(*) AS n {twice})"  # noqa: S608
             ).fetchall()
@@ -67,7 +67,7 @@ class Keys:
 
 
 def _short(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return what tells values apart, without most of what is long."""
+    """Return a column of keys with the long ones cut to their beginning and a hash."""
     is_text = pa.types.is_string(column.type)
     if not (is_text or pa.types.is_binary(column.type)):
         return column
@@ -85,12 +85,13 @@ def _digest(value: bytes | None) -> bytes | None:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
+def _out_of_space() -> Iterator[None]:
+    """Raise an ImporterError where DuckDB has no room left."""
     try:
         yield
     except duckdb.Error as error:
-        # not its message, which may quote a key
+        # without its message, which may contain a key
         raise ImporterError(
-            f"contract: unique: the keys cannot be kept in {CONTRACT_KEYS_MB} MB of memory and in "
-            f"{tempfile.gettempdir()} ({type(error).__name__}): give it more room, or leave the rule out"
+            f"contract: unique: the keys do not fit in {CONTRACT_KEYS_MB} MB of memory and on the disk at "
+            f"{tempfile.gettempdir()} ({type(error).__name__}): use a larger disk, or remove the rule"
         ) from None

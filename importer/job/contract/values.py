@@ -1,8 +1,9 @@
-"""Values of a contract in the terms of the column that they are about, and how values read."""
+"""The values of a contract in the types of its columns, and how messages show a value."""
 
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
 from enum import StrEnum
+from typing import TypeVar, assert_never
 
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 from snowflake.connector.cursor import ResultMetadata
@@ -10,10 +11,15 @@ from snowflake.connector.cursor import ResultMetadata
 from importer.lake.contract_result import shortened
 from importer.spec.contract import Value
 
-#: A value as Python has it; numbers of a column of type NUMBER are decimals.
-Typed = bool | Decimal | float | str | bytes | bytearray | date | time
+#: A value that a rule compares with; for a column of type NUMBER it is a decimal.
+RuleValue = bool | Decimal | float | str | date | time
 
-#: The digits that a NUMBER has at most (https://docs.snowflake.com/en/sql-reference/data-types-numeric#number).
+#: A value of a row.
+RowValue = RuleValue | bytes | bytearray
+
+_Clock = TypeVar("_Clock", time, datetime)
+
+#: The most digits of a NUMBER (https://docs.snowflake.com/en/sql-reference/data-types-numeric#number).
 _DIGITS = 38
 
 #: Rounds a decimal of any column without losing a digit.
@@ -21,7 +27,7 @@ _EXACT = Context(prec=4 * _DIGITS)
 
 
 class Family(StrEnum):
-    """What the values of a column are; the text completes a message that says what they are not."""
+    """The kind of a column's values; messages say that a value is not `a number`."""
 
     NUMBER = "a number"
     FLOAT = "a floating-point number"
@@ -35,9 +41,22 @@ class Family(StrEnum):
     NESTED = "semi-structured or spatial"
 
     @property
+    def is_comparable(self) -> bool:
+        """Whether a contract can name a value to compare with."""
+        match self:
+            case Family.NUMBER | Family.FLOAT | Family.TEXT | Family.BOOLEAN:
+                return True
+            case Family.DATE | Family.TIME | Family.MOMENT | Family.ZONED:
+                return True
+            case Family.BYTES | Family.NESTED:
+                return False
+            case _:
+                assert_never(self)
+
+    @property
     def is_ordered(self) -> bool:
-        """Whether one value may be below another."""
-        return self not in (Family.BOOLEAN, Family.BYTES, Family.NESTED)
+        """Whether a contract can name a smallest and a largest value."""
+        return self.is_comparable and self is not Family.BOOLEAN
 
     @property
     def is_dated(self) -> bool:
@@ -61,51 +80,72 @@ _FAMILIES = {
 
 
 def family_of(column: ResultMetadata) -> Family:
-    """Return what the values of a described column are."""
+    """Return the kind of a described column's values."""
     return _FAMILIES.get(FIELD_ID_TO_NAME[column.type_code], Family.NESTED)
 
 
-def typed(value: Value, family: Family) -> Typed:
-    """Return a value of a contract as one of `family`; a ValueError says why it is none."""
+def rule_value(value: Value, family: Family) -> RuleValue:
+    """Return a value of a contract in the type of its column; a ValueError says that it has another type."""
     try:
-        return _typed(value, family)
+        return _parsed(value, family)
     except (ValueError, InvalidOperation):
-        raise ValueError(f"{value_text(value)} is not {family}, as the column's values are") from None
+        raise ValueError(f"{value_text(value)} is not {family}, and the column's values are") from None
 
 
-def _typed(value: Value, family: Family) -> Typed:
-    if isinstance(value, bool) or family == Family.BOOLEAN:
-        if isinstance(value, bool) and family == Family.BOOLEAN:
-            return value
-    elif family == Family.NUMBER:
-        # a float by its shortest text: 0.1 is meant to be 0.1
-        number = Decimal(str(value).strip())
-        if number.is_finite() and _digits(number) <= _DIGITS:
-            return number
-    elif family == Family.FLOAT:
-        if (real := float(value)) == real:
-            return real
-    elif isinstance(value, str):
-        return _from_text(value, family)
-    raise ValueError
-
-
-def _from_text(text: str, family: Family) -> Typed:
-    if family == Family.TEXT:
-        return text
-    if family == Family.DATE:
-        return date.fromisoformat(text)
-    if family == Family.TIME:
-        clock = time.fromisoformat(text)
-        if clock.tzinfo is None:
-            return clock
-    if family in (Family.MOMENT, Family.ZONED):
-        moment = datetime.fromisoformat(text)
-        if family == Family.ZONED:
+def _parsed(value: Value, family: Family) -> RuleValue:
+    if isinstance(value, bool) and family is not Family.BOOLEAN:
+        raise ValueError
+    match family:
+        case Family.NUMBER:
+            return _number(value)
+        case Family.FLOAT:
+            return _float(value)
+        case Family.BOOLEAN:
+            if isinstance(value, bool):
+                return value
+            raise ValueError
+        case Family.TEXT:
+            return _text(value)
+        case Family.DATE:
+            return date.fromisoformat(_text(value))
+        case Family.TIME:
+            return _without_zone(time.fromisoformat(_text(value)))
+        case Family.MOMENT:
+            return _without_zone(datetime.fromisoformat(_text(value)))
+        case Family.ZONED:
+            moment = datetime.fromisoformat(_text(value))
             return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if moment.tzinfo is None:
-            return moment
+        case Family.BYTES | Family.NESTED:
+            raise ValueError
+        case _:
+            assert_never(family)
+
+
+def _number(value: Value) -> Decimal:
+    # a float by its shortest text: 0.1 is meant to be 0.1
+    number = Decimal(str(value).strip())
+    if not number.is_finite() or _digits(number) > _DIGITS:
+        raise ValueError
+    return number
+
+
+def _float(value: Value) -> float:
+    number = float(value)
+    if number != number:
+        raise ValueError
+    return number
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        return value
     raise ValueError
+
+
+def _without_zone(value: _Clock) -> _Clock:
+    if value.tzinfo is not None:
+        raise ValueError
+    return value
 
 
 def _digits(number: Decimal) -> int:
@@ -115,24 +155,28 @@ def _digits(number: Decimal) -> int:
 
 
 def inwards(number: Decimal, decimals: int, *, is_max: bool) -> Decimal:
-    """Return the bound with so many decimals that leaves in the same numbers of so many decimals."""
+    """Return a bound rounded to so many decimals; numbers of so many decimals are within both or neither."""
     return number.quantize(Decimal(1).scaleb(-decimals), ROUND_FLOOR if is_max else ROUND_CEILING, _EXACT)
 
 
-def value_text(value: Typed | int) -> str:
-    """Return a value as messages show it: text and bytes are cut, times with a zone are in UTC."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f"'{shortened(value)}'"
-    if isinstance(value, bytes | bytearray):
-        return shortened(value.hex())
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
+def value_text(value: RowValue | int) -> str:
+    """Return a value for a message: long text and bytes are cut, times with a zone are in UTC."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"'{shortened(value)}'"
+        case bytes() | bytearray():
+            return shortened(value.hex())
+        case datetime() if value.tzinfo is not None:
+            return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ") + "Z"
+        case datetime():
             return value.isoformat(" ")
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ") + "Z"
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return "NaN" if value != value else str(value)
+        case date() | time():
+            return value.isoformat()
+        case Decimal():
+            return f"{value:f}"
+        case int() | float():
+            return "NaN" if value != value else str(value)
+        case _:
+            assert_never(value)

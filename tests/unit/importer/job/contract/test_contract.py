@@ -9,13 +9,14 @@ from pydantic import ValidationError
 
 from components.imports.import_alert import failed_query
 from importer.errors import ImporterError
-from importer.job.contract.checks import check_columns, check_rows, plan_checks
+from importer.job.contract.checks import plan_checks
 from importer.job.contract.enforce import Enforcement
+from importer.job.contract.table_rules import check_columns, check_rows
 from importer.job.telemetry import FAILED, LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE, recording
 from importer.lake.contract_result import ContractBreachError, RuleResult
 from importer.lake.manifest import Manifest
 from importer.progress import JsonLines
-from importer.spec.contract import Contract, RowRules
+from importer.spec.contract import ColumnRules, Contract, RowRules
 from importer.spec.import_spec import ImportSpec
 from importer.spec.snowflake_types import normal_type
 from tests.unit.importer.job.contract.contracts import COLUMNS, NOW, columns, contract, one
@@ -109,6 +110,43 @@ def test_a_rule_that_does_not_fit_its_column_is_named(
         plan_checks("houses", columns(**{column: rules}), COLUMNS)
 
 
+class _FutureColumnRules(ColumnRules):
+    """Rules with one that the importer does not know."""
+
+    pattern: str | None = None
+
+
+class _FutureRowRules(RowRules):
+    """Rules with one that the importer does not know."""
+
+    weekly: int | None = None
+
+
+class _FutureContract(Contract):
+    """A contract with a rule that the importer does not know."""
+
+    sums: int | None = None
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (Contract(columns={"ID": _FutureColumnRules()}), "rule pattern of a column"),
+        (_FutureContract(), "rule sums of a contract"),
+    ],
+)
+def test_declared_rule_without_a_check_is_an_error(rules: Contract, message: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"no check is known for the {message}"):
+        plan_checks("houses", rules, COLUMNS)
+
+
+def test_declared_rule_of_the_row_count_without_a_check_is_an_error() -> None:
+    with pytest.raises(
+        NotImplementedError, match="no check is known for the rule weekly of the number of rows"
+    ):
+        check_rows(_FutureRowRules(), 1, None)
+
+
 def test_columns_are_compared_by_name_and_type() -> None:
     rules = contract(
         columns={"ID": {"type": "INT"}, "PRICE": {"type": "NUMBER(12,3)"}, "id": {}, "NAME": {}},
@@ -118,9 +156,9 @@ def test_columns_are_compared_by_name_and_type() -> None:
     assert [tuple(result) for result in check_columns(rules, COLUMNS[:5])] == [
         ("columns.ID.type", "NUMBER(38,0)", "NUMBER(38,0)", True),
         ("columns.PRICE.type", "NUMBER(12,3)", "the type is NUMBER(12,2), not NUMBER(12,3)", False),
-        ("columns.id", "is there", "the query returns no such column", False),
-        ("columns.NAME", "is there", "it is there", True),
-        ("columns.GONE", "is there", "the query returns no such column", False),
+        ("columns.id", "present", "the query returns no such column", False),
+        ("columns.NAME", "present", "present", True),
+        ("columns.GONE", "present", "the query returns no such column", False),
         ("otherColumns", "no others", "the query also returns R, D", False),
     ]
 
@@ -129,21 +167,21 @@ def test_columns_are_compared_by_name_and_type() -> None:
     ("rules", "rows", "before", "breached"),
     [
         ({"min": 10, "max": 10}, 10, None, {}),
-        ({"min": 10}, 9, None, {"rows.min": "9 rows, and must be at least 10"}),
-        ({"max": 0}, 1, None, {"rows.max": "1 row, and must be at most 0"}),
+        ({"min": 10}, 9, None, {"rows.min": "9 rows, expected at least 10"}),
+        ({"max": 0}, 1, None, {"rows.max": "1 row, expected at most 0"}),
         ({"maxDecrease": 10, "maxIncrease": 10}, 90, 100, {}),
         ({"maxDecrease": 10, "maxIncrease": 10}, 110, 100, {}),
         (
             {"maxDecrease": 10},
             89,
             100,
-            {"rows.maxDecrease": "89 rows after 100 (-11.0%), and must be at most 10% fewer"},
+            {"rows.maxDecrease": "89 rows after 100 (-11.0%), expected at most 10% fewer"},
         ),
         (
             {"maxIncrease": 0.5},
             101,
             100,
-            {"rows.maxIncrease": "101 rows after 100 (+1.0%), and must be at most 0.5% more"},
+            {"rows.maxIncrease": "101 rows after 100 (+1.0%), expected at most 0.5% more"},
         ),
         ({"maxDecrease": 0, "maxIncrease": 0}, 5, None, {}),
         ({"maxDecrease": 0, "maxIncrease": 0}, 5, 0, {}),
@@ -172,8 +210,8 @@ def test_all_breaches_are_one_line_and_told(capsys: pytest.CaptureFixture[str]) 
         with pytest.raises(ContractBreachError) as breach:
             held.conclude(2)
     assert str(breach.value) == (
-        "contract of houses: columns.NAME.allowed: 1 value not among those allowed, such as 'b�c�[31m'; "
-        "rows.min: 2 rows, and must be at least 5 (nothing is registered)"
+        "contract of houses: columns.NAME.allowed: 1 value not allowed, such as 'b�c�[31m'; "
+        "rows.min: 2 rows, expected at least 5 (nothing is registered)"
     )
     assert capsys.readouterr().out == (
         '{"event": "contract", "rules": 3, "breached": "columns.NAME.allowed, rows.min"}\n'
@@ -195,7 +233,7 @@ def test_an_increment_without_new_rows_is_as_new_as_the_version_before() -> None
             if is_incremental:
                 assert before in held.conclude(9)
             else:
-                with pytest.raises(ContractBreachError, match="there is no value"):
+                with pytest.raises(ContractBreachError, match="the column has no value"):
                     held.conclude(9)
 
 

@@ -16,10 +16,10 @@ from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
 from importer.job.contract.checks import Found, judge, plan_checks
-from importer.job.contract.footers import FooterWatch
+from importer.job.contract.in_footers import FooterChecks
 from importer.job.contract.in_snowflake import find_in_snowflake
+from importer.job.contract.in_stream import StreamChecks
 from importer.job.contract.keys import Keys
-from importer.job.contract.watch import RowsWatch
 from importer.lake.contract_result import RuleResult
 from importer.lake.parquet import Watcher, write_parts
 from importer.spec.contract import Contract
@@ -29,7 +29,7 @@ from tests.unit.importer.job.contract.contracts import BIG, COLUMNS, NOW, column
 def watched(rules: Contract, *groups: pa.Table) -> dict[str, RuleResult]:
     """Return the results, by their rules, of row groups that stream by."""
     known = set(groups[0].column_names)
-    watch = RowsWatch(plan_checks("houses", rules, [c for c in COLUMNS if c.name in known]))
+    watch = StreamChecks(plan_checks("houses", rules, [c for c in COLUMNS if c.name in known]))
     see = watch.start()
     for group in groups:
         see(group)
@@ -48,7 +48,7 @@ def test_counts_and_examples_are_of_all_row_groups() -> None:
     assert breaches(rules, *groups) == {
         "columns.ID.nullable": "2 NULLs",
         "columns.ID.min": "3 values below 0, such as -5, -6",
-        "columns.ID.allowed": "2 values not among those allowed, such as -5",
+        "columns.ID.allowed": "2 values not allowed, such as -5",
         "columns.ID.unique": "1 row with a value that another row has, such as -5",
     }
     assert watched(rules, *groups)["columns.ID.max"].measured == "largest 7"
@@ -176,7 +176,7 @@ def test_keys_for_which_there_is_no_room_are_a_failure(monkeypatch: pytest.Monke
         for group in range(20):
             keys.add("k", [pa.chunked_array([[f"canary{'x' * 1_000_000}{group}-{n}" for n in range(20)]])])
 
-    with pytest.raises(ImporterError, match="unique: the keys cannot be kept in 64 MB of memory") as refused:
+    with pytest.raises(ImporterError, match="unique: the keys do not fit in 64 MB of memory") as refused:
         fill()
     assert "canary" not in str(refused.value)
     keys.close()
@@ -194,7 +194,7 @@ def test_keys_are_on_disk_while_they_are_wanted() -> None:
 
 
 def test_a_restart_forgets_what_was_seen() -> None:
-    watch = RowsWatch(plan_checks("houses", columns(ID={"max": 9, "unique": True}), COLUMNS[:1]))
+    watch = StreamChecks(plan_checks("houses", columns(ID={"max": 9, "unique": True}), COLUMNS[:1]))
     tables = [one("ID", [10, 10], pa.int64()), one("ID", [Decimal(2**70)], pa.decimal128(38, 0))]
     folders: list[Path] = []
 
@@ -223,7 +223,7 @@ def test_a_restart_forgets_what_was_seen() -> None:
             "TZ",
             NOW - timedelta(hours=6, minutes=1),
             pa.timestamp("us", "UTC"),
-            "the newest is 2026-11-24 05:59:00Z, 6 h 1 min old, and must be at most 6 h old",
+            "the newest is 2026-11-24 05:59:00Z, 6 h 1 min old, expected at most 6 h old",
         ),
         ("AT", datetime(2026, 11, 24, 6), pa.timestamp("ns"), None),
         ("AT", datetime(2030, 1, 1), pa.timestamp("us"), None),
@@ -231,9 +231,9 @@ def test_a_restart_forgets_what_was_seen() -> None:
             "D",
             date(2026, 11, 24),
             pa.date32(),
-            "the newest is 2026-11-24, 12 h old, and must be at most 6 h old",
+            "the newest is 2026-11-24, 12 h old, expected at most 6 h old",
         ),
-        ("D", None, pa.date32(), "there is no value, so none is new"),
+        ("D", None, pa.date32(), "the column has no value"),
     ],
 )
 def test_the_newest_value_has_an_age(name: str, newest: Any, kind: pa.DataType, breach: str | None) -> None:
@@ -248,7 +248,7 @@ class Snowflake:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: list[tuple[Any, ...]]) -> None:
         self.statements: list[str] = []
         self._answers = list(answers)
-        monkeypatch.setattr("importer.job.contract.sql.execute", self._execute)
+        monkeypatch.setattr("importer.snowflake.query_rows.execute", self._execute)
 
     def _execute(self, _: object, statement: str) -> SimpleNamespace:
         self.statements.append(statement)
@@ -325,14 +325,14 @@ def test_footers_prove_nulls_and_ranges() -> None:
             "BIN": pa.array([b"", b"", b"", b""]),
         }
     )
-    watch = FooterWatch(plan_checks("houses", rules, COLUMNS))
+    watch = FooterChecks(plan_checks("houses", rules, COLUMNS))
     watch.see(footer(table))
     assert {
         result.rule: result.measured.partition(", since the table")[0] for result in watch.breached()
     } == {
         "columns.ID.nullable": "2 NULLs",
-        "columns.ID.min": "a value is -3, and must be at least 0",
-        "columns.PRICE.max": "a value is 1.51, and must be at most 1.50",
-        "columns.D.min": "a value is 1959-12-31, and must be at least 1960-01-01",
-        "columns.TZ.max": "a value is 2020-01-01 01:00:00Z, and must be at most 2020-01-01 00:00:00Z",
+        "columns.ID.min": "a value is -3, expected at least 0",
+        "columns.PRICE.max": "a value is 1.51, expected at most 1.50",
+        "columns.D.min": "a value is 1959-12-31, expected at least 1960-01-01",
+        "columns.TZ.max": "a value is 2020-01-01 01:00:00Z, expected at most 2020-01-01 00:00:00Z",
     }

@@ -1,22 +1,19 @@
-"""SQL over a query's rows, for Snowflake; names and values come from sqlglot, quoted as they must be."""
+"""SQL expressions over the rows of a query, computed by Snowflake; sqlglot quotes their names and values."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
 
 from snowflake.connector import SnowflakeConnection
 from sqlglot import exp
 
-from importer.job.contract.values import Family, Typed
 from importer.snowflake.session import execute
 
 
-def select(
+def select_from(
     connection: SnowflakeConnection, query: str, expressions: Sequence[exp.Expr], rest: str = ""
 ) -> list[tuple[Any, ...]]:
-    """Return what the expressions make of the rows of `query`; `rest` is what comes after its FROM."""
-    # no column's name, as one that is both may be either
+    """Return the values of the expressions over the rows of `query`; `rest` is what comes after its FROM."""
+    # avoid aliases that equal a column's name: they are ambiguous
     named = [expression.as_(f"importer_{n}", quoted=True) for n, expression in enumerate(expressions)]
     # a query may end in a comment, so the parenthesis is on a line of its own
     statement = f"SELECT {sql_of(named)}\nFROM (\n{query}\n)\n{rest}"
@@ -24,7 +21,7 @@ def select(
 
 
 def sql_of(expressions: Sequence[exp.Expr]) -> str:
-    """Return expressions as Snowflake reads them, with commas between them."""
+    """Return expressions in Snowflake's SQL, separated by commas."""
     return ", ".join(expression.sql("snowflake") for expression in expressions)
 
 
@@ -43,25 +40,9 @@ def is_nan(name: str) -> exp.Expr:
 
     https://docs.snowflake.com/en/sql-reference/data-types-numeric#special-values
     """
-    return exp.EQ(this=column_of(name), expression=_cast("NaN", "DOUBLE"))
+    return exp.EQ(this=column_of(name), expression=text_as("NaN", "DOUBLE"))
 
 
-def literal(value: Typed, family: Family) -> exp.Expr:
-    """Return a value as SQL, in the type of its column."""
-    if isinstance(value, bool):
-        return exp.Boolean(this=value)
-    if isinstance(value, Decimal):
-        return exp.Literal.number(f"{value:f}")
-    if isinstance(value, float):
-        return _cast(repr(value), "DOUBLE")
-    if isinstance(value, datetime):
-        return _cast(value.isoformat(" "), "TIMESTAMP_TZ" if family == Family.ZONED else "TIMESTAMP_NTZ")
-    if isinstance(value, date):
-        return _cast(value.isoformat(), "DATE")
-    if isinstance(value, time):
-        return _cast(value.isoformat(), "TIME")
-    return exp.Literal.string(str(value))
-
-
-def _cast(text: str, kind: str) -> exp.Expr:
+def text_as(text: str, kind: str) -> exp.Expr:
+    """Return text cast to a type."""
     return exp.cast(exp.Literal.string(text), kind, dialect="snowflake")

@@ -1,19 +1,19 @@
-"""Values of a contract as Arrow columns of a given type have them, and which rows are beyond them."""
+"""Values of a contract compared with Arrow columns: exact, whatever the column's type."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import cast
+from typing import assert_never, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from importer.job.contract.values import Typed, inwards
+from importer.job.contract.values import RowValue, RuleValue, inwards
 
 #: A value that compares with those of `plain`: dates and times are numbers.
 Plain = int | Decimal | float | str | bool
 
-#: As many digits as a decimal of Arrow's has at most.
+#: The most digits of an Arrow decimal.
 _DIGITS = 76
 
 _INT64 = (-(2**63), 2**63 - 1)
@@ -21,26 +21,26 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return dates and times as numbers, in the unit of the column, and other values as they are."""
+    """Return a column with dates and times as numbers, in its unit; other values stay as they are."""
     if pa.types.is_temporal(column.type):
         return column.cast(pa.int32() if pa.types.is_date32(column.type) else pa.int64())
     return column
 
 
 def plain_scalar(scalar: pa.Scalar) -> Plain:
-    """Return the value of a scalar that is not NULL as `plain` would."""
+    """Return the value of a scalar that is not NULL, converted as by `plain`."""
     return cast(Plain, scalar.value if pa.types.is_temporal(scalar.type) else scalar.as_py())
 
 
-def python_value(scalar: pa.Scalar) -> Typed | None:
-    """Return the value of a scalar; times are cut to microseconds and to the years that Python has."""
+def python_value(scalar: pa.Scalar) -> RowValue | None:
+    """Return the value of a scalar; times are cut to microseconds and to the years that Python supports."""
     kind = scalar.type
     if pa.types.is_timestamp(kind) and kind.unit == "ns":
         scalar = scalar.cast(pa.timestamp("us", kind.tz), safe=False)
     if pa.types.is_time64(kind) and kind.unit == "ns":
         scalar = scalar.cast(pa.time64("us"), safe=False)
     try:
-        return cast(Typed | None, scalar.as_py())
+        return cast(RowValue | None, scalar.as_py())
     except (OverflowError, ValueError):
         if pa.types.is_date(kind):
             return date.max if scalar.value > 0 else date.min
@@ -48,8 +48,8 @@ def python_value(scalar: pa.Scalar) -> Typed | None:
         return furthest.replace(tzinfo=UTC if kind.tz else None)
 
 
-def limit_of(value: Typed, kind: pa.DataType, *, is_max: bool) -> Plain:
-    """Return the bound that `value` is for a `plain` column of type `kind`."""
+def limit_of(value: RuleValue, kind: pa.DataType, *, is_max: bool) -> Plain:
+    """Return a bound as it compares with a `plain` column that had the type `kind`."""
     if isinstance(value, Decimal):
         decimals = kind.scale if pa.types.is_decimal(kind) else 0
         rounded = inwards(value, decimals, is_max=is_max)
@@ -57,8 +57,8 @@ def limit_of(value: Typed, kind: pa.DataType, *, is_max: bool) -> Plain:
     return _number(value, kind)
 
 
-def values_in(values: Sequence[Typed], kind: pa.DataType) -> pa.Array:
-    """Return those values that a column of type `kind` can hold, as `plain` has them."""
+def values_in(values: Sequence[RuleValue], kind: pa.DataType) -> pa.Array:
+    """Return the values that a column of type `kind` can hold, converted as by `plain`."""
     held = []
     for value in values:
         if not isinstance(value, Decimal):
@@ -69,7 +69,7 @@ def values_in(values: Sequence[Typed], kind: pa.DataType) -> pa.Array:
 
 
 def beyond(column: pa.ChunkedArray, limit: Plain, *, is_max: bool) -> pa.ChunkedArray:
-    """Return which values of a `plain` column are above the limit, or below it; NaN is both."""
+    """Return which values of a `plain` column are above the limit, or below it; NaN is always beyond it."""
     compare: Callable[[pa.ChunkedArray, pa.Scalar], pa.ChunkedArray] = pc.greater if is_max else pc.less
     kind = column.type
     if pa.types.is_decimal(kind):
@@ -89,17 +89,21 @@ def _is_within(value: Decimal, kind: pa.DataType) -> bool:
     return bool(value.adjusted() < kind.precision - kind.scale or not value)
 
 
-def _number(value: Typed, kind: pa.DataType) -> Plain:
+def _number(value: RuleValue, kind: pa.DataType) -> Plain:
     """Return a date or a time as a number in the unit of the column; other values as they are."""
-    if isinstance(value, datetime):
-        since = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
-        return since // timedelta(microseconds=1) * _per_us(kind)
-    if isinstance(value, date):
-        return (value - _EPOCH.date()).days
-    if isinstance(value, time):
-        seconds = (value.hour * 60 + value.minute) * 60 + value.second
-        return (seconds * 1_000_000 + value.microsecond) * _per_us(kind)
-    return cast(Plain, value)
+    match value:
+        case datetime():
+            since = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
+            return since // timedelta(microseconds=1) * _per_us(kind)
+        case date():
+            return (value - _EPOCH.date()).days
+        case time():
+            seconds = (value.hour * 60 + value.minute) * 60 + value.second
+            return (seconds * 1_000_000 + value.microsecond) * _per_us(kind)
+        case bool() | Decimal() | int() | float() | str():
+            return value
+        case _:
+            assert_never(value)
 
 
 def _per_us(kind: pa.DataType) -> int:
