@@ -10,7 +10,6 @@ from components.dynamic.importer_code import ImporterCode, ImporterCodeArgs
 from components.dynamic.snowflake_connection import SnowflakeConnection, SnowflakeConnectionArgs
 from components.dynamic.workspace import WorkspaceRefArgs
 from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
-from importer.spec.section import Section
 from stacks.settings.imports import ImportSettings
 from stacks.settings.stack import Settings
 
@@ -57,25 +56,13 @@ class Imports:
         }
 
     def _make_connection(self) -> SnowflakeConnection:
-        target = self._settings.snowflake_target()
         connection = SnowflakeConnection(
             f"{self._settings.name}-snowflake",
             SnowflakeConnectionArgs(
                 workspace=self._destination.workspace,
                 connection_name=CONNECTION,
-                account=target.account,
-                host=target.host,
-                port=target.port,
-                protocol=target.protocol,
-                warehouse=target.warehouse,
-                role=target.role,
-                user=target.user,
-                sign_in=target.sign_in,
+                target=self._settings.snowflake_target(),
                 secret_uri=self._destination.secret_uri,
-                oauth_scope=target.oauth_scope,
-                oauth_client_id=target.oauth_client_id,
-                oauth_token_url=target.oauth_token_url,
-                concurrent_imports=target.concurrent_imports,
                 queries={item.name: item.query for item in self._settings.imports},
             ),
         )
@@ -97,25 +84,12 @@ class Imports:
 
     def _make_import(self, item: ImportSettings) -> SnowflakeImport:
         settings, destination = self._settings, self._destination
-        unloads = item.mode == "unload"
         return SnowflakeImport(
             f"{settings.name}-{item.name}",
             SnowflakeImportArgs(
                 workspace=destination.workspace,
-                connection=self._connection.connection_name,
+                spec=self._spec(item),
                 columns=self._connection.columns,
-                datastore=destination.datastore,
-                import_name=item.name,
-                query=item.query,
-                mode=item.mode,
-                storage_integration=settings.snowflake.unload.storage_integration if unloads else None,
-                memory_mb=item.memory_mb,
-                keep_versions=item.keep_versions,
-                keep_days=item.keep_days,
-                incremental=_declared(item.incremental),
-                contract=_declared(item.contract),
-                curate=_declared(item.curate),
-                clean_datastore=destination.clean_datastore,
                 cron=item.schedule,
                 time_zone=item.time_zone,
                 enabled=item.enabled,
@@ -132,10 +106,16 @@ class Imports:
             pulumi.ResourceOptions(depends_on=list(destination.ready)),
         )
 
-
-def _declared(section: Section | None) -> dict[str, Any] | None:
-    """Return a section as the stack's settings have it."""
-    return section.model_dump(mode="json", exclude_none=True) if section else None
+    def _spec(self, item: ImportSettings) -> dict[str, pulumi.Input[Any]]:
+        """Return the import's specification: its own options, and what all imports of the stack share."""
+        unload = self._settings.snowflake.unload
+        return {
+            **item.options(),
+            "connection": self._connection.connection_name,
+            "datastore": self._destination.datastore,
+            "clean_datastore": self._destination.clean_datastore,
+            "storage_integration": unload.storage_integration if item.mode == "unload" else None,
+        }
 
 
 def _type_by_name(columns: list[dict[str, object]]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +48,7 @@ class ImportScheduleInputs(ManagedInputs):
     image: str | None = None
     environment: str | None = None
     code: Annotated[str | None, Field(validate_default=True)] = None
+    #: No argument sets it: it is declared so that a refresh shows a job that was moved to another compute.
     compute: str = "serverless"
     identity_client_id: str | None = None
     log_endpoint: str | None = None
@@ -265,7 +266,7 @@ class ImportScheduleArgs:
     """What runs, when, and where."""
 
     workspace: pulumi.Input[WorkspaceRefArgs]
-    spec: pulumi.Input[Mapping[str, Any]]
+    spec: Mapping[str, pulumi.Input[Any]]
     """The fields of an `importer.spec.import_spec.ImportSpec`."""
     cron: pulumi.Input[str]
     time_zone: pulumi.Input[str]
@@ -276,7 +277,6 @@ class ImportScheduleArgs:
     """The ARM id of the environment that the importer runs in, as `ImporterCode` has it."""
     code: pulumi.Input[str] | None = None
     """The ARM id of the importer's code."""
-    compute: pulumi.Input[str] = "serverless"
     identity_client_id: pulumi.Input[str] | None = None
     """The user-assigned identity that the import acts as."""
     log_endpoint: pulumi.Input[str] | None = None
@@ -305,5 +305,6 @@ class ImportSchedule(dynamic.Resource, module="azureml", name="ImportSchedule"):
     def __init__(
         self, name: str, args: ImportScheduleArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        declared = {field.name: getattr(args, field.name) for field in fields(ImportScheduleArgs)}
         computed = dict.fromkeys(("schedule_name", "asset_name", "mode", "scheduled_since"))
-        super().__init__(ImportScheduleProvider(), name, {**vars(args), **computed}, opts)
+        super().__init__(ImportScheduleProvider(), name, {**declared, **computed}, opts)

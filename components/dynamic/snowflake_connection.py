@@ -17,7 +17,7 @@ from importer.snowflake.columns import check_column_names
 from importer.snowflake.deployer import deployer_sign_in
 from importer.spec.import_spec import Query
 from importer.spec.names import AssetName
-from importer.spec.snowflake_target import DEFAULT_CONCURRENT_IMPORTS, SnowflakeTarget
+from importer.spec.snowflake_target import SnowflakeTarget
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -241,24 +241,14 @@ def _register(client: "MLClient", inputs: SnowflakeConnectionInputs) -> None:
 
 @dataclass(kw_only=True)
 class SnowflakeConnectionArgs:
-    """How the importer reaches Snowflake, and what it will ask there. No secret, only where one is kept."""
+    """How the importer reaches Snowflake, and the queries that it will run there."""
 
     workspace: pulumi.Input[WorkspaceRefArgs]
     connection_name: pulumi.Input[str]
-    account: pulumi.Input[str]
-    host: pulumi.Input[str]
-    warehouse: pulumi.Input[str]
-    role: pulumi.Input[str]
-    sign_in: pulumi.Input[str]
-    user: pulumi.Input[str] | None = None
+    target: SnowflakeTarget
+    """How to reach Snowflake, without `secret_uri`."""
     secret_uri: pulumi.Input[str] | None = None
-    oauth_scope: pulumi.Input[str] | None = None
-    oauth_client_id: pulumi.Input[str] | None = None
-    oauth_token_url: pulumi.Input[str] | None = None
-    concurrent_imports: pulumi.Input[int] = DEFAULT_CONCURRENT_IMPORTS
-    """How many imports at once ask the warehouse."""
-    port: pulumi.Input[int] = 443
-    protocol: pulumi.Input[str] = "https"
+    """The Key Vault secret of the sign-in; it may be known only once the vault has been created."""
     queries: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """The query of each import, by the import's name."""
 
@@ -282,8 +272,15 @@ class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeCon
     def __init__(
         self, name: str, args: SnowflakeConnectionArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        computed = {"columns": None, "observed_columns": None, "probe": None}
-        super().__init__(SnowflakeConnectionProvider(), name, {**vars(args), **computed}, opts)
+        properties = {
+            **args.target.model_dump(mode="json"),
+            "secret_uri": args.secret_uri,
+            "workspace": args.workspace,
+            "connection_name": args.connection_name,
+            "queries": args.queries,
+            **dict.fromkeys(("columns", "observed_columns", "probe")),
+        }
+        super().__init__(SnowflakeConnectionProvider(), name, properties, opts)
         if deployer_sign_in() is None:
             pulumi.log.warn(
                 "the queries are not checked against Snowflake, as the deployer has no sign-in there: set "

@@ -23,8 +23,6 @@ Query = Annotated[str, AfterValidator(normalise_query)]
 
 #: How the rows get from Snowflake to the data lake.
 Mode = Literal["stream", "unload"]
-DEFAULT_MODE: Mode = "stream"
-DEFAULT_KEEP_VERSIONS = 30
 
 
 class ImportOptions(BaseModel):
@@ -38,7 +36,7 @@ class ImportOptions(BaseModel):
     name: AssetName = Field(description="Name of the import and of its data asset.")
     query: Query = Field(description="The query to import: one SELECT statement that only reads.")
     mode: Mode = Field(
-        default=DEFAULT_MODE,
+        default="stream",
         description="`stream`: the rows pass through the job; `unload`: Snowflake's warehouse writes them to "
         "the lake.",
     )
@@ -47,7 +45,7 @@ class ImportOptions(BaseModel):
         description="Memory in MB that the importer may use while rows pass through it.",
     )
     keep_versions: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=DEFAULT_KEEP_VERSIONS,
+        default=30,
         description="Number of versions to keep; older versions are archived and their files are deleted.",
     )
     keep_days: Annotated[int, Field(ge=1, le=36500)] | None = Field(

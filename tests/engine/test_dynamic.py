@@ -25,12 +25,15 @@ GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"
 PROGRAM = """
 import json, pathlib, pulumi
 from components.dynamic.snowflake_connection import SnowflakeConnection, SnowflakeConnectionArgs
-from components.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from importer.spec.snowflake_target import SnowflakeTarget
 
 settings = json.loads(pathlib.Path("settings.json").read_text())
-connection = SnowflakeConnection("snowflake", SnowflakeConnectionArgs(**settings["connection"]))
+connection = SnowflakeConnection("snowflake", SnowflakeConnectionArgs(
+    target=SnowflakeTarget(**settings["target"]), **settings["connection"]))
 arrives = SnowflakeImport("houses", SnowflakeImportArgs(
-    connection=connection.connection_name, columns=connection.columns, **settings["import"]))
+    spec={"connection": connection.connection_name, **settings["spec"]},
+    columns=connection.columns, **settings["import"]))
 pulumi.export("columns", arrives.columns.apply(lambda columns: [column["name"] for column in columns]))
 pulumi.export("schedule", arrives.schedule_name)
 """
@@ -165,10 +168,13 @@ def stack(cloud: Cloud, tmp_path: Path) -> Stack:
     cloud.sql("CREATE OR REPLACE TABLE GLOBOREALTY.REAL_ESTATE.HOUSES (id INT, price NUMBER(12,2))")
     workspace = {"subscription_id": SUBSCRIPTION_ID, "resource_group": "rg", "name": name}
     query = "SELECT * FROM GLOBOREALTY.REAL_ESTATE.HOUSES"
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "connection": {
             "workspace": workspace,
             "connection_name": "snowflake",
+            "queries": {"houses": query},
+        },
+        "target": {
             "account": "local",
             "host": "127.0.0.1",
             "port": cloud.home.ports["snowflake"],
@@ -176,12 +182,10 @@ def stack(cloud: Cloud, tmp_path: Path) -> Stack:
             "warehouse": "IMPORT_WH",
             "role": "IMPORTER",
             "sign_in": "workload_identity",
-            "queries": {"houses": query},
         },
+        "spec": {"name": "houses", "query": query},
         "import": {
             "workspace": workspace,
-            "import_name": "houses",
-            "query": query,
             "cron": "0 6 * * *",
             "time_zone": "Europe/Berlin",
             "image": "importer:1",
@@ -229,7 +233,7 @@ def test_create_adopts_namesakes_and_does_not_import_again(stack: Stack) -> None
     (stack.directory / "empty.json").write_text(json.dumps(state))
     stack.succeed("stack", "import", "--file", "empty.json")
     stack.settings["import"]["cron"] = "30 7 * * *"
-    stack.settings["connection"]["user"] = "SOMEBODY_ELSE"
+    stack.settings["target"]["user"] = "SOMEBODY_ELSE"
 
     assert "4 created" in stack.up()
 
@@ -244,7 +248,8 @@ def test_create_adopts_namesakes_and_does_not_import_again(stack: Stack) -> None
 def test_cron_and_query_change_in_place(stack: Stack) -> None:
     stack.up()
     query = "SELECT id FROM GLOBOREALTY.REAL_ESTATE.HOUSES"
-    stack.settings["import"] |= {"cron": "30 5 * * *", "query": query}
+    stack.settings["import"]["cron"] = "30 5 * * *"
+    stack.settings["spec"]["query"] = query
     stack.settings["connection"]["queries"] = {"houses": query}
 
     shown = stack.succeed("preview", "--diff")
@@ -324,7 +329,7 @@ def test_a_wrong_sign_in_is_one_line_with_snowflakes_message(
     stack: Stack, variables: dict[str, str], settings: dict[str, str], message: str
 ) -> None:
     stack.environment |= variables
-    stack.settings["connection"] |= settings
+    stack.settings["target"] |= settings
     shown = stack.fail("preview")
     assert message in shown
     assert "wrong-password" not in shown

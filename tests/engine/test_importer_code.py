@@ -114,7 +114,7 @@ def test_only_a_changed_importer_shows_in_the_preview_and_is_registered(stack: S
     stack.succeed("up", "--yes", "--skip-preview", "--expect-no-changes")
     stack.succeed("preview", "--refresh", "--expect-no-changes")
 
-    run = stack.package / "run.py"
+    run = stack.package / "job" / "run.py"
     run.write_bytes(run.read_bytes() + b"#")
     second = read_snapshot(stack.package).version
     shown = stack.succeed("preview", "--diff")

@@ -58,9 +58,7 @@ def test_an_import_takes_its_own_columns_alone(monkeypatch: pytest.MonkeyPatch) 
     def program() -> None:
         args = SnowflakeImportArgs(
             workspace={"subscription_id": "s", "resource_group": "rg", "name": "ws"},
-            import_name=NAMES[7],
-            query="SELECT 1",
-            connection="snowflake",
+            spec={"name": NAMES[7], "query": "SELECT 1", "connection": "snowflake"},
             columns=known,
             cron="0 6 * * *",
             time_zone="UTC",
