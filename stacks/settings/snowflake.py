@@ -1,4 +1,4 @@
-"""The settings of Snowflake: how it is reached, and what it may reach."""
+"""The settings of Snowflake: how the platform reaches it, and how it reaches the lake."""
 
 import re
 from typing import Annotated, Self
@@ -7,13 +7,19 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from importer.spec.names import Identifier
 from importer.spec.section import Section
-from importer.spec.snowflake_target import DEFAULT_CONCURRENT_IMPORTS, ConcurrentImports, SignIn
+from importer.spec.snowflake_target import (
+    DEFAULT_CONCURRENT_IMPORTS,
+    ConcurrentImports,
+    SignIn,
+    SignInFields,
+    wrong_fields,
+)
 from stacks.settings.explain import contradiction
 from stacks.settings.types import HostPattern, ObjectId
 
 
 def check_secret_name(name: str) -> str:
-    """Return the name of a Key Vault secret.
+    """Return `name` if a Key Vault secret can have it; else raise a contradiction.
 
     https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates
     """
@@ -25,7 +31,7 @@ def check_secret_name(name: str) -> str:
 #: An organisation and account, or an account locator with its region
 #: (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
 SnowflakeAccount = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-#: Checked in our own words, as whoever takes it for the secret itself must not find that in an error.
+#: Checked by a function: a pattern's error would show the value, which may be the secret itself by mistake.
 SecretName = Annotated[str, AfterValidator(check_secret_name)]
 #: https://datatracker.ietf.org/doc/html/rfc1123#section-2
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*\.)*[A-Za-z0-9-]+$")]
@@ -34,56 +40,66 @@ HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]*
 Scope = Annotated[str, StringConstraints(pattern=r"^[^\s\"]+$")]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[^\s\"]+$")]
 TokenUrl = Annotated[str, StringConstraints(pattern=r"^https://[^\s\"]+$")]
-#: Snowflake's own subnets lie in its subscription.
+#: Snowflake's subnets are in Snowflake's own subscription.
 SnowflakeSubnetId = Annotated[str, StringConstraints(pattern=r"^/subscriptions/[^/]+/.+/subnets/[^/]+$")]
 
 
-class UnloadSettings(Section):
-    """How Snowflake reaches the lake, where an import has the mode `unload`.
+#: Where the settings have each field that a sign-in method may need.
+_SIGN_IN_PATHS = SignInFields(
+    user=("user",),
+    oauth_scope=("oauth", "scope"),
+    oauth_client_id=("oauth", "clientId"),
+    secret=("secretName",),
+    oauth_token_url=("oauth", "tokenUrl"),
+)
 
-    A private endpoint of Snowflake's is no way: COPY INTO a URL does not take it, only a named stage does
+
+class UnloadSettings(Section):
+    """How Snowflake's warehouse reaches the lake, for imports in mode `unload`.
+
+    A private endpoint of Snowflake does not help: COPY INTO uses it for a named stage only, not for a URL
     (https://docs.snowflake.com/en/user-guide/data-load-azure-private).
     """
 
     subnet_ids: list[SnowflakeSubnetId] = Field(
         default=[],
-        description="Snowflake's subnets (`SELECT SYSTEM$GET_SNOWFLAKE_PLATFORM_INFO()`). The lake's public "
-        "endpoint is on then, for these subnets alone.",
+        description="Snowflake's subnets: `SELECT SYSTEM$GET_SNOWFLAKE_PLATFORM_INFO()` lists them. With "
+        "any, the lake's public endpoint is on, for these subnets alone.",
     )
     storage_integration: Identifier | None = Field(
         default=None,
-        description="Storage integration that signs Snowflake in to the lake; where it is absent, each "
-        "import hands over a signature that ends with it.",
+        description="Storage integration with which Snowflake signs in to the lake. Without one, each "
+        "import gives Snowflake a signature that is valid for that import only.",
     )
     integration_principal: ObjectId | None = Field(
         default=None,
-        description="Object id of the integration's service principal in your tenant, which may then write "
-        "raw data.",
+        description="Object id of the integration's service principal in your tenant; it gets permission to "
+        "write raw data.",
     )
 
     @model_validator(mode="after")
     def _principal_is_an_integrations(self) -> Self:
         if self.integration_principal is not None and self.storage_integration is None:
-            raise contradiction(["storageIntegration"], "required where integrationPrincipal is set")
+            raise contradiction(["storageIntegration"], "required if integrationPrincipal is set")
         return self
 
 
 class OAuthSettings(Section):
-    """Where a token of external OAuth comes from, where `signIn` is `oauth`."""
+    """Where a token of external OAuth comes from, if `signIn` is `oauth`."""
 
     scope: Scope | None = Field(
         default=None,
-        description="What the token is for: the scope of Snowflake's OAuth resource in your tenant, such as "
+        description="Scope of the token: the scope of Snowflake's OAuth resource in your tenant, such as "
         "`api://<application id>/.default`.",
     )
     client_id: ClientId | None = Field(
         default=None,
-        description="Client whose secret is in the vault (`snowflake.secretName`); where it is absent the "
-        "token is of the importer's own identity, and there is no secret.",
+        description="Client that gets the token; its secret is in the vault (`snowflake.secretName`). "
+        "Without a client, the importer's own identity gets the token, and there is no secret.",
     )
     token_url: TokenUrl | None = Field(
         default=None,
-        description="Where the client gets its token, such as "
+        description="URL at which the client gets its token, such as "
         "`https://login.microsoftonline.com/<tenant id>/oauth2/v2.0/token`.",
     )
 
@@ -92,76 +108,68 @@ class SnowflakeSettings(Section):
     """How the platform reaches Snowflake."""
 
     account: SnowflakeAccount = Field(description="Account identifier, such as `myorg-myaccount`.")
-    warehouse: Identifier = Field(description="Warehouse that runs the imports.")
-    role: Identifier = Field(description="Role of the importer; it needs SELECT on what the imports read.")
+    warehouse: Identifier = Field(description="Warehouse that runs the imports' queries.")
+    role: Identifier = Field(
+        description="Role of the importer; it needs SELECT on the tables that imports read."
+    )
     host: HostName | None = Field(
         default=None,
-        description="Host, where it is not `<account>.snowflakecomputing.com`: a private link, which jobs "
-        "reach only where `workspace.managedNetwork` is `false`.",
+        description="Host, if it is not `<account>.snowflakecomputing.com`: that of a private link, for "
+        "example, which jobs reach only if `workspace.managedNetwork` is `false`.",
     )
     concurrent_imports: ConcurrentImports = Field(
         default=DEFAULT_CONCURRENT_IMPORTS,
-        description="How many imports at once ask the warehouse; others wait for their turn.",
+        description="Number of imports that may query the warehouse at the same time; others wait.",
     )
     stage_hosts: list[HostPattern] = Field(
         default=[],
-        description="Hosts that large results come from, those of type STAGE in `SELECT SYSTEM$ALLOWLIST()`, "
-        "where Snowflake runs on AWS; else jobs may reach every bucket of its region. On Azure a managed "
-        "network can only let jobs reach all storage accounts, or none, where every import is an `unload`.",
+        description="Hosts that large results come from, if Snowflake runs on AWS: those of type STAGE in "
+        "`SELECT SYSTEM$ALLOWLIST()`. Without them, jobs may reach every bucket of its region. If Snowflake "
+        "runs on Azure, a managed network lets jobs reach all storage accounts, or none if every import has "
+        "the mode `unload`.",
     )
     sign_in: SignIn = Field(
         default=SignIn.WORKLOAD_IDENTITY,
-        description="`workload_identity` stores no secret, nor does `oauth` without a client of its own; "
-        "`key_pair` and `programmatic_token` read it from the platform's vault; `password` is for "
-        "`endpoints: local`.",
+        description="How the importer signs in. `workload_identity` stores no secret; `oauth` has one only "
+        "with a client; `key_pair` and `programmatic_token` read theirs from the platform's vault; "
+        "`password` is for `endpoints: local`.",
     )
     user: Identifier | None = Field(
         default=None,
-        description="User of the importer; with `workload_identity` and `oauth` Snowflake finds it itself.",
+        description="User of the importer; optional with `workload_identity` and `oauth`, where Snowflake "
+        "finds the user by the token.",
     )
     secret_name: SecretName | None = Field(
         default=None,
-        description="Secret of the platform's vault: the private key in PEM, programmatic token or password "
-        "of `user`, or the secret of `oauth.clientId`.",
+        description="Name of a secret in the platform's vault: the private key (PEM), programmatic token or "
+        "password of `user`, or the secret of `oauth.clientId`.",
     )
     oauth: OAuthSettings = Field(
-        default=OAuthSettings(), description="Where a token comes from, where `signIn` is `oauth`."
+        default=OAuthSettings(), description="Where a token comes from, if `signIn` is `oauth`."
     )
     allow_password: bool = Field(
         default=False,
-        description="Takes `signIn: password` outside the stack `local`, with a warning: Snowflake refuses "
-        "passwords of services, so it is for an account that still lets this one in.",
+        description="Allows `signIn: password` outside the stack `local`, with a warning: Snowflake is "
+        "ending passwords for services, so this is for an account that still accepts them.",
     )
     unload: UnloadSettings = Field(
         default=UnloadSettings(), description="How Snowflake reaches the lake, for the mode `unload`."
     )
 
     @model_validator(mode="after")
-    def _sign_in_is_complete(self) -> Self:
-        if self.sign_in is SignIn.OAUTH:
-            self._check_oauth()
+    def _sign_in_has_what_it_needs(self) -> Self:
+        given = SignInFields(
+            user=self.user,
+            oauth_scope=self.oauth.scope,
+            oauth_client_id=self.oauth.client_id,
+            secret=self.secret_name,
+            oauth_token_url=self.oauth.token_url,
+        )
+        wrong = next(wrong_fields(self.sign_in, given), None)
+        if wrong is None:
             return self
-        if self.oauth != OAuthSettings():
-            raise contradiction(["oauth"], f"must be absent where signIn is {self.sign_in}")
-        if self.sign_in is SignIn.WORKLOAD_IDENTITY:
-            if self.secret_name is not None:
-                raise contradiction(["secretName"], "must be absent where signIn is workload_identity")
-            return self
-        for name, value in (("user", self.user), ("secretName", self.secret_name)):
-            if value is None:
-                raise contradiction([name], f"required where signIn is {self.sign_in}")
-        return self
-
-    def _check_oauth(self) -> None:
-        """Raise a contradiction unless `oauth` is an identity's, or a client's with its secret."""
-        if self.oauth.scope is None:
-            raise contradiction(["oauth", "scope"], "required where signIn is oauth")
-        has_client = self.oauth.client_id is not None
-        for path, value in (
-            (["secretName"], self.secret_name),
-            (["oauth", "tokenUrl"], self.oauth.token_url),
-        ):
-            if has_client and value is None:
-                raise contradiction([*path], "required where oauth.clientId is set")
-            if not has_client and value is not None:
-                raise contradiction([*path], "must be absent where oauth.clientId is")
+        path = getattr(_SIGN_IN_PATHS, wrong.field)
+        rule = "required" if wrong.is_missing else "must be absent"
+        if not wrong.by_client:
+            raise contradiction([*path], f"{rule} if signIn is {self.sign_in}")
+        raise contradiction([*path], f"{rule} if oauth.clientId is {'set' if wrong.is_missing else 'absent'}")

@@ -99,7 +99,7 @@ def test_each_subnet_can_be_set() -> None:
         ),
         (
             {"snowflake": snowflake(unload={"integrationPrincipal": OBJECT})},
-            "snowflake.unload.storageIntegration: required where integrationPrincipal is set",
+            "snowflake.unload.storageIntegration: required if integrationPrincipal is set",
         ),
         (
             {"isolation": "public", "network": {"allowedAddressRanges": ["8.0.0.0/8", "9.0.0.0/8"]}},

@@ -98,31 +98,31 @@ def test_a_name_of_digits_alone_stays_text() -> None:
         ),
         (
             {"snowflake": snowflake(signIn="key_pair", user="U")},
-            "ai-platform:snowflake.secretName: required where signIn is key_pair",
+            "ai-platform:snowflake.secretName: required if signIn is key_pair",
         ),
         (
             {"snowflake": snowflake(secretName="s")},
-            "ai-platform:snowflake.secretName: must be absent where signIn is workload_identity",
+            "ai-platform:snowflake.secretName: must be absent if signIn is workload_identity",
         ),
         (
             {"snowflake": snowflake(signIn="programmatic_token", secretName="s")},
-            "ai-platform:snowflake.user: required where signIn is programmatic_token",
+            "ai-platform:snowflake.user: required if signIn is programmatic_token",
         ),
         (
             {"snowflake": snowflake(signIn="oauth")},
-            "ai-platform:snowflake.oauth.scope: required where signIn is oauth",
+            "ai-platform:snowflake.oauth.scope: required if signIn is oauth",
         ),
         (
             {"snowflake": snowflake(signIn="oauth", oauth={"scope": "api://x"}, secretName="s")},
-            "ai-platform:snowflake.secretName: must be absent where oauth.clientId is",
+            "ai-platform:snowflake.secretName: must be absent if oauth.clientId is absent",
         ),
         (
             {"snowflake": snowflake(signIn="oauth", oauth={"scope": "api://x", "tokenUrl": "https://x"})},
-            "ai-platform:snowflake.oauth.tokenUrl: must be absent where oauth.clientId is",
+            "ai-platform:snowflake.oauth.tokenUrl: must be absent if oauth.clientId is absent",
         ),
         (
             {"snowflake": snowflake(signIn="oauth", oauth={"scope": "api://x", "clientId": "c"})},
-            "ai-platform:snowflake.secretName: required where oauth.clientId is set",
+            "ai-platform:snowflake.secretName: required if oauth.clientId is set",
         ),
         (
             {
@@ -130,11 +130,11 @@ def test_a_name_of_digits_alone_stays_text() -> None:
                     signIn="oauth", oauth={"scope": "api://x", "clientId": "c"}, secretName="s"
                 )
             },
-            "ai-platform:snowflake.oauth.tokenUrl: required where oauth.clientId is set",
+            "ai-platform:snowflake.oauth.tokenUrl: required if oauth.clientId is set",
         ),
         (
             {"snowflake": snowflake(oauth={"scope": "api://x"})},
-            "ai-platform:snowflake.oauth: must be absent where signIn is workload_identity",
+            "ai-platform:snowflake.oauth.scope: must be absent if signIn is workload_identity",
         ),
         (
             {"snowflake": snowflake(signIn="oauth", oauth={"scope": "api://x", "tokenUri": "https://x"})},
