@@ -7,7 +7,7 @@ import yaml
 
 from stacks.settings.stack import load
 from tests.unit.docs.pages import blocks, page_id, pages
-from tests.unit.stacks.settings.test_settings import config
+from tests.unit.stacks.stack_config import config
 
 
 def shown_imports() -> list[Any]:

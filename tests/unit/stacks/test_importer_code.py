@@ -6,9 +6,13 @@ import pytest
 
 from components.dynamic.importer_snapshot import read_environment, read_snapshot
 from stacks.settings.stack import load
-from tests.unit.stacks import test_imports_alone, test_platform
-from tests.unit.stacks.settings.test_settings import IMAGE, IMPORT, config
-from tests.unit.stacks.test_platform import SCHEDULE
+from tests.unit.stacks.declared_stacks import (
+    EXISTING_WORKSPACE,
+    SCHEDULE,
+    declare_imports_alone,
+    declare_platform,
+)
+from tests.unit.stacks.stack_config import IMAGE, IMPORT, config
 from tools.declared import Declared
 
 CODE = "pulumi-python:dynamic/azureml:ImporterCode"
@@ -18,8 +22,8 @@ TWO = [IMPORT, {**IMPORT, "name": "other"}]
 
 def build(kind: str, **changes: Any) -> Declared:
     if kind == "alone":
-        return test_imports_alone.build(test_imports_alone.EXISTING, imports=TWO, **changes)
-    return test_platform.build(imports=TWO, **changes)
+        return declare_imports_alone(EXISTING_WORKSPACE, imports=TWO, **changes)
+    return declare_platform(imports=TWO, **changes)
 
 
 @pytest.mark.parametrize("kind", ["platform", "alone"])

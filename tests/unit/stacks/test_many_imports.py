@@ -6,9 +6,8 @@ import pulumi
 import pytest
 
 from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
-from tests.unit.stacks.settings.test_settings import snowflake
-from tests.unit.stacks.test_imports_alone import EXISTING, build
-from tests.unit.stacks.test_platform import CONNECTION, SCHEDULE
+from tests.unit.stacks.declared_stacks import CONNECTION, EXISTING_WORKSPACE, SCHEDULE, declare_imports_alone
+from tests.unit.stacks.stack_config import snowflake
 from tools.declared import declare
 
 NAMES = [f"table_{n:03d}" for n in range(100)]
@@ -19,7 +18,7 @@ IMPORTS = [
 
 
 def test_no_import_waits_for_another_one() -> None:
-    declared = build(EXISTING, imports=IMPORTS)
+    declared = declare_imports_alone(EXISTING_WORKSPACE, imports=IMPORTS)
     assert {r.inputs["spec"]["name"] for r in declared.all(SCHEDULE)} == set(NAMES)
     waiting = [urn for urn in declared.dependencies if urn.rpartition("::")[2].startswith("globodev-table_")]
     assert len(waiting) == 200  # a component and its schedule each
@@ -30,14 +29,14 @@ def test_no_import_waits_for_another_one() -> None:
 
 
 def test_the_connection_knows_every_query_and_the_limit() -> None:
-    declared = build(EXISTING, imports=IMPORTS)
+    declared = declare_imports_alone(EXISTING_WORKSPACE, imports=IMPORTS)
     connection = declared.one(CONNECTION)
     assert set(connection["queries"]) == set(NAMES)
     assert connection["concurrent_imports"] == 8
 
 
 def test_the_limit_is_a_setting() -> None:
-    declared = build(EXISTING, snowflake=snowflake(concurrentImports=3))
+    declared = declare_imports_alone(EXISTING_WORKSPACE, snowflake=snowflake(concurrentImports=3))
     assert declared.one(CONNECTION)["concurrent_imports"] == 3
 
 

@@ -1,22 +1,24 @@
 """The whole program against Pulumi's mocks: what is made of a stack's settings, and who may do what where."""
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from components.identity.identity import Role
 from stacks.platform import Platform
 from stacks.settings.stack import Settings, load
-from tests.unit.stacks.settings.test_network import EXISTING, SUBNET, ZONE
-from tests.unit.stacks.settings.test_settings import IMPORT, config, snowflake
+from tests.unit.stacks.declared_stacks import CONNECTION, SCHEDULE, declare_platform, grants
+from tests.unit.stacks.stack_config import (
+    EXISTING_NETWORK,
+    IMPORT,
+    PRINCIPAL,
+    SUBNET,
+    ZONE,
+    config,
+    snowflake,
+)
 from tools.declared import SUBSCRIPTION, Declared, declare
-
-SCHEDULE = "pulumi-python:dynamic/azureml:ImportSchedule"
-CONNECTION = "pulumi-python:dynamic/azureml:SnowflakeConnection"
-
-PRINCIPAL = "5ab0ec0f-0000-4000-8000-000000000000"
 
 #: Resources of Azure that take no tags.
 UNTAGGED = {
@@ -39,36 +41,14 @@ UNTAGGED = {
 }
 
 
-@functools.cache
-def unchanged() -> Declared:
-    """Return the platform of the settings as they are; building one takes a second."""
-    return build()
-
-
-def build(**changes: Any) -> Declared:
-    settings = load(config(**changes))
-    return declare(lambda: Platform(settings, "test"))
-
-
 def outputs_of(settings: Settings) -> dict[str, Any]:
     outputs: dict[str, Any] = {}
     declare(lambda: outputs.update(Platform(settings, "test").outputs))
     return outputs
 
 
-def grants(declared: Declared) -> Iterator[tuple[str, str, str]]:
-    """Yield who may do what where; the platform's name is left out."""
-    builtin = {role.value: role.name for role in Role}
-    for assignment in declared.all("azure-native:authorization:RoleAssignment"):
-        inputs = assignment.inputs
-        principal = inputs["principalId"].removeprefix("principal-globodev").removeprefix("-")
-        role = inputs["roleDefinitionId"].rsplit("/", 1)[1]
-        scope = inputs["scope"].removeprefix(f"{SUBSCRIPTION}/globodev").removeprefix("-")
-        yield principal, builtin.get(role, role.removeprefix("globodev-")), scope
-
-
 def test_every_kind_of_resource_of_the_platform_is_declared() -> None:
-    types = {resource.typ for resource in unchanged().resources}
+    types = {resource.typ for resource in declare_platform().resources}
     assert types >= {
         "azure-native:resources:ResourceGroup",
         "azure-native:operationalinsights:Workspace",
@@ -88,7 +68,7 @@ def test_every_kind_of_resource_of_the_platform_is_declared() -> None:
 
 
 def test_who_may_do_what_where() -> None:
-    assert set(grants(unchanged())) == {
+    assert set(grants(declare_platform())) == {
         ("importer", "STORAGE_BLOB_DATA_CONTRIBUTOR", "lake-rawdata"),
         ("importer", "data-registrar", "mlw"),
         ("importer", "ACR_PULL", "registry"),
@@ -114,8 +94,8 @@ def test_who_may_do_what_where() -> None:
 
 
 def test_data_scientists_work_in_the_workspace_and_read_data() -> None:
-    declared = build(workspace={"dataScientists": PRINCIPAL})
-    assert set(grants(declared)) - set(grants(unchanged())) == {
+    declared = declare_platform(workspace={"dataScientists": PRINCIPAL})
+    assert set(grants(declared)) - set(grants(declare_platform())) == {
         (PRINCIPAL, "AZUREML_DATA_SCIENTIST", "mlw"),
         (PRINCIPAL, "STORAGE_BLOB_DATA_READER", "lake-rawdata"),
         (PRINCIPAL, "STORAGE_BLOB_DATA_READER", "lake-cleandata"),
@@ -123,7 +103,7 @@ def test_data_scientists_work_in_the_workspace_and_read_data() -> None:
 
 
 def test_importer_reads_its_own_secret_and_no_other() -> None:
-    declared = build(snowflake=snowflake(signIn="key_pair", user="IMPORTER", secretName="key"))
+    declared = declare_platform(snowflake=snowflake(signIn="key_pair", user="IMPORTER", secretName="key"))
     of_importer = {(role, scope) for who, role, scope in grants(declared) if who == "importer"}
     assert ("KEY_VAULT_SECRETS_USER", "kv/secrets/key") in of_importer
     uri = declared.one(CONNECTION)["secret_uri"]
@@ -132,7 +112,7 @@ def test_importer_reads_its_own_secret_and_no_other() -> None:
 
 def test_an_oauth_client_is_in_the_connection_and_its_secret_is_not() -> None:
     oauth = {"scope": "api://x", "clientId": "c", "tokenUrl": "https://id.example/token"}
-    declared = build(snowflake=snowflake(signIn="oauth", oauth=oauth, secretName="key"))
+    declared = declare_platform(snowflake=snowflake(signIn="oauth", oauth=oauth, secretName="key"))
     connection = declared.one(CONNECTION)
     assert [connection[f"oauth_{key}"] for key in ("scope", "client_id", "token_url")] == list(oauth.values())
     assert connection["secret_uri"] == "https://globodev-kv.vault.azure.net/secrets/key"
@@ -144,7 +124,9 @@ def test_a_password_that_somebody_insists_on_is_warned_of(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", lambda message, **_: said.append(message))
-    build(snowflake=snowflake(signIn=sign_in, user="IMPORTER", secretName="key", allowPassword=True))
+    sign_in_settings = snowflake(signIn=sign_in, user="IMPORTER", secretName="key", allowPassword=True)
+    settings = load(config(snowflake=sign_in_settings))
+    declare(lambda: Platform(settings, "test"))
     assert len([message for message in said if "password" in message and "signIn" in message]) == warnings
 
 
@@ -167,8 +149,8 @@ UNLOADED: dict[str, Any] = {"subnetIds": [f"{SUBNET}/snowflake"]}
 def test_snowflake_may_write_only_where_an_import_unloads(
     mode: str, unload: dict[str, Any], added: set[tuple[str, str, str]]
 ) -> None:
-    declared = build(imports=[{**IMPORT, "mode": mode}], snowflake=snowflake(unload=unload))
-    assert set(grants(declared)) - set(grants(unchanged())) == added
+    declared = declare_platform(imports=[{**IMPORT, "mode": mode}], snowflake=snowflake(unload=unload))
+    assert set(grants(declared)) - set(grants(declare_platform())) == added
     integration = unload.get("storageIntegration")
     assert declared.one(SCHEDULE)["spec"].get("storage_integration") == (
         integration if mode == "unload" else None
@@ -177,11 +159,11 @@ def test_snowflake_may_write_only_where_an_import_unloads(
 
 def test_compute_clusters_run_as_an_identity_that_reads_data() -> None:
     cluster = {"name": "cpu", "vmSize": "Standard_D4ds_v5", "idleMinutes": 20}
-    declared = build(workspace={"computeClusters": [cluster]})
+    declared = declare_platform(workspace={"computeClusters": [cluster]})
     compute = declared.one("azure-native:machinelearningservices:Compute")
     assert compute["identity"]["userAssignedIdentities"] == [f"{SUBSCRIPTION}/globodev-jobs"]
     assert compute["properties"]["properties"]["scaleSettings"]["nodeIdleTimeBeforeScaleDown"] == "PT1200S"
-    assert set(grants(declared)) - set(grants(unchanged())) == {
+    assert set(grants(declared)) - set(grants(declare_platform())) == {
         ("jobs", "STORAGE_BLOB_DATA_READER", "lake-rawdata"),
         ("jobs", "STORAGE_BLOB_DATA_READER", "lake-cleandata"),
         ("jobs", "ACR_PULL", "registry"),
@@ -189,7 +171,7 @@ def test_compute_clusters_run_as_an_identity_that_reads_data() -> None:
 
 
 def test_each_job_on_the_cluster_acts_by_its_own_service_account() -> None:
-    credentials = unchanged().all("azure-native:managedidentity:FederatedIdentityCredential")
+    credentials = declare_platform().all("azure-native:managedidentity:FederatedIdentityCredential")
     assert {credential.inputs["subject"] for credential in credentials} == {
         "system:serviceaccount:argo:importer",
         "system:serviceaccount:argo:workflows",
@@ -198,7 +180,7 @@ def test_each_job_on_the_cluster_acts_by_its_own_service_account() -> None:
 
 
 def test_a_platform_without_a_cluster_has_nothing_of_one() -> None:
-    declared = build(cluster={"enabled": False})
+    declared = declare_platform(cluster={"enabled": False})
     assert declared.all("azure-native:containerservice:ManagedCluster") == []
     assert [r.name for r in declared.resources if r.typ.startswith("kubernetes:")] == []
     assert outputs_of(load(config(cluster={"enabled": False})))["cluster"] == ""
@@ -216,14 +198,14 @@ def test_a_platform_without_a_cluster_has_nothing_of_one() -> None:
 def test_data_is_copied_to_the_zones_and_the_region_that_are_wanted(
     changes: dict[str, Any], sku: str
 ) -> None:
-    accounts = build(**changes).all("azure-native:storage:StorageAccount")
+    accounts = declare_platform(**changes).all("azure-native:storage:StorageAccount")
     assert {account.inputs["sku"]["name"] for account in accounts} == {sku}
 
 
 def test_an_existing_network_and_a_hubs_zones_are_used_and_not_made() -> None:
     zone = "privatelink.vaultcore.azure.net"
     zone_id = f"{ZONE}/{zone}"
-    declared = build(network={**EXISTING, "dnsZoneIds": {zone: zone_id}})
+    declared = declare_platform(network={**EXISTING_NETWORK, "dnsZoneIds": {zone: zone_id}})
     assert declared.all("azure-native:network:VirtualNetwork") == []
     made = [z.inputs["privateZoneName"] for z in declared.all("azure-native:privatedns:PrivateZone")]
     assert zone not in made
@@ -233,12 +215,12 @@ def test_an_existing_network_and_a_hubs_zones_are_used_and_not_made() -> None:
     links = declared.all("azure-native:privatedns:VirtualNetworkLink")
     assert {link.inputs["virtualNetwork"]["id"] for link in links} == {f"{SUBNET.removesuffix('/subnets')}"}
     cluster = declared.one("azure-native:containerservice:ManagedCluster")
-    assert cluster["agentPoolProfiles"][0]["vnetSubnetID"] == EXISTING["nodesSubnetId"]
+    assert cluster["agentPoolProfiles"][0]["vnetSubnetID"] == EXISTING_NETWORK["nodesSubnetId"]
 
 
 def test_only_enabled_imports_have_alerts() -> None:
     second = {**IMPORT, "name": "agents", "query": "SELECT * FROM A.B.AGENTS", "enabled": False}
-    rules = build(imports=[IMPORT, second]).all("azure-native:monitor:ScheduledQueryRule")
+    rules = declare_platform(imports=[IMPORT, second]).all("azure-native:monitor:ScheduledQueryRule")
     titles = {rule.inputs["displayName"] for rule in rules}
     assert {"Import raw_house_data failed", "Import raw_house_data is late"} <= titles
     assert not any("agents" in title for title in titles)
@@ -262,7 +244,7 @@ def longest_chain(declared: Declared) -> list[str]:
 
 
 def test_the_longest_chain_is_the_one_that_azure_forces() -> None:
-    chain = longest_chain(unchanged())
+    chain = longest_chain(declare_platform())
     print(" ->\n".join(chain))  # noqa: T201 - for who runs it with -s
     assert chain == [
         "resources:ResourceGroup",
@@ -281,20 +263,22 @@ def test_the_longest_chain_is_the_one_that_azure_forces() -> None:
 
 
 def test_children_are_named_after_their_component() -> None:
-    of_components = {n: parent for n, parent in unchanged().parents.items() if parent != "ai-platform-test"}
+    of_components = {
+        n: parent for n, parent in declare_platform().parents.items() if parent != "ai-platform-test"
+    }
     assert of_components
     for name, parent in of_components.items():
         assert name.startswith(parent), name
 
 
 def test_connection_without_a_secret_refers_to_none() -> None:
-    connection = unchanged().one(CONNECTION)
+    connection = declare_platform().one(CONNECTION)
     assert connection.get("secret_uri") is None
     assert connection["sign_in"] == "workload_identity"
 
 
 def test_every_resource_that_takes_tags_carries_the_stacks() -> None:
-    declared = build(tags={"owner": "data"}, keep=True, customerManagedKey=True)
+    declared = declare_platform(tags={"owner": "data"}, keep=True, customerManagedKey=True)
     tagged = [r for r in declared.resources if r.typ.startswith("azure-native:") and r.typ not in UNTAGGED]
     assert tagged
     for resource in tagged:
@@ -303,7 +287,7 @@ def test_every_resource_that_takes_tags_carries_the_stacks() -> None:
 
 def test_each_import_is_a_schedule_and_a_query_of_the_connection() -> None:
     second = {**IMPORT, "name": "agents", "query": "SELECT * FROM A.B.AGENTS", "enabled": False}
-    declared = build(imports=[IMPORT, second])
+    declared = declare_platform(imports=[IMPORT, second])
     schedules = {s.inputs["spec"]["name"]: s.inputs for s in declared.all(SCHEDULE)}
     assert set(schedules) == {"raw_house_data", "agents"}
     assert schedules["agents"]["spec"]["query"] == second["query"]
@@ -316,11 +300,11 @@ def test_each_import_is_a_schedule_and_a_query_of_the_connection() -> None:
 
 
 def test_a_platform_without_imports_is_one() -> None:
-    assert build(imports=[]).all(SCHEDULE) == []
+    assert declare_platform(imports=[]).all(SCHEDULE) == []
 
 
 def test_datastores_are_the_lakes_containers() -> None:
-    datastores = unchanged().all("azure-native:machinelearningservices:Datastore")
+    datastores = declare_platform().all("azure-native:machinelearningservices:Datastore")
     assert {(d.inputs["name"], d.inputs["properties"]["accountName"]) for d in datastores} == {
         ("rawdata", "globodevlake"),
         ("cleandata", "globodevlake"),
@@ -353,7 +337,7 @@ def test_outputs_are_those_that_people_start_from() -> None:
 def test_names_that_soft_deletion_holds_on_to_are_left_to_autonaming(type_: str, most: int) -> None:
     longest_name = "elevenchars"
     names = {"accountName", "vaultName", "workspaceName", "registryName"}
-    found = build(name=longest_name).all(f"azure-native:{type_}")
+    found = declare_platform(name=longest_name).all(f"azure-native:{type_}")
     assert found
     for resource in found:
         assert not names & set(resource.inputs)
@@ -361,7 +345,7 @@ def test_names_that_soft_deletion_holds_on_to_are_left_to_autonaming(type_: str,
 
 
 def test_what_runs_on_the_cluster_goes_through_its_provider() -> None:
-    releases = [r for r in unchanged().resources if r.typ.startswith("kubernetes:")]
+    releases = [r for r in declare_platform().resources if r.typ.startswith("kubernetes:")]
     assert releases
     for release in releases:
         assert release.provider
@@ -371,6 +355,6 @@ def test_what_runs_on_the_cluster_goes_through_its_provider() -> None:
 @pytest.mark.parametrize("administrators", [None, "5ab0ec0f-0000-4000-8000-000000000000"])
 def test_a_group_administers_the_cluster_where_one_is_set(administrators: str | None) -> None:
     cluster = {"administrators": administrators} if administrators else {}
-    declared = build(cluster=cluster)
+    declared = declare_platform(cluster=cluster)
     assignment = declared.one("azure-native:authorization:RoleAssignment", "globodev-aks-administrators")
     assert assignment["principalId"] == (administrators or "o")

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from stacks.settings.network import aks_zone
-from tests.unit.stacks.settings.test_network import EXISTING, OFFICE, SUBNET, ZONE
-from tests.unit.stacks.settings.test_settings import IMPORT, snowflake
-from tests.unit.stacks.test_platform import SCHEDULE, build
+from tests.unit.stacks.declared_stacks import SCHEDULE, declare_platform
+from tests.unit.stacks.stack_config import EXISTING_NETWORK, IMPORT, OFFICE, SUBNET, ZONE, snowflake
 
 AKS = "azure-native:containerservice:ManagedCluster"
 SCHEDULE_OF_UPGRADES = "maintenanceWindow.schedule.weekly.dayOfWeek"
@@ -90,7 +89,7 @@ CPU_SCALE = f"{CPU_NODES}.scaleSettings"
         ),
         ({"cluster": {"maintenanceHour": 5}}, MAINTENANCE, "maintenanceWindow.startTime", "05:00"),
         (
-            {"network": {**EXISTING, "outbound": "user_defined_routing"}},
+            {"network": {**EXISTING_NETWORK, "outbound": "user_defined_routing"}},
             AKS,
             "networkProfile.outboundType",
             "userDefinedRouting",
@@ -105,7 +104,7 @@ CPU_SCALE = f"{CPU_NODES}.scaleSettings"
             {
                 "isolation": "public",
                 "network": {
-                    **EXISTING,
+                    **EXISTING_NETWORK,
                     "allowedAddressRanges": OFFICE,
                     "egressAddressRanges": ["198.51.100.7/32"],
                 },
@@ -145,13 +144,13 @@ CPU_SCALE = f"{CPU_NODES}.scaleSettings"
 def test_each_setting_reaches_its_resource(
     changes: dict[str, Any], type_: str, path: str, value: Any
 ) -> None:
-    found: Any = build(**changes).all(type_)[0].inputs
+    found: Any = declare_platform(**changes).all(type_)[0].inputs
     for key in path.split("."):
         found = found[int(key)] if isinstance(found, list) else found[key]
     assert found == value
 
 
 def test_how_late_an_import_is_late_reaches_its_alert() -> None:
-    rules = build(alerts={"lateAfterMinutes": 90}).all("azure-native:monitor:ScheduledQueryRule")
+    rules = declare_platform(alerts={"lateAfterMinutes": 90}).all("azure-native:monitor:ScheduledQueryRule")
     (late,) = [rule.inputs for rule in rules if rule.inputs["displayName"].endswith("is late")]
     assert "ago(90m)" in late["criteria"]["allOf"][0]["query"]

@@ -1,19 +1,17 @@
 """Every combination of the settings that matter to security, held against the rules of `security`."""
 
 import copy
-import functools
 import itertools
 from typing import Any
 
 import pytest
 
-from stacks.platform import Platform
 from stacks.settings.stack import load
 from tests.unit.stacks import security
+from tests.unit.stacks.declared_stacks import declare_platform
 from tests.unit.stacks.security import Case, violations
-from tests.unit.stacks.settings.test_network import EXISTING, OFFICE, SUBNET
-from tests.unit.stacks.settings.test_settings import config, imports, snowflake
-from tools.declared import SUBSCRIPTION, declare
+from tests.unit.stacks.stack_config import EXISTING_NETWORK, OFFICE, SUBNET, config, imports, snowflake
+from tools.declared import SUBSCRIPTION
 
 FLAGS = ("isolation", "keep", "customer_managed_key", "existing_network", "cluster", "mode")
 COMBINATIONS = list(
@@ -28,27 +26,24 @@ COMBINATIONS = list(
 )
 
 
-@functools.cache
 def declared_case(
     isolation: str, keep: bool, customer_managed_key: bool, existing_network: bool, cluster: bool, mode: str
 ) -> Case:
-    network: dict[str, Any] = dict(EXISTING) if existing_network else {}
+    network: dict[str, Any] = dict(EXISTING_NETWORK) if existing_network else {}
     if isolation == "public":
         network["allowedAddressRanges"] = OFFICE
         if existing_network:
             network["egressAddressRanges"] = ["198.51.100.7/32"]
-    settings = load(
-        config(
-            isolation=isolation,
-            keep=keep,
-            customerManagedKey=customer_managed_key,
-            network=network,
-            cluster={"enabled": cluster},
-            imports=imports(mode=mode),
-            snowflake=snowflake(unload={"subnetIds": [f"{SUBNET}/snowflake"]}),
-        )
-    )
-    return Case(settings, declare(lambda: Platform(settings, "test")))
+    changes: dict[str, Any] = {
+        "isolation": isolation,
+        "keep": keep,
+        "customerManagedKey": customer_managed_key,
+        "network": network,
+        "cluster": {"enabled": cluster},
+        "imports": imports(mode=mode),
+        "snowflake": snowflake(unload={"subnetIds": [f"{SUBNET}/snowflake"]}),
+    }
+    return Case(load(config(**changes)), declare_platform(**changes))
 
 
 @pytest.mark.parametrize("flags", COMBINATIONS, ids=lambda flags: "-".join(map(str, flags)))

@@ -7,17 +7,21 @@ import yaml
 
 from stacks.settings.stack import PROJECT, load
 from tests.local_cloud import REPOSITORY
-from tests.unit.stacks.settings.test_settings import IMPORT, config, imports, refusal
-from tests.unit.stacks.test_imports_alone import EXISTING
-from tests.unit.stacks.test_imports_alone import build as build_alone
-from tests.unit.stacks.test_platform import SCHEDULE, build, grants, unchanged
+from tests.unit.stacks.declared_stacks import (
+    EXISTING_WORKSPACE,
+    SCHEDULE,
+    declare_imports_alone,
+    declare_platform,
+    grants,
+)
+from tests.unit.stacks.stack_config import IMPORT, config, imports, refusal
 
 RULES: dict[str, Any] = {"asset": "clean", "columns": {"A": {"trim": True}}}
 
 
 def test_who_curates_may_write_clean_data() -> None:
-    declared = build(imports=imports(curate=RULES))
-    assert set(grants(declared)) - set(grants(unchanged())) == {
+    declared = declare_platform(imports=imports(curate=RULES))
+    assert set(grants(declared)) - set(grants(declare_platform())) == {
         ("importer", "STORAGE_BLOB_DATA_CONTRIBUTOR", "lake-cleandata")
     }
     spec = declared.one(SCHEDULE)["spec"]
@@ -26,9 +30,11 @@ def test_who_curates_may_write_clean_data() -> None:
 
 
 def test_in_an_existing_workspace_clean_data_goes_to_its_datastore() -> None:
-    declared = build_alone({**EXISTING, "cleanDatastore": "tidy"}, imports=imports(curate=RULES))
+    declared = declare_imports_alone(
+        {**EXISTING_WORKSPACE, "cleanDatastore": "tidy"}, imports=imports(curate=RULES)
+    )
     assert declared.one(SCHEDULE)["spec"]["clean_datastore"] == "tidy"
-    said = refusal(existing=EXISTING, imports=imports(curate=RULES))
+    said = refusal(existing=EXISTING_WORKSPACE, imports=imports(curate=RULES))
     assert said == f"{PROJECT}:existing.cleanDatastore: required where an import has curate"
 
 

@@ -6,14 +6,18 @@ import pytest
 
 from stacks.settings.network import aks_zone
 from stacks.settings.stack import load
-from tests.unit.stacks.settings.test_settings import config, imports, refusal, snowflake
-
-GROUP = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/hub/providers/Microsoft.Network"
-SUBNET = f"{GROUP}/virtualNetworks/hub/subnets"
-ZONE = f"{GROUP}/privateDnsZones"
-EXISTING = {"nodesSubnetId": f"{SUBNET}/nodes", "endpointsSubnetId": f"{SUBNET}/endpoints"}
-OFFICE = ["203.0.113.0/24"]
-OBJECT = "5ab0ec0f-0000-4000-8000-000000000000"
+from tests.unit.stacks.stack_config import (
+    EXISTING_NETWORK,
+    HUB,
+    OFFICE,
+    PRINCIPAL,
+    SUBNET,
+    ZONE,
+    config,
+    imports,
+    refusal,
+    snowflake,
+)
 
 
 def test_the_subnets_are_quarters_of_the_address_space() -> None:
@@ -98,7 +102,7 @@ def test_each_subnet_can_be_set() -> None:
             'or use stream; it is "unload"',
         ),
         (
-            {"snowflake": snowflake(unload={"integrationPrincipal": OBJECT})},
+            {"snowflake": snowflake(unload={"integrationPrincipal": PRINCIPAL})},
             "snowflake.unload.storageIntegration: required if integrationPrincipal is set",
         ),
         (
@@ -115,13 +119,13 @@ def test_each_subnet_can_be_set() -> None:
             'it is "0.0.0.0/32"',
         ),
         (
-            {"isolation": "public", "network": {**EXISTING, "allowedAddressRanges": OFFICE}},
+            {"isolation": "public", "network": {**EXISTING_NETWORK, "allowedAddressRanges": OFFICE}},
             "network.egressAddressRanges: required where isolation is public and nodesSubnetId is set",
         ),
         (
-            {"network": {**EXISTING, "endpointsSubnetId": f"{GROUP}/virtualNetworks/other/subnets/x"}},
+            {"network": {**EXISTING_NETWORK, "endpointsSubnetId": f"{HUB}/virtualNetworks/other/subnets/x"}},
             "network.endpointsSubnetId: must be of the network of nodesSubnetId; it is "
-            + f'"{GROUP}/virtualNetworks/other/subnets/x"'[:77]
+            + f'"{HUB}/virtualNetworks/other/subnets/x"'[:77]
             + "...",
         ),
         (
@@ -175,15 +179,15 @@ def test_each_subnet_can_be_set() -> None:
             'it is "10.0.0.0/16"',
         ),
         (
-            {"network": {"nodesSubnetId": EXISTING["nodesSubnetId"]}},
+            {"network": {"nodesSubnetId": EXISTING_NETWORK["nodesSubnetId"]}},
             "network.endpointsSubnetId: required where nodesSubnetId is set",
         ),
         (
-            {"network": {"endpointsSubnetId": EXISTING["endpointsSubnetId"]}},
+            {"network": {"endpointsSubnetId": EXISTING_NETWORK["endpointsSubnetId"]}},
             "network.nodesSubnetId: required where endpointsSubnetId is set",
         ),
         (
-            {"network": {**EXISTING, "addressSpace": "10.1.0.0/16"}},
+            {"network": {**EXISTING_NETWORK, "addressSpace": "10.1.0.0/16"}},
             "network.addressSpace: must be absent where the subnets are existing ones",
         ),
         (
@@ -225,9 +229,12 @@ def test_a_zone_that_the_platform_does_not_use_is_named_with_those_it_does() -> 
         {"isolation": "private", "network": {"allowedAddressRanges": OFFICE}},
         {"location": "westus", "zones": []},
         {"zones": [1, 2]},
-        {"network": EXISTING},
-        {"network": {**EXISTING, "outbound": "user_defined_routing"}},
-        {"network": {"endpointsSubnetId": EXISTING["endpointsSubnetId"]}, "cluster": {"enabled": False}},
+        {"network": EXISTING_NETWORK},
+        {"network": {**EXISTING_NETWORK, "outbound": "user_defined_routing"}},
+        {
+            "network": {"endpointsSubnetId": EXISTING_NETWORK["endpointsSubnetId"]},
+            "cluster": {"enabled": False},
+        },
         {"network": {"dnsZoneIds": {aks_zone("westeurope"): f"{ZONE}/{aks_zone('westeurope')}"}}},
         {
             "imports": imports(mode="unload"),
@@ -235,7 +242,11 @@ def test_a_zone_that_the_platform_does_not_use_is_named_with_those_it_does() -> 
         },
         {
             "isolation": "public",
-            "network": {**EXISTING, "allowedAddressRanges": OFFICE, "egressAddressRanges": ["192.0.2.7/32"]},
+            "network": {
+                **EXISTING_NETWORK,
+                "allowedAddressRanges": OFFICE,
+                "egressAddressRanges": ["192.0.2.7/32"],
+            },
         },
         {"cluster": {"enabled": False, "podRange": "10.42.0.0/16"}},
         {"workspace": {"managedNetwork": False, "computeSubnetId": f"{SUBNET}/jobs"}},

@@ -10,41 +10,7 @@ import yaml
 from importer.spec.snowflake_target import SignIn
 from stacks.settings.stack import Endpoints, Settings, SettingsError, load
 from tests.local_cloud import REPOSITORY
-
-IMAGE = "globo.azurecr.io/importer@sha256:" + "0" * 64
-SNOWFLAKE = {"account": "globo-dev", "warehouse": "IMPORT_WH", "role": "IMPORTER"}
-IMPORT = {"name": "raw_house_data", "query": "SELECT * FROM A.B.C", "schedule": "0 6 * * *"}
-
-
-def config(**changes: Any) -> dict[str, str]:
-    """Return a stack's config as the engine hands it over: scalars as they are, the rest as JSON."""
-    settings: dict[str, Any] = {
-        "name": "globodev",
-        "location": "westeurope",
-        "importerImage": IMAGE,
-        "snowflake": SNOWFLAKE,
-        "imports": [IMPORT],
-        **changes,
-    }
-    return {
-        f"ai-platform:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in settings.items()
-        if value is not None
-    }
-
-
-def refusal(**changes: Any) -> str:
-    with pytest.raises(SettingsError) as refused:
-        load(config(**changes))
-    return str(refused.value)
-
-
-def snowflake(**changes: Any) -> dict[str, Any]:
-    return {**SNOWFLAKE, **changes}
-
-
-def imports(**changes: Any) -> list[dict[str, Any]]:
-    return [{**IMPORT, **changes}]
+from tests.unit.stacks.stack_config import IMPORT, config, imports, refusal, snowflake
 
 
 def test_a_new_stack_asks_for_six_settings_and_defaults_the_rest() -> None:
