@@ -1,4 +1,4 @@
-"""What a query reads, by the names that Snowflake knows: tables and views, functions, stages."""
+"""The objects that a query reads: tables and views, functions, stages, by their names in Snowflake."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ _DIALECT = "snowflake"
 
 
 class TableName(NamedTuple):
-    """A table or view; None for the database or the schema that the query leaves to the session."""
+    """A table or view; database and schema are None where the session completes them."""
 
     database: str | None
     schema: str | None
@@ -19,7 +19,7 @@ class TableName(NamedTuple):
 
 
 class QueryObjects(NamedTuple):
-    """What a query reads, each kind in order; functions and stages as the query writes them."""
+    """The objects of a query, each kind sorted; functions and stages as the query writes them."""
 
     tables: list[TableName]
     functions: list[str]
@@ -27,14 +27,14 @@ class QueryObjects(NamedTuple):
 
 
 def query_objects(query: str) -> QueryObjects:
-    """Return what `query` reads: nothing that it makes itself, such as the tables of its WITH clause.
+    """Return the objects that `query` reads, without the tables of its own WITH clause.
 
-    Of the functions only those in a schema: the others are Snowflake's own. Unquoted names are in capitals
+    Functions without a schema are left out: they are Snowflake's own. Unquoted names are in capitals
     (https://docs.snowflake.com/en/sql-reference/identifiers-syntax).
     """
     statement = normalize_identifiers(sqlglot.parse_one(query, dialect=_DIALECT), dialect=_DIALECT)
     for clause in statement.find_all(exp.With):
-        clause.set("recursive", True)  # Snowflake does not ask for the word
+        clause.set("recursive", True)  # Snowflake does not require the word
     tables: set[TableName] = set()
     stages: set[str] = set()
     for scope in traverse_scope(statement):
@@ -60,7 +60,7 @@ def _table_name(table: exp.Table) -> TableName:
 
 
 def _schema_function(call: exp.Anonymous) -> str:
-    """Return a call's function as `schema.name`, perhaps with its database; nothing for one without."""
+    """Return the function of a call as `schema.name` or `database.schema.name`; empty without a schema."""
     path = call.parent
     if not isinstance(path, exp.Dot) or path.expression is not call:
         return ""

@@ -1,4 +1,4 @@
-"""The script for Snowflake's administrator: golden files, names, and what nobody has said yet."""
+"""The script for Snowflake's administrator: golden files, names, placeholders and options."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from importer.commands.grants import Administration, administration, grants_script
+from importer.commands.grants import administration
+from importer.commands.grants_script import Administration, grants_script
 from importer.commands.query_objects import TableName, query_objects
 from importer.errors import ImporterError
 from importer.spec.import_spec import ImportSpec
@@ -47,30 +48,37 @@ def statements(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("sign_in", SignIn)
-def test_each_sign_in_has_its_script(sign_in: SignIn) -> None:
+def test_each_sign_in_method_gives_its_golden_script(sign_in: SignIn) -> None:
     assert script(sign_in) == (GOLDEN / f"{sign_in}.sql").read_text()
 
 
-def test_an_unload_with_a_storage_integration_has_its_script() -> None:
+def test_unload_with_a_storage_integration_gives_its_golden_script() -> None:
     unload = spec().model_copy(update={"mode": "unload", "storage_integration": "lake"})
     made = grants_script(unload, TARGET, Administration(), LAKE)
     assert made == (GOLDEN / "unload.sql").read_text()
 
 
-def test_nothing_is_left_open_where_all_is_said() -> None:
+def test_script_with_all_options_has_no_placeholder() -> None:
     for sign_in in SignIn:
         assert not re.search("<[a-z ]+>", "".join(statements(script(sign_in)))), sign_in
 
 
-def test_what_nobody_has_said_is_a_placeholder_that_the_top_explains() -> None:
+def test_option_that_is_not_given_is_a_placeholder_that_the_head_explains() -> None:
     target = TARGET.model_copy(update={"user": None})
     made = grants_script(spec("SELECT * FROM RAW"), target, Administration(), LAKE)
-    open_ones = set(re.findall("<[a-z ]+>", "".join(statements(made))))
-    assert open_ones == {"<user>", "<database>", "<schema>", "<tenant id>", "<object id>", "<address range>"}
-    assert {line[5:].split(":")[0] for line in made.splitlines() if line.startswith("--   <")} == open_ones
+    open_ = set(re.findall("<[a-z ]+>", "".join(statements(made))))
+    assert open_ == {
+        "<user>",
+        "<database>",
+        "<schema>",
+        "<tenant id>",
+        "<object id>",
+        "<address range>",
+    }
+    assert {line[5:].split(":")[0] for line in made.splitlines() if line.startswith("--   <")} == open_
 
 
-def test_tokens_of_another_identity_provider_are_known_by_its_own_facts() -> None:
+def test_oauth_of_another_provider_has_placeholders_for_issuer_and_subject() -> None:
     changes = {
         "sign_in": SignIn.OAUTH,
         "oauth_client_id": "importer",
@@ -82,7 +90,7 @@ def test_tokens_of_another_identity_provider_are_known_by_its_own_facts() -> Non
     assert "microsoft" not in "".join(statements(made))
 
 
-def test_only_what_the_query_reads_is_granted_by_exact_names() -> None:
+def test_grants_are_on_the_tables_that_the_query_reads_by_exact_names() -> None:
     query = """
         WITH recent AS (SELECT * FROM sales.public.orders)
         SELECT *, (SELECT MAX(day) FROM Sales..Days) FROM Recent
@@ -104,13 +112,13 @@ def test_only_what_the_query_reads_is_granted_by_exact_names() -> None:
     ]
 
 
-def test_what_a_query_alone_does_not_tell_is_said_in_comments() -> None:
+def test_functions_stages_and_views_of_snowflake_are_listed_as_comments() -> None:
     query = (
         'SELECT d.s."f\nDROP TABLE x; --"(1) FROM @d.s.files, TABLE(d.s.rows_of(1)), '
         "SNOWFLAKE.ACCOUNT_USAGE.QUERY_HISTORY"
     )
     made = script(query=query)
-    by_hand = made.split("-- To be granted by hand:\n")[1].split("\n\n")[0].splitlines()
+    by_hand = made.split("-- Grant these by hand:\n")[1].split("\n\n")[0].splitlines()
     assert [line.split(":")[0] for line in by_hand] == [
         "-- SNOWFLAKE.ACCOUNT_USAGE.QUERY_HISTORY",
         "-- D.S.f DROP TABLE x; --",
@@ -120,10 +128,10 @@ def test_what_a_query_alone_does_not_tell_is_said_in_comments() -> None:
     assert "SELECT ON" not in made
 
 
-def test_a_value_cannot_end_its_quotes() -> None:
+def test_hostile_values_stay_inside_their_quotes() -> None:
     changes = {"sign_in": SignIn.OAUTH, "oauth_scope": "api://o'neil\\/.default", "role": '"my ""role"'}
     made = grants_script(spec(), TARGET.model_copy(update=changes), GIVEN, None)
-    assert "EXTERNAL_OAUTH_AUDIENCE_LIST = ('api://o''neil\\\\')" in made
+    assert "EXTERNAL_OAUTH_AUDIENCE_LIST = ('api://o\\'neil\\\\')" in made
     assert 'CREATE ROLE IF NOT EXISTS "my ""role";' in made
 
 
@@ -141,11 +149,13 @@ def test_a_value_cannot_end_its_quotes() -> None:
         ("WITH t AS (SELECT * FROM t) SELECT * FROM t", [(None, None, "T")]),
     ],
 )
-def test_the_tables_of_a_query(query: str, tables: list[tuple[str | None, str | None, str]]) -> None:
+def test_tables_of_a_query_are_listed_with_their_full_names(
+    query: str, tables: list[tuple[str | None, str | None, str]]
+) -> None:
     assert query_objects(query).tables == [TableName(*names) for names in tables]
 
 
-def test_options_are_checked_before_anything_is_printed(tmp_path: Path) -> None:
+def test_wrong_option_is_an_error_that_does_not_quote_the_private_key(tmp_path: Path) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private, public, missing = tmp_path / "private.pem", tmp_path / "public.pem", tmp_path / "none.pem"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -1,13 +1,13 @@
--- Lets the import raw_house_data into Snowflake; made by `python -m importer grants raw_house_data`.
--- It can be run again; the addresses of the network policy are then those given here.
+-- Access to Snowflake for the import raw_house_data, from `python -m importer grants raw_house_data`.
+-- It can be run again; the network policy then has the addresses given here, and no others.
 
--- The role, which may run the query and nothing else
+-- The role, which may only run the query
 USE ROLE SECURITYADMIN;
 CREATE ROLE IF NOT EXISTS "IMPORTER";
 GRANT USAGE ON WAREHOUSE "IMPORT_WH" TO ROLE "IMPORTER";
 GRANT USAGE ON DATABASE "GLOBOREALTY" TO ROLE "IMPORTER";
 GRANT USAGE ON SCHEMA "GLOBOREALTY"."REAL_ESTATE" TO ROLE "IMPORTER";
--- Of a view, or another kind of table, write the kind in place of TABLE.
+-- For a view or another kind of table, replace TABLE by its kind.
 GRANT SELECT ON TABLE "GLOBOREALTY"."REAL_ESTATE"."RAW" TO ROLE "IMPORTER";
 
 -- The user
@@ -20,13 +20,13 @@ ALTER USER "IMPORTER" SET
   LOGIN_NAME = '22222222-2222-2222-2222-222222222222';
 GRANT ROLE "IMPORTER" TO USER "IMPORTER";
 
--- Where the user may come from
+-- The addresses from which the user may connect
 CREATE NETWORK POLICY IF NOT EXISTS "IMPORTER_NETWORK" ALLOWED_IP_LIST = ('203.0.113.7', '198.51.100.0/24');
 ALTER NETWORK POLICY "IMPORTER_NETWORK" SET ALLOWED_IP_LIST = ('203.0.113.7', '198.51.100.0/24');
 ALTER USER "IMPORTER" SET NETWORK_POLICY = "IMPORTER_NETWORK";
 
--- Whose tokens sign the user in
--- An account has one integration for an issuer: to one that is there, add audience and role.
+-- The issuer of the user's tokens
+-- An account has one integration per issuer. If it exists, add this audience and role to it.
 USE ROLE ACCOUNTADMIN;
 CREATE SECURITY INTEGRATION IF NOT EXISTS "AI_PLATFORM_OAUTH"
   TYPE = EXTERNAL_OAUTH
@@ -40,6 +40,6 @@ CREATE SECURITY INTEGRATION IF NOT EXISTS "AI_PLATFORM_OAUTH"
   EXTERNAL_OAUTH_ALLOWED_ROLES_LIST = ('IMPORTER')
   EXTERNAL_OAUTH_ANY_ROLE_MODE = 'ENABLE';
 
--- Afterwards
--- The query is checked in a preview by whoever deploys, in this role:
+-- Next steps
+-- A preview checks the query in this role, so the deployer needs it too:
 --   GRANT ROLE "IMPORTER" TO USER <deployer>;
