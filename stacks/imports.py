@@ -1,4 +1,4 @@
-"""The imports of a stack, in whichever workspace: the connection to Snowflake, and a schedule for each."""
+"""The imports of a stack, in any workspace: one connection to Snowflake, and a schedule for each import."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from components.imports.snowflake_import import SnowflakeImport, SnowflakeImport
 from stacks.settings.imports import ImportSettings
 from stacks.settings.stack import Settings
 
-#: The name in the workspace of how the importer reaches Snowflake.
+#: The connection's name in the workspace.
 CONNECTION = "snowflake"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where imports run, as whom, and what must be there before the first one starts."""
+    """Where imports run, where they write, and which identity they have."""
 
     workspace: WorkspaceRefArgs
     datastore: pulumi.Input[str]
@@ -27,13 +27,16 @@ class Destination:
     identity_client_id: pulumi.Input[str]
     tags: Mapping[str, str]
     ready: Sequence[pulumi.Resource]
+    """What an import depends on: with `runOnCreate`, it starts as soon as its schedule exists."""
     secret_uri: pulumi.Input[str] | None = None
+    """The Key Vault secret of the sign-in to Snowflake."""
     log_endpoint: pulumi.Input[str] | None = None
     log_rule: pulumi.Input[str] | None = None
+    """Where imports report how they ended, as in `ImportScheduleArgs`."""
 
 
 class Imports:
-    """Every import of a stack, by name; `outputs` say what each is."""
+    """A stack's connection to Snowflake and its imports, by name; `outputs` describe each import."""
 
     def __init__(self, settings: Settings, destination: Destination) -> None:
         self._settings = settings
@@ -44,7 +47,7 @@ class Imports:
 
     @property
     def outputs(self) -> dict[str, dict[str, pulumi.Input[object]]]:
-        """What a person or a script starts from, for each import."""
+        """The names of each import's resources, its mode, and the types of its columns."""
         return {
             name: {
                 "schedule": item.schedule_name,
@@ -68,14 +71,14 @@ class Imports:
         )
         if self._settings.uses_password:
             pulumi.log.warn(
-                "imports sign in to Snowflake with a password, which Snowflake ends for services: set "
-                "snowflake.signIn to workload_identity",
+                "imports sign in to Snowflake with a password. Snowflake is ending passwords for services: "
+                "set snowflake.signIn to workload_identity",
                 resource=connection,
             )
         return connection
 
     def _make_code(self) -> ImporterCode | None:
-        """Register the importer that lies beside the program, where nobody has made an image of it."""
+        """Register the importer's source, if there is no image of it."""
         if self._settings.importer_image is not None:
             return None
         return ImporterCode(
@@ -102,7 +105,6 @@ class Imports:
                 log_rule=destination.log_rule,
                 tags=destination.tags,
             ),
-            # the first import starts as soon as its schedule is there
             pulumi.ResourceOptions(depends_on=list(destination.ready)),
         )
 
@@ -119,5 +121,5 @@ class Imports:
 
 
 def _type_by_name(columns: list[dict[str, object]]) -> dict[str, str]:
-    """Return a query's columns for a reader: a line each, such as `SALE_PRICE: NUMBER(38,0)`."""
+    """Return a query's columns for the stack's outputs, such as `SALE_PRICE: NUMBER(38,0) NOT NULL`."""
     return {str(c["name"]): f"{c['type']}{'' if c['nullable'] else ' NOT NULL'}" for c in columns}

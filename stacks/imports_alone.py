@@ -1,6 +1,7 @@
-"""The imports of a stack without the platform: in a workspace that is there already."""
+"""The imports of a stack in an existing workspace, without the platform."""
 
 import pulumi
+from azure.mgmt.core.tools import parse_resource_id
 from pulumi_azure_native import authorization, keyvault, storage
 from pulumi_azure_native import machinelearningservices as ml
 
@@ -12,21 +13,21 @@ from stacks.imports import Destination, Imports
 from stacks.settings.existing import ExistingSettings
 from stacks.settings.stack import PROJECT, Settings
 
-#: The datastore that is made where a container is given and no datastore.
+#: The datastore that is made if the settings name a container and no datastore.
 DATASTORE = "rawdata"
 
 
 class ImportsAlone:
-    """The connection, the schedules and the roles of imports, and nothing else.
+    """Imports in an existing workspace, and the roles that their identity needs.
 
-    The workspace, its datastore and the identity are the settings' own. `outputs` are the stack's.
+    Makes a datastore if the settings name only a container. The workspace, the container, the identity and
+    the vault exist already. `outputs` are the stack's outputs.
     """
 
     def __init__(self, settings: Settings, existing: ExistingSettings, stack: str) -> None:
         self._settings = settings
         self._existing = existing
         roles = self._grant()
-        datastore = existing.datastore or self._make_datastore()
         self._imports = Imports(
             settings,
             Destination(
@@ -35,8 +36,8 @@ class ImportsAlone:
                     "resource_group": existing.resource_group,
                     "name": existing.workspace,
                 },
-                datastore=datastore,
-                clean_datastore=existing.clean_datastore or CLEAN_CONTAINER,  # no import has `curate` then
+                datastore=self._datastore(),
+                clean_datastore=existing.clean_datastore or CLEAN_CONTAINER,  # without one, no `curate`
                 identity_client_id=existing.identity_client_id,
                 tags={"project": PROJECT, "stack": stack, **settings.tags},
                 ready=roles,
@@ -49,7 +50,7 @@ class ImportsAlone:
         }
 
     def _grant(self) -> list[pulumi.Resource]:
-        """Let the identity register data, and write to the container and read the secret that are given."""
+        """Let the identity register data, write to the container and read the sign-in's secret."""
         existing, secret = self._existing, self._settings.snowflake.secret_name
         register = data_registrar(self._settings.name, existing.resource_group_id)
         grants = [self._assign("workspace", register, existing.workspace_id)]
@@ -72,19 +73,26 @@ class ImportsAlone:
             pulumi.ResourceOptions(),
         )
 
-    def _make_datastore(self) -> pulumi.Output[str]:
-        """Make the container a datastore of the workspace, without a credential."""
-        _, _, _, _, group, *_, account, _, _, _, container = str(self._existing.container_id).split("/")
-        found = storage.get_storage_account_output(account_name=account, resource_group_name=group)
+    def _datastore(self) -> pulumi.Input[str]:
+        """Return the datastore that imports write to; without one, make one for the container."""
+        existing = self._existing
+        if existing.datastore is not None:
+            return existing.datastore
+        if existing.container_id is None:
+            raise ValueError("imports need a datastore or a container")
+        container = _parts_of(existing.container_id)
+        account = storage.get_storage_account_output(
+            account_name=container["name"], resource_group_name=container["resource_group"]
+        )
         datastore = ml.Datastore(
             f"{self._settings.name}-{DATASTORE}",
-            resource_group_name=self._existing.resource_group,
-            workspace_name=self._existing.workspace,
+            resource_group_name=existing.resource_group,
+            workspace_name=existing.workspace,
             name=DATASTORE,
             properties=blob_datastore(
-                account,
-                container,
-                found.primary_endpoints.apply(lambda endpoints: storage_endpoint(endpoints.blob)),
+                container["name"],
+                container["resource_name"],
+                account.primary_endpoints.apply(lambda endpoints: storage_endpoint(endpoints.blob)),
             ),
         )
         return datastore.name
@@ -93,7 +101,13 @@ class ImportsAlone:
         secret, vault_id = self._settings.snowflake.secret_name, self._existing.vault_id
         if secret is None or vault_id is None:
             return None
+        parts = _parts_of(vault_id)
         vault = keyvault.get_vault_output(
-            vault_name=vault_id.rsplit("/", 1)[1], resource_group_name=vault_id.split("/")[4]
+            vault_name=parts["name"], resource_group_name=parts["resource_group"]
         )
         return pulumi.Output.format("{0}secrets/{1}", vault.properties.vault_uri, secret)
+
+
+def _parts_of(arm_id: str) -> dict[str, str]:
+    """Return the parts of an ARM id by the names of azure-mgmt-core: `resource_group`, `name` and so on."""
+    return {key: str(value) for key, value in parse_resource_id(arm_id).items()}

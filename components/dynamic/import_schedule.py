@@ -1,4 +1,4 @@
-"""When an import runs: an Azure ML schedule of a job that runs the importer."""
+"""The schedule of an import: an Azure ML schedule whose job runs the importer."""
 
 import json
 from collections.abc import Mapping
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
 
 _PREFIX = "import_"
 
-#: The environment variables that tell the job which environment and code it runs, where it has no image.
+#: The environment variables that record the job's environment and code, for imports without an image: the
+#: schedule itself, as the service returns it, names neither.
 _ENVIRONMENT_VARIABLE = "IMPORTER_ENVIRONMENT"
 _CODE_VARIABLE = "IMPORTER_CODE"
 
+#: The properties that only the state has: the service does not return them.
 _NOT_IN_THE_SERVICE = ("run_on_create", "schedule_name", "asset_name", "mode", "scheduled_since")
 
-#: What says when an import runs.
+#: The inputs that say when an import runs.
 _TIMES = ("cron", "time_zone", "enabled")
 
 
 class ImportScheduleInputs(ManagedInputs):
-    """What a program declares of a schedule."""
+    """The properties of a schedule that a program declares."""
 
     identity = frozenset({"workspace", "spec"})
     only_at_creation = frozenset({"run_on_create"})
@@ -58,7 +60,7 @@ class ImportScheduleInputs(ManagedInputs):
     @field_validator("code")
     @classmethod
     def _comes_from_one_place(cls, code: str | None, info: ValidationInfo) -> str | None:
-        if not {"image", "environment"} <= info.data.keys():  # of which one is not known yet
+        if not {"image", "environment"} <= info.data.keys():  # one of them is unknown
             return code
         has_image = info.data["image"] is not None
         if (info.data["environment"] is None, code is None) != (has_image, has_image):
@@ -77,39 +79,39 @@ class ImportScheduleInputs(ManagedInputs):
 
 
 class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
-    """A JobSchedule whose job is a pipeline of one command, as Azure ML schedules no bare command."""
+    """A JobSchedule of a pipeline with one command, because Azure ML cannot schedule a bare command."""
 
     inputs = ImportScheduleInputs
 
     def start(self, inputs: ImportScheduleInputs) -> Outputs:
-        """Bring about the schedule, and start the first import if none has started yet.
+        """Create or adopt the schedule, and start the first import unless one has started already.
 
-        A schedule that is there already may be the work of an earlier try that timed out, which may have
-        started the import too: then there is a job of the schedule, or a version of the asset.
+        An existing schedule may come from an earlier attempt that timed out. If that attempt also started the
+        import, the schedule has a job, or the asset has a version.
         """
         client = inputs.workspace.client()
         adopted = _find(client, inputs.schedule_name) is not None
         outputs = self.bring_about(inputs, {})
         if inputs.enabled and inputs.run_on_create and not (adopted and _has_run(client, inputs)):
-            # With one time for all tries, a repeated request starts the same import again: it does nothing.
+            # A retried request has the same time and starts the same version again, which does nothing.
             client.schedules.trigger(
                 inputs.schedule_name, schedule_time=_now(), retry_on_methods=frozenset({"POST"})
             )
         return outputs
 
     def bring_about(self, inputs: ImportScheduleInputs, state: Properties) -> Outputs:
-        """Create or replace the schedule; what it has run stays."""
+        """Create or replace the schedule; its earlier jobs stay."""
         client = inputs.workspace.client()
         client.schedules.begin_create_or_update(_schedule(inputs)).result()
         return _computed(inputs) | {"scheduled_since": _scheduled_since(inputs, state)}
 
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
-        """Return what the schedule has of what was declared; what the service adds is left out."""
+        """Return the live values of the declared properties, without what the service adds."""
         schedule = _find(arm_id.workspace.client(), arm_id.name)
         return None if schedule is None else _observed(schedule, arm_id, state)
 
     def remove(self, arm_id: ChildId, _state: Properties) -> None:
-        """Disable the schedule, which the service wants first, and delete it."""
+        """Disable the schedule, as the service requires, and delete it."""
         client = arm_id.workspace.client()
         schedule = _find(client, arm_id.name)
         if schedule is None:
@@ -135,13 +137,13 @@ def _find(client: "MLClient", name: str) -> "JobSchedule | None":
 
 
 def _has_run(client: "MLClient", inputs: ImportScheduleInputs) -> bool:
-    """Return whether the import has started or ended before: by a job of the schedule, or by a version."""
+    """Return whether the import has run before: whether its schedule has a job or its asset a version."""
     jobs = client.jobs.list(scheduled_job_name=inputs.schedule_name, max_results=1)
     return any(True for _ in jobs) or any(True for _ in client.data.list(inputs.spec.name))
 
 
 def _scheduled_since(inputs: ImportScheduleInputs, state: Properties) -> str:
-    """Return when the schedule got the times that it has: no run is due before."""
+    """Return since when the schedule has had its times: no run is due before that."""
     since: str | None = state.get("scheduled_since")
     declared = inputs.properties()
     unchanged = all(declared[name] == state.get(name) for name in _TIMES)
@@ -172,7 +174,7 @@ def _schedule(inputs: ImportScheduleInputs) -> "JobSchedule":
 def _job(inputs: ImportScheduleInputs) -> "PipelineJob":
     """Return the pipeline of one command that runs the importer.
 
-    Built from entities, not with the `@pipeline` decorator: that keeps what it builds in a global, and
+    It is built from entities, not with the `@pipeline` decorator, which keeps its pipeline in a global:
     Pulumi creates several schedules at once.
     """
     from azure.ai.ml import Input
@@ -190,7 +192,7 @@ def _job(inputs: ImportScheduleInputs) -> "PipelineJob":
         inputs={"trigger_time": Input(type="string")},
         environment=inputs.environment or Environment(image=inputs.image),
         code=inputs.code,
-        is_deterministic=False,  # else a pipeline may take the outcome of an earlier run for this one's
+        is_deterministic=False,  # or the pipeline may reuse the output of an earlier run
     )
     node = component(trigger_time="${{parent.inputs.trigger_time}}")
     node.environment_variables = _environment(inputs)
@@ -213,7 +215,7 @@ def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
         "AZUREML_WORKSPACE": inputs.workspace.name,
     }
     if inputs.identity_client_id:
-        # azure-identity picks the identity by the first, Snowflake's connector by the second.
+        # azure-identity reads the first, Snowflake's connector the second.
         environment |= dict.fromkeys(
             ("AZURE_CLIENT_ID", "MANAGED_IDENTITY_CLIENT_ID"), inputs.identity_client_id
         )
@@ -228,16 +230,16 @@ def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
 
 
 def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Outputs:
-    """Return the live values of the declared properties, and what only Pulumi knows."""
+    """Return the live values of the declared properties, and the values that only the state has."""
     environment = step_variables(schedule)
-    # a job that a person has replaced may have no settings
+    # a person may have replaced the job by one without settings
     settings = getattr(schedule.create_job, "settings", None)
     tags = schedule.tags or {}
     live = {
         **{key: state[key] for key in _NOT_IN_THE_SERVICE if key in state},
         "workspace": arm_id.workspace.model_dump(mode="json"),
         "spec": _live_spec(environment),
-        # a recurrence, which a person may choose in the portal, has no expression
+        # a recurrence, which a person can choose in the portal, has no expression
         "cron": getattr(schedule.trigger, "expression", None),
         "time_zone": schedule.trigger.time_zone if schedule.trigger else None,
         "enabled": schedule.is_enabled is not False,
@@ -254,7 +256,7 @@ def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Ou
 
 
 def _live_spec(environment: Mapping[str, str]) -> Any:
-    """Return the spec that the job runs; nothing where a person left none that can be read."""
+    """Return the job's specification, or an empty one if a person has made it unreadable."""
     try:
         return json.loads(environment.get(SPEC_VARIABLE, "{}"))
     except json.JSONDecodeError:
@@ -263,7 +265,7 @@ def _live_spec(environment: Mapping[str, str]) -> Any:
 
 @dataclass(kw_only=True)
 class ImportScheduleArgs:
-    """What runs, when, and where."""
+    """What a schedule runs, when, and as which identity."""
 
     workspace: pulumi.Input[WorkspaceRefArgs]
     spec: Mapping[str, pulumi.Input[Any]]
@@ -272,35 +274,35 @@ class ImportScheduleArgs:
     time_zone: pulumi.Input[str]
     """An IANA or a Windows name."""
     image: pulumi.Input[str] | None = None
-    """The container image that has the importer; without one, both of the following."""
+    """The container image of the importer. Without one, `environment` and `code` are required."""
     environment: pulumi.Input[str] | None = None
-    """The ARM id of the environment that the importer runs in, as `ImporterCode` has it."""
+    """The ARM id of the importer's environment, from `ImporterCode`."""
     code: pulumi.Input[str] | None = None
-    """The ARM id of the importer's code."""
+    """The ARM id of the importer's code, from `ImporterCode`."""
     identity_client_id: pulumi.Input[str] | None = None
-    """The user-assigned identity that the import acts as."""
+    """The client id of the import's user-assigned identity."""
     log_endpoint: pulumi.Input[str] | None = None
-    """Where the import tells how it ended: the address of a data collection endpoint."""
+    """The data collection endpoint to which each run reports how it ended."""
     log_rule: pulumi.Input[str] | None = None
-    """The immutable id of the data collection rule that takes it there."""
+    """The immutable id of the data collection rule for these reports."""
     enabled: pulumi.Input[bool] = True
     run_on_create: pulumi.Input[bool] = True
-    """Whether the first import starts with the schedule's creation."""
+    """Whether the first import starts when the schedule has been created."""
     tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None
 
 
 class ImportSchedule(dynamic.Resource, module="azureml", name="ImportSchedule"):
-    """An Azure ML schedule, `import_<name>`, of a job that runs one import.
+    """An Azure ML schedule, `import_<name>`, whose job runs one import.
 
-    Adopts a schedule that has the name. A change of anything but the import's name or the workspace is made
-    in place. Deleting it leaves the imported versions.
+    Adopts an existing schedule with that name. A change of the import's name or of the workspace replaces the
+    schedule; other changes are made in place. Deleting it leaves the imported versions.
     """
 
     schedule_name: pulumi.Output[str]
     asset_name: pulumi.Output[str]
     mode: pulumi.Output[str]
     scheduled_since: pulumi.Output[str]
-    """When it got the times that it has (ISO 8601, UTC)."""
+    """Since when the schedule has had its times (ISO 8601, UTC)."""
 
     def __init__(
         self, name: str, args: ImportScheduleArgs, opts: pulumi.ResourceOptions | None = None

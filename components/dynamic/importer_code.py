@@ -1,4 +1,4 @@
-"""Where the importer's code comes from that has no image: a snapshot of it, registered in the workspace."""
+"""Registers a snapshot of the importer's source in the workspace, for imports without an image."""
 
 import re
 import tempfile
@@ -21,14 +21,14 @@ from importer.errors import ImporterError
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-#: What the code and the environment are called in the workspace.
+#: The name of the code and of the environment in the workspace.
 NAME = "importer"
 
 _Version = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 
 class ImporterCodeInputs(ManagedInputs):
-    """What a program declares: which files, and which environment, by what is in them."""
+    """The declared versions of the code and of the environment, which are hashes of their content."""
 
     identity = frozenset({"workspace"})
 
@@ -37,24 +37,24 @@ class ImporterCodeInputs(ManagedInputs):
 
     @property
     def arm_id(self) -> ChildId:
-        """The ARM id of the code, of which each version is one snapshot."""
+        """The ARM id of the code; each version of it is one snapshot."""
         return ChildId(self.workspace, "codes", NAME)
 
 
 class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
-    """A version of the code and one of the environment, which are never changed, only followed by others.
+    """A version of the code and a version of the environment; a change registers new versions.
 
-    What is no longer declared is archived, not deleted: jobs that ran it, and those that run now, name it
-    (https://learn.microsoft.com/azure/machine-learning/how-to-manage-environments-v2#archive).
+    Versions that are no longer declared are archived, not deleted, because earlier and running jobs refer to
+    them (https://learn.microsoft.com/azure/machine-learning/how-to-manage-environments-v2#archive).
     """
 
     inputs = ImporterCodeInputs
 
     def bring_about(self, inputs: ImporterCodeInputs, state: Properties) -> Outputs:
-        """Register the files as they are, unless they are there, and archive what there was before.
+        """Register the files unless their version is registered already, and archive the previous versions.
 
-        A file may have changed while the workspace came up, which takes up to an hour: the state says what
-        was registered.
+        A file may have changed since the program declared its version, because a new workspace takes up to an
+        hour. The outputs have the versions that were registered.
         """
         snapshot = read_snapshot()
         environment = read_environment(snapshot)
@@ -65,7 +65,7 @@ class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
         return _registered(inputs.workspace, now)
 
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
-        """Return the recorded versions that are registered; one that is archived is, and jobs can use it."""
+        """Return the recorded versions that are registered, also archived ones, which jobs can still use."""
         client = arm_id.workspace.client()
         found = {kind: version for kind, version in _versions(state).items() if _find(client, kind, version)}
         if not found:
@@ -81,13 +81,13 @@ class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
 
 
 def _versions(properties: Properties) -> dict[str, str]:
-    """Return the versions of `code` and `environment`, as far as the properties have them."""
+    """Return the versions of `code` and `environment` that the properties have."""
     names = {"code": "code_version", "environment": "environment_version"}
     return {kind: str(properties[name]) for kind, name in names.items() if name in properties}
 
 
 def _registered(workspace: WorkspaceRef, versions: dict[str, str]) -> Outputs:
-    """Return the versions as properties, and their ARM ids."""
+    """Return the properties of registered versions: each version and its ARM id."""
     ids = {
         kind: str(ChildId(workspace, f"{kind}s", f"{NAME}/versions/{version}"))
         for kind, version in versions.items()
@@ -98,7 +98,7 @@ def _registered(workspace: WorkspaceRef, versions: dict[str, str]) -> Outputs:
 def _find(client: "MLClient", kind: str, version: str) -> bool:
     """Return whether the version is registered.
 
-    A client offers no code, though its operations are like those of everything else.
+    `MLClient` has no public attribute for code, but a private one with the usual operations.
     """
     operations = client._code if kind == "code" else client.environments
     try:
@@ -109,7 +109,7 @@ def _find(client: "MLClient", kind: str, version: str) -> bool:
 
 
 def _archive(workspace: WorkspaceRef, versions: dict[str, str]) -> None:
-    """Archive versions; those that are gone already are no error."""
+    """Archive the versions that exist."""
     client = workspace.client()
     for kind, version in versions.items():
         if not _find(client, kind, version):
@@ -130,7 +130,7 @@ def _register_environment(client: "MLClient", environment: Environment) -> None:
         entities.Environment(
             name=NAME,
             version=environment.version,
-            description="What the importer runs in.",
+            description="The importer's Python environment.",
             image=environment.image,
             conda_file=environment.conda,
         )
@@ -138,10 +138,10 @@ def _register_environment(client: "MLClient", environment: Environment) -> None:
 
 
 def _register_code(workspace: WorkspaceRef, snapshot: Snapshot) -> None:
-    """Upload the snapshot and register it: last, so that a version that is registered is whole."""
+    """Upload the snapshot, then register it, so that a registered version is complete."""
     from azure.ai.ml.entities._assets import Code
 
-    # without progress, azure-ai-ml waits for good for a file that it could not upload
+    # without progress, azure-ai-ml waits forever for a file that it could not upload
     client = workspace.client(show_progress=True)
     if _find(client, "code", snapshot.version):
         _set_code_archived(client, workspace, snapshot.version, is_archived=False)
@@ -156,7 +156,7 @@ def _register_code(workspace: WorkspaceRef, snapshot: Snapshot) -> None:
 
 
 def _without_signature(error: AzureError) -> str:
-    """Return the error's text without the query of an address, which may hold a signature."""
+    """Return the error's text without the query parts of URLs, which may contain a signature."""
     from importer.lake.azure import error_text
 
     return re.sub(r"\?[^\s'\")]*", "", error_text(error))
@@ -165,7 +165,7 @@ def _without_signature(error: AzureError) -> str:
 def _set_code_archived(
     client: "MLClient", workspace: WorkspaceRef, version: str, *, is_archived: bool
 ) -> None:
-    """Archive code, or take it back; what azure-ai-ml does for other assets, and the service for all."""
+    """Archive or restore code: azure-ai-ml can do so for other assets only, but the service for all."""
     operations = client._code._version_operation
     where = {"resource_group_name": workspace.resource_group, "workspace_name": workspace.name}
     code = operations.get(name=NAME, version=version, **where)
@@ -176,17 +176,18 @@ def _set_code_archived(
 
 @dataclass(kw_only=True)
 class ImporterCodeArgs:
-    """Where the code is registered; which code it is follows from the files beside the program."""
+    """Where the code is registered; the code itself is the importer beside the program."""
 
     workspace: pulumi.Input[WorkspaceRefArgs]
 
 
 class ImporterCode(dynamic.Resource, module="azureml", name="ImporterCode"):
-    """The importer that lies beside this program, as code and environment of a workspace.
+    """The importer beside this program, registered as code and environment of a workspace.
 
-    Each is versioned by its content, so that a preview shows a changed importer or package, and only that.
-    Uploads the code to the workspace's own storage account, with a signature that the workspace gives: who
-    deploys needs no role there, but a way to it. Azure ML builds the environment's image at the first job.
+    Both are versioned by content, so that a preview shows a changed importer or package, and nothing else.
+    The upload goes to the workspace's own storage account, with a signature from the workspace: the deployer
+    needs network access to the account, but no role on it. Azure ML builds the environment's image for the
+    first job.
     """
 
     code: pulumi.Output[str]

@@ -1,4 +1,4 @@
-"""What every dynamic provider here shares: validation, diff, refresh, and errors of one line."""
+"""What the dynamic providers share: validation, diff, refresh, and errors of one line."""
 
 import logging
 import os
@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from components.dynamic.workspace import ChildId, WorkspaceRef
 from importer.errors import ImporterError
 
-#: The properties of a resource, as Pulumi passes them: untyped JSON, in a preview with `Unknown`s.
+#: The properties of a resource as Pulumi passes them: untyped JSON, with an `Unknown` for each value that a
+#: preview does not know.
 Properties = Mapping[str, Any]
 Outputs = dict[str, Any]
 
@@ -27,13 +28,13 @@ _LONGEST_VALUE = 80
 
 
 class ManagedInputs(BaseModel):
-    """What a program declares of a managed resource."""
+    """The properties of a managed resource that a program declares."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: What the ARM id is made of; a change of it is another resource.
+    #: The properties that the ARM id is made of: a change that alters the id replaces the resource.
     identity: ClassVar[frozenset[str]]
-    #: What matters only once, at creation.
+    #: The properties that matter only when the resource is created: a change of them is no difference.
     only_at_creation: ClassVar[frozenset[str]] = frozenset()
 
     workspace: WorkspaceRef
@@ -44,7 +45,7 @@ class ManagedInputs(BaseModel):
         """The ARM id."""
 
     def properties(self) -> Outputs:
-        """Return the declared properties as JSON; Pulumi leaves out what is null, and so does this."""
+        """Return the declared properties as JSON, without null values, which Pulumi leaves out too."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -52,14 +53,14 @@ InputsT = TypeVar("InputsT", bound=ManagedInputs)
 
 
 class ResourceError(Exception):
-    """Why an operation failed, in one line that names the resource; Pulumi prints it as it is."""
+    """Why an operation failed, in one line that names the resource; Pulumi prints the line unchanged."""
 
 
 class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
-    """The life of a resource in an Azure ML workspace; a subclass has only its calls to the service.
+    """The life of a resource in an Azure ML workspace; a subclass adds its calls to the service.
 
-    An instance holds no state, as it is pickled into the stack's; so does the path of the subclass's module,
-    which must stay.
+    Pulumi pickles the instance into the stack's state: the path of the subclass's module, and the attributes
+    of the instance. So an instance has no attributes, and the module must keep its path.
     """
 
     serialize_as_secret_always = False
@@ -67,68 +68,68 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
 
     @abstractmethod
     def bring_about(self, inputs: InputsT, state: Properties) -> Outputs:
-        """Bring the resource to what is declared, whatever is there, and return the computed outputs.
+        """Create the resource or bring it to the declared properties, and return the computed outputs.
 
-        `state` is what Pulumi had recorded: empty for a resource that it does not know yet.
+        `state` is what Pulumi has recorded: empty for a resource that Pulumi does not know yet.
         """
 
     @abstractmethod
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
-        """Return the live properties, declared and computed; None if the resource is gone.
+        """Return the live properties, declared and computed; None if the resource does not exist.
 
-        `state` is what an earlier refresh found, where it may be anything that a person made of it.
+        `state` is what Pulumi has recorded: an earlier refresh may have put any change by a person into it.
         """
 
     @abstractmethod
     def remove(self, arm_id: ChildId, state: Properties) -> None:
-        """Delete the resource; one that is gone already is no error."""
+        """Delete the resource, if it exists."""
 
     def configure(self, _req: dynamic.ConfigureRequest) -> None:
-        """Silence the libraries: Pulumi calls this in its plugin process, and shows what that prints."""
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for good
+        """Silence the libraries in Pulumi's plugin process: Pulumi shows everything that it prints."""
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - stays open as long as the process runs
         warnings.simplefilter("ignore")
         logging.disable(logging.WARNING)
         logging.getLogger("snowflake").setLevel(logging.CRITICAL)
         logging.getLogger("grpc._server").addFilter(_is_unexpected)
 
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
-        """Return the inputs normalised, or each rule that one breaks; what is not known yet passes."""
+        """Return the normalised inputs, or each rule that they break; unknown values pass."""
         given = {key: value for key, value in news.items() if key != PROVIDER_KEY}
         try:
             return dynamic.CheckResult(self.inputs.model_validate(given).properties(), [])
         except ValidationError as error:
-            # With a property, Pulumi would print that property's whole value first, and only top-level ones.
+            # A failure that names its property would make Pulumi print the property's whole value.
             failures = [dynamic.CheckFailure("", reason) for reason in _broken_rules(error)]
             return dynamic.CheckResult(given, failures)
 
     def changes(self, olds: Properties, news: Properties) -> list[str]:
-        """Return the names of the declared properties that differ."""
+        """Return the names of the declared properties whose values differ."""
         old, new = self._declared(olds), self._declared(news)
         names = sorted((old.keys() | new.keys()) - self.inputs.only_at_creation)
         return [name for name in names if old.get(name) != new.get(name)]
 
     def diff(self, id_: str, olds: Properties, news: Properties) -> dynamic.DiffResult:
-        """Return what changes, and what of it makes it another resource.
+        """Return whether properties change, and which of them replace the resource.
 
-        A preview that does not know every input yet shows an update: mostly the id stays the same.
+        Where a preview does not know every part of the new id, it shows an update, as ids rarely change.
         """
         changed = self.changes(olds, news)
         identity = self.inputs.identity.intersection(changed) if self._moves(id_, news) else ()
         return dynamic.DiffResult(changes=bool(changed), replaces=sorted(identity))
 
     def create(self, props: Properties) -> dynamic.CreateResult:
-        """Create the resource, or adopt the one that has its name."""
+        """Create the resource, or adopt an existing one with the same id."""
         inputs = self._parse(props)
         with _reported(inputs.arm_id):
             computed = self.start(inputs)
         return dynamic.CreateResult(str(inputs.arm_id), inputs.properties() | computed)
 
     def start(self, inputs: InputsT) -> Outputs:
-        """Bring about a resource that Pulumi does not know yet, and return the computed outputs."""
+        """Create or adopt a resource that Pulumi does not know yet, and return the computed outputs."""
         return self.bring_about(inputs, {})
 
     def read(self, id_: str, props: Properties) -> dynamic.ReadResult:
-        """Return what is live, also as inputs: a following diff then shows each property's drift."""
+        """Return the live properties, also as inputs, so that a diff shows the drift of each property."""
         arm_id = ChildId.parse(id_)
         with _reported(arm_id):
             live = self.observe(arm_id, props)
@@ -145,13 +146,13 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
         return dynamic.UpdateResult(inputs.properties() | computed)
 
     def delete(self, id_: str, props: Properties) -> None:
-        """Delete the resource; twice is as good as once."""
+        """Delete the resource, if it exists."""
         arm_id = ChildId.parse(id_)
         with _reported(arm_id):
             self.remove(arm_id, props)
 
     def inputs_of(self, props: Properties) -> Outputs:
-        """Return what of a state stands for the program's inputs in the next diff."""
+        """Return the part of a state that stands for the program's inputs in the next diff."""
         return self._given(props)
 
     def _given(self, props: Properties) -> Outputs:
@@ -161,29 +162,28 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
         return self.inputs.model_validate(self._given(props))
 
     def _declared(self, props: Properties) -> Outputs:
-        """Return the declared part with today's defaults; as it is where that is not known or not valid."""
+        """Return the declared part with its defaults, or unchanged where it is unknown or invalid."""
         try:
             return self._parse(props).properties()
         except ValidationError:
             return self._given(props)
 
     def _moves(self, arm_id: str, news: Properties) -> bool:
-        """Return whether the ARM id becomes another; ids compare without case, and an unknown one stays."""
+        """Return whether the ARM id changes; case does not matter, and an unknown id counts as unchanged."""
         try:
             return arm_id.lower() != str(self._parse(news).arm_id).lower()
-        except ValidationError:  # something in it is not known yet
+        except ValidationError:  # a part of the id is unknown
             return False
 
 
 @contextmanager
 def _reported(arm_id: ChildId) -> Iterator[None]:
-    """Turn a service's error into a ResourceError: the resource, the service's message, the request's id."""
+    """Raise a service's error as a ResourceError: the resource, the service's message and the request id."""
     try:
         yield
     except (AzureError, ImporterError) as error:
-        from importer.lake.azure import (
-            error_text,
-        )  # azure-identity takes 0.5 s, and a preview needs none of it
+        # Importing azure-identity takes 0.5 s, and a preview does not need it.
+        from importer.lake.azure import error_text
 
         why = error_text(error) if isinstance(error, AzureError) else str(error)
         subject = f"{arm_id.collection}/{arm_id.name} in workspace {arm_id.workspace.name}"
@@ -191,7 +191,7 @@ def _reported(arm_id: ChildId) -> Iterator[None]:
 
 
 def _broken_rules(error: ValidationError) -> list[str]:
-    """Return `path: rule; got value` of each failure that does not come from an unknown."""
+    """Return `path: rule; got value` for each failure whose value is known."""
     failures = [failure for failure in error.errors() if not isinstance(failure["input"], Unknown)]
     return [_broken_rule(failure) for failure in failures]
 
@@ -206,6 +206,6 @@ def _broken_rule(failure: Any) -> str:
 
 
 def _is_unexpected(record: logging.LogRecord) -> bool:
-    """Return whether gRPC should log an exception's traceback: a ResourceError's would add nothing."""
+    """Return whether gRPC should log an exception's traceback: of any exception but a ResourceError."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not issubclass(kind, ResourceError)

@@ -1,4 +1,4 @@
-"""When a request to Azure is tried again, and how long until then."""
+"""Which requests to Azure are retried, and after which pauses."""
 
 import random
 from http import HTTPStatus
@@ -13,12 +13,12 @@ _LONGEST_PAUSE = 60
 
 
 class ArmRetryPolicy(RetryPolicy[Any, Any]):
-    """azure-core's retries as Azure Resource Manager needs them: with jitter, a bound, and for conflicts.
+    """Retries for Azure Resource Manager: azure-core's, with jitter and limits, and for conflicts.
 
-    azure-core itself tries timeouts, connection resets, 408 and 5xx again, and keeps to its Retry-After
+    azure-core retries timeouts, connection resets, 408 and 5xx, and waits as long as Retry-After says
     (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling).
-    Added: 429 for every method, a 409 that only says that another operation is in progress, random pauses,
-    and an end: after 6 tries, after 2 minutes, or where the server asks for a pause of more than one.
+    This policy also retries 429 for every method and a 409 while another operation is in progress, and adds
+    jitter. It stops after 6 attempts, after 2 minutes, or when the server asks for a pause of over a minute.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class ArmRetryPolicy(RetryPolicy[Any, Any]):
         )
 
     def is_retry(self, settings: dict[str, Any], response: PipelineResponse[Any, Any]) -> bool:
-        """Return whether the answer is one that a later try can better."""
+        """Return whether a later attempt may succeed."""
         status = response.http_response.status_code
         if (self.get_retry_after(response) or 0) > _LONGEST_PAUSE:
             return False
@@ -41,6 +41,6 @@ class ArmRetryPolicy(RetryPolicy[Any, Any]):
         return status == HTTPStatus.TOO_MANY_REQUESTS or bool(super().is_retry(settings, response))
 
     def get_backoff_time(self, settings: dict[str, Any]) -> float:
-        """Return the pause in seconds where the server names none: half of it fixed, half by chance."""
+        """Return the pause in seconds if the server names none: half of it is fixed, half is random."""
         doubled = settings["backoff"] * 2 ** len(settings["history"])
-        return float(min(settings["max_backoff"], doubled) * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        return float(min(settings["max_backoff"], doubled) * random.uniform(0.5, 1))  # noqa: S311 - not for a secret

@@ -1,4 +1,4 @@
-"""How the importer reaches Snowflake, registered in the workspace and proven with each import's query."""
+"""The connection to Snowflake: registered in the workspace, and probed with the query of each import."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 SKIPPED = "skipped: the deployer has no sign-in to Snowflake"
 
-#: The categories to register it under; the second where the service refuses the first.
+#: The categories to register the connection under: the second if the service refuses the first.
 _CATEGORIES = ("snowflake", "custom")
 
-#: What the probe depends on.
-_ASKED = (SnowflakeTarget.model_fields.keys() - {"secret_uri", "concurrent_imports"}) | {"queries"}
+#: The properties that the probe depends on.
+_PROBED = (SnowflakeTarget.model_fields.keys() - {"secret_uri", "concurrent_imports"}) | {"queries"}
 
 _QUERIES = TypeAdapter(dict[AssetName, Query])
 
-#: Columns of an import's query, by import: `{"name", "type", "nullable"}` each.
+#: The columns of each import's query, by the import's name; a column has `name`, `type` and `nullable`.
 Columns = dict[str, list[dict[str, Any]]]
 
 
 class SnowflakeConnectionInputs(ManagedInputs, SnowflakeTarget):
-    """What a program declares of a connection: the target, its name in the workspace, each import's query."""
+    """The properties of a connection that a program declares."""
 
     identity = frozenset({"workspace", "connection_name"})
 
@@ -57,18 +57,18 @@ class SnowflakeConnectionInputs(ManagedInputs, SnowflakeTarget):
 
 
 class Probe(NamedTuple):
-    """What Snowflake says to each import's query: its columns, or why it refuses it."""
+    """Snowflake's answer to each import's query: its columns, or why Snowflake refuses it."""
 
     columns: Columns
     refusals: dict[str, str]
 
     @property
     def summary(self) -> str:
-        """`ok`, or the refusals with the import of each."""
+        """`ok`, or each refused query with Snowflake's message."""
         return "; ".join(f"imports[{name}].query: {why}" for name, why in self.refusals.items()) or "ok"
 
     def of(self, names: set[str]) -> "Probe":
-        """Return what Snowflake says to some of the queries."""
+        """Return the answers for the imports with these names."""
         return Probe(
             {name: columns for name, columns in self.columns.items() if name in names},
             {name: why for name, why in self.refusals.items() if name in names},
@@ -76,21 +76,21 @@ class Probe(NamedTuple):
 
 
 class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
-    """A workspace connection without a secret, and the columns that its queries return.
+    """A workspace connection without a secret, and the columns that the imports' queries return.
 
-    `columns` are those of the last `pulumi up`, `observed_columns` those of the last refresh; where they
-    differ, an update is due that records what is there now.
+    `columns` are those of the last update, `observed_columns` those of the last refresh. If they differ, the
+    diff shows an update, which records the new columns.
     """
 
     inputs = SnowflakeConnectionInputs
 
     def check(self, olds: Properties, news: Properties) -> dynamic.CheckResult:
-        """Validate, ask Snowflake about what is new, and take over the columns that a refresh has found.
+        """Validate, probe what has changed, and take over the columns that a refresh has found.
 
-        So a preview fails where an update would, and shows which columns are others by now.
+        So a preview fails where an update would fail, and shows which columns have changed.
         """
         result = super().check(olds, news)
-        if not result.failures and any(olds.get(name) != result.inputs.get(name) for name in _ASKED):
+        if not result.failures and any(olds.get(name) != result.inputs.get(name) for name in _PROBED):
             result.failures.extend(dynamic.CheckFailure("", why) for why in _refusals(result.inputs, olds))
         if _differ(olds):
             seen = olds["observed_columns"]
@@ -98,22 +98,23 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
         return result
 
     def changes(self, olds: Properties, news: Properties) -> list[str]:
-        """Return the declared properties that differ, and `columns` where Snowflake's are others by now."""
+        """Return the declared properties that differ, and `columns` if a refresh has found other columns."""
         changed = super().changes(olds, news)
         return [*changed, "columns"] if _differ(olds) else changed
 
     def inputs_of(self, props: Properties) -> Outputs:
-        """Return what the program declared, with both records of the columns where they differ."""
+        """Return the declared properties, with both records of the columns if they differ."""
         records = ("columns", "observed_columns") if _differ(props) else ()
         return super().inputs_of(props) | {key: props[key] for key in records}
 
     def bring_about(self, inputs: SnowflakeConnectionInputs, state: Properties) -> Outputs:
-        """Prove every query first, so that a connection is never registered that does not work.
+        """Probe every query, then register the connection unless Snowflake refuses a new or changed query.
 
-        Except one that is as it was: a table that has gone is its own import's failure, and `probe` tells it.
+        A query that has not changed does not stop the update, for example if its table was dropped: `probe`
+        has Snowflake's message, and only that import fails.
         """
         probe = probe_queries(inputs.target, inputs.queries)
-        if probe and (refused := probe.of(_asked_anew(inputs.properties(), state))).refusals:
+        if probe and (refused := probe.of(_changed_queries(inputs.properties(), state))).refusals:
             raise ImporterError(refused.summary)
         columns = probe.columns if probe else _recorded(inputs.queries, state)
         _register(inputs.workspace.client(), inputs)
@@ -126,7 +127,7 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
         """Return the registered target, and the columns that the recorded queries return now.
 
-        A query that Snowflake refuses by now is no error: its columns are gone, and `probe` says why.
+        A query that Snowflake refuses is not an error here: it has no columns, and `probe` says why.
         """
         try:
             connection = arm_id.workspace.client().connections.get(arm_id.name)
@@ -143,13 +144,13 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
         }
         try:
             target = SnowflakeTarget.from_metadata(metadata)
-        except ValidationError:  # a person made something else of it: the drift says it
+        except ValidationError:  # a person has changed the connection: the diff shows how
             return live
         probe = probe_queries(target, state["queries"])
         return live | {"observed_columns": probe.columns, "probe": probe.summary} if probe else live
 
     def remove(self, arm_id: ChildId, _state: Properties) -> None:
-        """Delete the connection."""
+        """Delete the connection, if it exists."""
         try:
             arm_id.workspace.client().connections.delete(arm_id.name)
         except ResourceNotFoundError:
@@ -157,11 +158,12 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
 
 
 def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe | None:
-    """Ask Snowflake as the deployer, in the importer's role, about each query; None without a sign-in."""
+    """Describe each query as the deployer, in the importer's role; None if the deployer has no sign-in."""
     sign_in = deployer_sign_in()
     if sign_in is None:
         return None
-    from importer.snowflake.session import deployer_connection, describe_query  # the connector takes 0.5 s
+    # Importing the connector takes 0.5 s.
+    from importer.snowflake.session import deployer_connection, describe_query
 
     probe = Probe({}, {})
     with closing(deployer_connection(target, sign_in)) as connection:
@@ -176,19 +178,19 @@ def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe 
     return probe
 
 
-def _asked_anew(props: Properties, state: Properties) -> set[str]:
-    """Return the imports whose query is new, or is asked in another way than before."""
+def _changed_queries(props: Properties, state: Properties) -> set[str]:
+    """Return the imports whose query has changed; all of them if the target has changed."""
     queries, before = props["queries"], state.get("queries", {})
-    if any(props.get(name) != state.get(name) for name in _ASKED - {"queries"}):
+    if any(props.get(name) != state.get(name) for name in _PROBED - {"queries"}):
         return set(queries)
     return {name for name, query in queries.items() if before.get(name) != query}
 
 
 def _refusals(props: Properties, state: Properties) -> list[str]:
-    """Return why Snowflake would refuse what is declared anew; nothing where that cannot be known yet."""
-    known = {key: value for key, value in props.items() if key in _ASKED and not contains_unknowns(value)}
+    """Return why Snowflake refuses new or changed queries; nothing while a needed value is unknown."""
+    known = {key: value for key, value in props.items() if key in _PROBED and not contains_unknowns(value)}
     queries = known.pop("queries", {})
-    anew = _asked_anew({**known, "queries": queries}, state)
+    changed = _changed_queries({**known, "queries": queries}, state)
     try:
         target = SnowflakeTarget.model_validate(known)
         probe = probe_queries(target, _QUERIES.validate_python(queries))
@@ -196,17 +198,17 @@ def _refusals(props: Properties, state: Properties) -> list[str]:
         return []
     except ImporterError as error:
         return [str(error)]
-    refused = probe.of(anew) if probe else None
+    refused = probe.of(changed) if probe else None
     return [refused.summary] if refused and refused.refusals else []
 
 
 def _differ(props: Properties) -> bool:
-    """Return whether Snowflake's columns were others at the last refresh than at the last update."""
+    """Return whether the last refresh found other columns than the last update recorded."""
     return props.get("columns") != props.get("observed_columns")
 
 
 def _recorded(queries: Mapping[str, str], state: Properties) -> Columns:
-    """Return the recorded columns of the imports whose query is still the recorded one."""
+    """Return the recorded columns of the imports whose query has not changed."""
     columns, recorded = state.get("columns", {}), state.get("queries", {})
     return {
         name: columns[name]
@@ -216,7 +218,7 @@ def _recorded(queries: Mapping[str, str], state: Properties) -> Columns:
 
 
 def _register(client: "MLClient", inputs: SnowflakeConnectionInputs) -> None:
-    """Create or replace the connection, under the first category that the service takes."""
+    """Create or replace the connection, under the first category that the service accepts."""
     from azure.ai.ml.entities import NoneCredentialConfiguration, WorkspaceConnection
 
     refusals: list[HttpResponseError] = []
@@ -254,20 +256,21 @@ class SnowflakeConnectionArgs:
 
 
 class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeConnection"):
-    """A workspace connection that says how to reach Snowflake, and a probe of each import's query.
+    """A workspace connection that records how to reach Snowflake, and a probe of each import's query.
 
-    The probe signs in as the deployer in the importer's role: it proves that each query runs, and records its
-    columns, so that `pulumi preview --refresh` shows a column that appears, goes or changes its type. Where
-    the deployer has no sign-in it is skipped, with a warning. Adopts a connection that has the name.
+    The probe signs in as the deployer, in the importer's role. It proves that each query runs and records the
+    query's columns, so that `pulumi preview --refresh` shows a column that was added, dropped or changed. If
+    the deployer has no sign-in, the probe is skipped with a warning. Adopts an existing connection with the
+    name.
     """
 
     connection_name: pulumi.Output[str]
     columns: pulumi.Output[dict[str, Any]]
-    """The columns of each import's query (`name`, `type`, `nullable`), as of the last update."""
+    """The columns of each import's query (`name`, `type`, `nullable`) at the last update."""
     observed_columns: pulumi.Output[dict[str, Any]]
-    """The same as of the last refresh."""
+    """The columns at the last refresh."""
     probe: pulumi.Output[str]
-    """`ok`, why it was skipped, or which query Snowflake refuses."""
+    """`ok`, why the probe was skipped, or which queries Snowflake refuses."""
 
     def __init__(
         self, name: str, args: SnowflakeConnectionArgs, opts: pulumi.ResourceOptions | None = None
@@ -283,7 +286,7 @@ class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeCon
         super().__init__(SnowflakeConnectionProvider(), name, properties, opts)
         if deployer_sign_in() is None:
             pulumi.log.warn(
-                "the queries are not checked against Snowflake, as the deployer has no sign-in there: set "
+                "the queries are not checked against Snowflake, because the deployer has no sign-in: set "
                 "SNOWFLAKE_DEFAULT_CONNECTION_NAME, or SNOWFLAKE_USER with SNOWFLAKE_PASSWORD",
                 resource=self,
             )

@@ -15,7 +15,7 @@ _READ_SECONDS = 60
 
 
 class WorkspaceRefArgs(TypedDict):
-    """Which workspace, as a program gives it."""
+    """The workspace, as a program names it."""
 
     subscription_id: pulumi.Input[str]
     resource_group: pulumi.Input[str]
@@ -23,7 +23,7 @@ class WorkspaceRefArgs(TypedDict):
 
 
 class WorkspaceRef(BaseModel):
-    """Which workspace: what an ARM id names it by."""
+    """The workspace, by the parts of its ARM id."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,8 +32,8 @@ class WorkspaceRef(BaseModel):
     name: _Name
 
     def client(self, *, show_progress: bool = False) -> "MLClient":
-        """Return a client of this workspace, signed in with whatever identity the environment has."""
-        # The import takes 1.4 s: only what calls the service pays for it, so that a preview stays fast.
+        """Return a client of this workspace, which signs in with the identity of the environment."""
+        # Importing it takes 1.4 s, and a preview without changes needs no client.
         from azure.ai.ml import MLClient
         from azure.identity import DefaultAzureCredential
 
@@ -53,7 +53,7 @@ class WorkspaceRef(BaseModel):
 
 
 class ChildId(NamedTuple):
-    """The ARM id of what a workspace holds; `collection` is such as `schedules`."""
+    """The ARM id of a child of a workspace, such as a schedule, which is in the `collection` schedules."""
 
     workspace: WorkspaceRef
     collection: str
@@ -69,7 +69,11 @@ class ChildId(NamedTuple):
 
     @classmethod
     def parse(cls, arm_id: str) -> "ChildId":
-        """Return what `str()` of a ChildId made an id of."""
-        _, _, subscription, _, group, _, _, _, workspace, collection, name = arm_id.split("/")
-        ref = WorkspaceRef(subscription_id=subscription, resource_group=group, name=workspace)
-        return cls(ref, collection, name)
+        """Return the id from its text, as `str()` returns it."""
+        from azure.mgmt.core.tools import parse_resource_id
+
+        parts = {key: str(value) for key, value in parse_resource_id(arm_id).items()}
+        workspace = WorkspaceRef(
+            subscription_id=parts["subscription"], resource_group=parts["resource_group"], name=parts["name"]
+        )
+        return cls(workspace, parts["child_type_1"], parts["child_name_1"])

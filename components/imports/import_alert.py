@@ -1,4 +1,4 @@
-"""Who is told when an import fails, or does not come."""
+"""Alerts on an import: its last run failed, or it is late."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,11 +10,11 @@ from tzlocal.windows_tz import win_tz
 from components.observability.log_alert import AlertArgs, add_log_alert
 from importer.job.telemetry import FAILED, SUCCEEDED
 
-#: The most that an alert can look back (see `add_log_alert`), and how often these look.
+#: How far back the alerts look, which is the most that an alert can (see `add_log_alert`), and how often.
 _LOOK_BACK = "P2D"
 _FREQUENCY = "PT15M"
 
-#: A Sunday, as the days of a KQL week and of a cron week start with it.
+#: A Sunday: the weekdays of KQL and of cron count from Sunday.
 _START_OF_A_WEEK = datetime(2023, 1, 1)
 
 
@@ -24,24 +24,24 @@ class ImportAlertArgs(AlertArgs):
 
     import_name: pulumi.Input[str]
     table: pulumi.Input[str]
-    """The table that the outcomes of imports are in: `Observability.imports_table`."""
+    """The table with the outcome of each run: `Observability.imports_table`."""
     cron: pulumi.Input[str]
     time_zone: pulumi.Input[str]
     """An IANA or a Windows name."""
     late_after_minutes: pulumi.Input[int]
-    """How long after its time an import may arrive; less than the two days that an alert looks back."""
+    """How long after its time an import may succeed: less than the two days that an alert looks back."""
     scheduled_since: pulumi.Input[str] | None = None
-    """When the schedule got the times that it has, in ISO 8601: no earlier one is waited for."""
+    """Since when the schedule has had its times (ISO 8601, UTC): earlier times do not count as late."""
 
 
 class ImportAlert(pulumi.ComponentResource):
-    """Two alerts on one import: its last run has failed; none has succeeded by the time one should have.
+    """Two alerts on one import: its last run failed; no run has succeeded for its last scheduled time.
 
-    The second finds what never got as far as to fail: a schedule that is gone, no node, no image. A failed
-    import is told once, not with each run, until one succeeds. Neither looks back more than two days, so what
-    is wrong with a weekly import is over for the alert, not for the import, two days after its time. At an
-    hour that a change of clocks skips or repeats, an import may be called late for nothing.
-    An import that is disabled needs no alert: make none.
+    The second alert also finds runs that never started: no schedule, no node, no image. An import that keeps
+    failing sends one alert until a run succeeds. Both alerts look back two days only, so the alert on a
+    weekly import ends two days after its time, even if the import still fails. When clocks change, the second
+    alert may be false for an import in the hour that is skipped or repeated. A disabled import needs no
+    alerts.
     """
 
     def __init__(self, name: str, args: ImportAlertArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -55,7 +55,7 @@ class ImportAlert(pulumi.ComponentResource):
             self,
             frequency=_FREQUENCY,
             window=_LOOK_BACK,
-            description="Its last run failed: `python -m importer list` says where its log is.",
+            description="Its last run failed: `python -m importer list` shows where its log is.",
         )
         add_log_alert(
             f"{name}-late",
@@ -72,13 +72,13 @@ class ImportAlert(pulumi.ComponentResource):
             self,
             frequency=_FREQUENCY,
             window=_LOOK_BACK,
-            description="No run has succeeded that was due by now: `python -m importer list` says what ran.",
+            description="No run has succeeded for its last scheduled time: see `python -m importer list`.",
         )
         self.register_outputs({})
 
 
 def failed_query(table: str, name: str) -> str:
-    """Return a query that has a row if the last run of an import failed."""
+    """Return a query that returns a row if the last run of an import failed."""
     return f"""{table}
 | where Import == "{name}"
 | summarize arg_max(TimeGenerated, Outcome, Version, Error)
@@ -88,11 +88,11 @@ def failed_query(table: str, name: str) -> str:
 def late_query(
     table: str, name: str, cron: str, time_zone: str, late_after_minutes: int, since: str | None
 ) -> str:
-    """Return a query that has a row if no run has succeeded for the last time that is `late_after` ago.
+    """Return a query that returns a row if no run has succeeded for the last time that was due.
 
-    It works the times out itself, in the schedule's own time zone, as the alert cannot see the last run of a
-    weekly import. KQL's dayofweek counts from Sunday, in days
-    (https://learn.microsoft.com/kusto/query/dayofweek-function).
+    A time counts as due `late_after_minutes` later. The query computes the times itself, in the schedule's
+    time zone, because the alert cannot see the last run of a weekly import. KQL's dayofweek is a timespan
+    since Sunday (https://learn.microsoft.com/kusto/query/dayofweek-function).
     """
     weekdays, hours, minutes = cron_times(cron)
     zone = win_tz.get(time_zone, time_zone)
@@ -116,9 +116,9 @@ let due = toscalar(
 
 
 def cron_times(expression: str) -> tuple[list[int], list[int], list[int]]:
-    """Return the weekdays (Sunday is 0), hours and minutes at which a cron of `check_cron`'s kind fires.
+    """Return the weekdays (Sunday is 0), hours and minutes at which a cron expression fires.
 
-    It fires at each minute of each hour of each weekday, as its day and month are `*`.
+    `check_cron` has accepted it, so day and month are `*`, and it fires at every combination of the three.
     """
     ticks = []
     for tick in CronSim(expression, _START_OF_A_WEEK - timedelta(minutes=1)):

@@ -30,7 +30,7 @@ class SnowflakeImport(pulumi.ComponentResource):
     asset_name: pulumi.Output[str]
     mode: pulumi.Output[str]
     scheduled_since: pulumi.Output[str]
-    """When the schedule got the times that it has (ISO 8601, UTC)."""
+    """Since when the schedule has had its times (ISO 8601, UTC)."""
     columns: pulumi.Output[list[Any]]
     """The query's columns (`name`, `type`, `nullable`); empty if the deployer has no sign-in to Snowflake."""
 
