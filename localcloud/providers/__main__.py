@@ -1,4 +1,4 @@
-"""`python -m localcloud.providers`: both providers in one process, until it is told to stop."""
+"""`python -m localcloud.providers`: serves both providers from one process until it gets a signal."""
 
 import argparse
 import logging
@@ -15,12 +15,12 @@ from localcloud.providers.kubernetes import Kubernetes
 
 
 def main() -> None:
-    """Serve on the local cloud's ports, or on those given, and print PULUMI_DEBUG_PROVIDERS when ready."""
+    """Serve on the local cloud's ports, or on those given; print PULUMI_DEBUG_PROVIDERS once ready."""
     parser = argparse.ArgumentParser(prog="python -m localcloud.providers", description=__doc__)
     parser.add_argument(
-        "--home", type=Path, help="directory of the local cloud (LOCALCLOUD_HOME, else .local)"
+        "--home", type=Path, help="directory of the local cloud; default: LOCALCLOUD_HOME, else .local"
     )
-    parser.add_argument("--ports", help="AZURE,KUBERNETES; 0 picks a free one (the local cloud's)")
+    parser.add_argument("--ports", help="AZURE,KUBERNETES; 0 picks a free port; default: the local cloud's")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = Home.open(options.home)

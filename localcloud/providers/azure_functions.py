@@ -1,8 +1,9 @@
-"""The functions of azure-native that programs call: who am I, a cluster's kubeconfig, get any resource."""
+"""The functions of azure-native that this program calls: client ids, a kubeconfig, existing resources."""
 
 import base64
 
 import yaml
+from azure.mgmt.core.tools import parse_resource_id
 
 from localcloud.arm import ArmStore, Document
 from localcloud.home import TENANT_ID
@@ -13,12 +14,12 @@ from localcloud.providers.azure_types import TYPES, ArmType, short_token
 from localcloud.providers.grpc_provider import ProviderError
 from localcloud.providers.properties import Properties
 
-#: the application of AKS in Entra ID (https://learn.microsoft.com/azure/aks/kubelogin-authentication)
+#: The application of AKS in Entra ID (https://learn.microsoft.com/azure/aks/kubelogin-authentication).
 _AKS_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
 
 
 def call(token: str, args: Properties, subscription: str, store: ArmStore) -> Properties:
-    """Return what the function `token` answers; ProviderError where it or what it asks for is not there."""
+    """Return the result of the function `token`; a ProviderError if it or the resource does not exist."""
     function = short_token(token)
     if function == "authorization:getClientConfig":
         return {
@@ -34,7 +35,7 @@ def call(token: str, args: Properties, subscription: str, store: ArmStore) -> Pr
     module, name = function.split(":")
     resource = f"{module}:{name.removeprefix('get')}"
     if not name.startswith("get") or resource not in TYPES:
-        raise ProviderError(f"the local cloud has no function {token}; add it to {__name__}")
+        raise ProviderError(f"the local cloud has no function {token}: add it to {__name__}")
     body = _find(TYPES[resource], args, subscription, store)
     schema = sdk_schema.resource_schema("pulumi_azure_native", *resource.split(":"))
     return to_outputs(body, flat="properties" not in schema.inputs)
@@ -49,8 +50,8 @@ def _find(arm_type: ArmType, args: Properties, subscription: str, store: ArmStor
 
 
 def _kubeconfig(cluster: Document) -> Document:
-    """Return the kubeconfig that AKS gives for a cluster with Entra ID: a device code for each sign-in."""
-    name, group = cluster["name"], cluster["id"].split("/")[4]
+    """Return the kubeconfig that AKS returns for a cluster with Entra ID: it signs in by device code."""
+    name, group = cluster["name"], parse_resource_id(cluster["id"])["resource_group"]
     user = f"clusterUser_{group}_{name}"
     sign_in = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",

@@ -1,4 +1,4 @@
-"""The stand-in for Pulumi's azure-native provider: Azure Resource Manager on the local cloud's ArmStore."""
+"""The local cloud's azure-native provider: it keeps Azure's resources in the ArmStore."""
 
 import hashlib
 import importlib.metadata
@@ -18,7 +18,6 @@ from localcloud.providers.azure_body import (
     same_location,
     to_body,
     to_outputs,
-    without_write_only,
 )
 from localcloud.providers.azure_outputs import add_service_outputs
 from localcloud.providers.azure_rules import AzureRules
@@ -34,7 +33,7 @@ _CONTAINER_ID = re.compile(
 
 
 class AzureNative(Provider):
-    """Resources of `azure_types.TYPES`, with the checks and refusals that Azure has for them."""
+    """Resources of `azure_types.TYPES`; it refuses what Azure would refuse."""
 
     name = "azure-native"
     version = importlib.metadata.version("pulumi_azure_native")
@@ -44,16 +43,16 @@ class AzureNative(Provider):
         self._store = ArmStore(home.arm_db)
         self._rules = AzureRules(self._store)
         self._containers = BlobContainers(home)
-        # one refusal or creation at a time, so that two resources cannot take the same name
+        # one request at a time, so that two resources cannot take the same name
         self._lock = threading.Lock()
 
     def check(
         self, resource: Resource, news: Properties, olds: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
-        """Return the inputs with name and location filled in, and what Azure would refuse in them."""
+        """Return the inputs with default name and location, and the properties that Azure would refuse."""
         arm_type = find(resource.type)
         if arm_type is None:
-            reason = f"the local cloud has no {resource.type}; add it to localcloud/providers/azure_types.py"
+            reason = f"the local cloud has no {resource.type}: add it to localcloud/providers/azure_types.py"
             return news, [Failure("", reason)]
         schema = _schema(resource.type)
         failures = sdk_schema.check(news, schema.inputs)
@@ -85,7 +84,7 @@ class AzureNative(Provider):
     def _with_location(
         self, arm_type: ArmType, schema: ResourceSchema, resource: Resource, inputs: Properties
     ) -> Properties:
-        """Return the inputs with a location: the provider's, else the resource group's."""
+        """Return the inputs with a location: their own, the provider's, or the resource group's."""
         if "location" in inputs or "location" not in schema.inputs:
             return inputs
         if "location" in resource.config:
@@ -99,18 +98,18 @@ class AzureNative(Provider):
         return inputs | {"location": found["location"]} if found else inputs
 
     def replacement(self, resource: Resource, olds: Properties) -> Replacement:
-        """Return that name, parents, location and the type's fixed properties ask for a new resource."""
+        """Return that changes of name, parents, location and the type's `immutable` inputs replace it."""
         arm_type = _arm_type(resource)
         fixed = [*arm_type.parameters, "location", *arm_type.immutable]
         paths = re.compile(f"({'|'.join(map(re.escape, fixed))})([.\\[].*)?")
         return Replacement(paths, delete_first=not olds.get(RANDOM_NAME), normalise=_comparable)
 
     def preview(self, resource: Resource, inputs: Properties) -> Properties:
-        """Return the inputs; what only Azure knows is unknown."""
+        """Return the inputs as outputs; all other outputs are unknown."""
         return sdk_schema.preview(inputs, _schema(resource.type).outputs)
 
     def create(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
-        """Make the resource, unless Azure would refuse it."""
+        """Create the resource; a ProviderError if Azure would refuse it."""
         arm_type = _arm_type(resource)
         subscription = _subscription(resource)
         arm_id = resolve(arm_type.path, inputs, subscription)
@@ -128,7 +127,7 @@ class AzureNative(Provider):
     def read(
         self, resource: Resource, resource_id: str, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return what ARM has; without inputs (an import) they are taken from there."""
+        """Return the resource as stored; `pulumi import` gives no inputs, so they are read from it too."""
         arm_type = _arm_type(resource)
         body = self._store.get(resource_id)
         if body is None:
@@ -143,7 +142,7 @@ class AzureNative(Provider):
         return outputs, given | names
 
     def update(self, resource: Resource, resource_id: str, inputs: Properties) -> Properties:
-        """Put the resource anew."""
+        """Replace the stored resource by one with these inputs."""
         arm_type = _arm_type(resource)
         with self._lock:
             if self._store.get(resource_id) is None:
@@ -156,7 +155,7 @@ class AzureNative(Provider):
         return to_outputs(body, flat=_is_flat(resource))
 
     def delete(self, resource: Resource, resource_id: str) -> None:
-        """Delete the resource and all below it; what Azure soft-deletes keeps its name."""
+        """Delete the resource and its children; a soft-deleted one keeps its name reserved."""
         del resource
         with self._lock:
             body = self._store.get(resource_id)
@@ -167,18 +166,17 @@ class AzureNative(Provider):
             self._store.delete(resource_id)
 
     def invoke(self, token: str, args: Properties, config: Properties) -> Properties:
-        """Answer one of `azure_functions`."""
+        """Return the result of one of `azure_functions`."""
         subscription = config.get("subscriptionId", SUBSCRIPTION_ID)
         return azure_functions.call(token, args, subscription, self._store)
 
     def _body(self, arm_type: ArmType, arm_id: str, inputs: Properties) -> Document:
-        body = add_service_outputs(to_body(arm_type, arm_id, inputs), self._home, self._store)
-        return without_write_only(arm_type, body)
+        return add_service_outputs(to_body(arm_type, arm_id, inputs), self._home, self._store)
 
     def _put(self, arm_type: ArmType, body: Document) -> None:
         self._store.put(body["id"], body)
         if arm_type.arm_type == "Microsoft.Network/virtualNetworks":
-            # subnets declared in their network are resources of their own
+            # Azure also stores the subnets of a network as resources
             for subnet in body["properties"]["subnets"]:
                 properties = {key: value for key, value in subnet.items() if key not in ("id", "name")}
                 child = {"type": arm_type.arm_type + "/subnets", "properties": properties}

@@ -1,7 +1,9 @@
-"""What Azure itself adds to a resource: addresses, identities, telemetry keys. All follow from its ARM id."""
+"""The outputs that Azure adds to a resource: addresses, identities, keys. All are derived from its ARM id."""
 
 import uuid
 from collections.abc import Callable
+
+from azure.mgmt.core.tools import parse_resource_id
 
 from localcloud.arm import ArmStore, Document
 from localcloud.home import TENANT_ID, Home
@@ -11,7 +13,7 @@ _Addition = Callable[[Document, Home], Document]
 
 
 def add_service_outputs(body: Document, home: Home, store: ArmStore) -> Document:
-    """Return `body` with what the service answers beside it."""
+    """Return `body` with the properties that the service adds."""
     body = body | {"properties": body["properties"] | {"provisioningState": "Succeeded"}}
     if "identity" in body:
         body["identity"] = _identity(body, store)
@@ -20,7 +22,7 @@ def add_service_outputs(body: Document, home: Home, store: ArmStore) -> Document
 
 
 def derived_uuid(arm_id: str, purpose: str) -> str:
-    """Return the UUID that stands for `purpose` of a resource, the same at every call."""
+    """Return a UUID that always is the same for the same resource and `purpose`."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{arm_id.lower()}#{purpose}"))
 
 
@@ -55,11 +57,6 @@ def _vault(body: Document, home: Home) -> Document:
     return {"properties": {"vaultUri": f"{home.azure_url}/vaults/{body['name']}/"}}
 
 
-def _vault_secret(body: Document, home: Home) -> Document:
-    _, _, vault, _, name = body["id"].rsplit("/", 4)
-    return {"properties": {"secretUri": f"{home.azure_url}/vaults/{vault}/secrets/{name}"}}
-
-
 def _log_analytics(body: Document, _: Home) -> Document:
     return {"properties": {"customerId": derived_uuid(body["id"], "customer")}}
 
@@ -77,8 +74,8 @@ def _insights(body: Document, home: Home) -> Document:
 
 
 def _key(body: Document, home: Home) -> Document:
-    _, _, vault, _, name = body["id"].rsplit("/", 4)
-    address = f"{home.azure_url}/vaults/{vault}/keys/{name}"
+    vault = parse_resource_id(body["id"])["name"]
+    address = f"{home.azure_url}/vaults/{vault}/keys/{body['name']}"
     return {"properties": {"keyUri": address, "keyUriWithVersion": f"{address}/1"}}
 
 
@@ -106,7 +103,7 @@ def _workspace(body: Document, home: Home) -> Document:
 
 def _cluster(body: Document, _: Home) -> Document:
     cluster = derived_uuid(body["id"], "cluster")
-    properties, group = body["properties"], body["id"].split("/")[4]
+    properties, group = body["properties"], parse_resource_id(body["id"])["resource_group"]
     location = body["location"]
     host = f"{properties.get('dnsPrefix', body['name'])}-{cluster[:8]}"
     nodes = properties.get("nodeResourceGroup", f"MC_{group}_{body['name']}_{location}")
@@ -141,7 +138,7 @@ def _virtual_network(body: Document, _: Home) -> Document:
 
 
 def _public_ip(body: Document, _: Home) -> Document:
-    # of the block that is set aside for documentation, https://www.rfc-editor.org/rfc/rfc5737
+    # from the block that is reserved for documentation, https://www.rfc-editor.org/rfc/rfc5737
     host = uuid.UUID(derived_uuid(body["id"], "address")).int % 254 + 1
     return {"properties": {"ipAddress": f"203.0.113.{host}"}}
 
@@ -150,7 +147,6 @@ _ADDITIONS: dict[str, _Addition] = {
     "Microsoft.ManagedIdentity/userAssignedIdentities": _user_identity,
     "Microsoft.Storage/storageAccounts": _storage,
     "Microsoft.KeyVault/vaults": _vault,
-    "Microsoft.KeyVault/vaults/secrets": _vault_secret,
     "Microsoft.KeyVault/vaults/keys": _key,
     "Microsoft.Insights/dataCollectionEndpoints": _collection_endpoint,
     "Microsoft.Insights/dataCollectionRules": _collection_rule,

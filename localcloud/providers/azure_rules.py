@@ -1,4 +1,4 @@
-"""What Azure Resource Manager refuses, judged against the local cloud's ArmStore.
+"""The requests that Azure Resource Manager refuses, given the resources in the ArmStore.
 
 Error codes: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors.
 """
@@ -13,8 +13,8 @@ from localcloud.providers.properties import Properties, leaves
 _RESOURCE_ID = re.compile(
     r"/subscriptions/([^/]+)/resourceGroups/[^/]+(/providers/[^/]+(/[^/]+/[^/]+)+)?", re.IGNORECASE
 )
-#: what is there with its parent: a vault's secrets and keys, which its users make and ARM does not need for a
-#: role on them, and the services of a storage account
+#: Ids that exist if their parent does: a vault's secrets and keys (ARM lets a role be assigned on one that it
+#: does not know), and the services of a storage account.
 _WITH_PARENT = re.compile(
     r"(.*/vaults/[^/]+)/(?:secrets|keys)/[^/]+|(.*/storageAccounts/[^/]+)/(?:blob|file|queue|table)Services/default",
     re.IGNORECASE,
@@ -24,13 +24,13 @@ _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 class AzureRules:
-    """The refusals that need to know what else there is. Each raises ProviderError with ARM's code."""
+    """The rules that depend on other resources. Each raises a ProviderError with ARM's error code."""
 
     def __init__(self, store: ArmStore) -> None:
         self._store = store
 
     def check_parent(self, parent: str, arm_id: str) -> None:
-        """Refuse a resource whose parent or scope is not there."""
+        """Refuse a resource whose parent or scope does not exist."""
         if self._exists(parent):
             return
         code = "ResourceGroupNotFound" if _is_group(parent) else "ParentResourceNotFound"
@@ -39,7 +39,7 @@ class AzureRules:
         )
 
     def check_name(self, arm_type: ArmType, arm_id: str) -> None:
-        """Refuse a name that is taken: here, elsewhere in the world, or by a deleted namesake."""
+        """Refuse a name that is taken: in its parent, in all of Azure, or by a soft-deleted resource."""
         name = arm_id.rsplit("/", 1)[1]
         if self._store.get(arm_id):
             raise AlreadyExistsError(
@@ -62,7 +62,7 @@ class AzureRules:
             )
 
     def check_references(self, inputs: Properties, subscription: str, arm_id: str) -> None:
-        """Refuse the id of a resource of this subscription that is not there, in any input but tags."""
+        """Refuse inputs, except tags, with the id of a resource of this subscription that does not exist."""
         for value in leaves({key: value for key, value in inputs.items() if key != "tags"}):
             match = _RESOURCE_ID.fullmatch(value) if isinstance(value, str) else None
             if match and match[1].lower() == subscription.lower() and not self._exists(value):
@@ -72,7 +72,7 @@ class AzureRules:
                 )
 
     def check_role_assignment(self, body: Document) -> None:
-        """Refuse a role assignment whose ids are malformed, or that is there under another name."""
+        """Refuse a role assignment whose ids are malformed, or that exists under another name."""
         if body["type"] != _ROLE_ASSIGNMENT:
             return
         properties = body["properties"]
@@ -98,7 +98,7 @@ class AzureRules:
                 )
 
     def remember_deleted(self, document: Document) -> None:
-        """Keep the name of a document that is about to be deleted, where Azure does."""
+        """Reserve the name of a document that is about to be deleted, if Azure soft-deletes its type."""
         arm_type = soft_deleted_types().get(document["type"])
         if arm_type is not None:
             self._store.soft_delete(_deleted_scope(arm_type, document["id"]), document)
@@ -117,5 +117,5 @@ def _is_group(arm_id: str) -> bool:
 
 
 def _deleted_scope(arm_type: ArmType, arm_id: str) -> str:
-    """Return the key of a deleted name: global where names are, else the whole id."""
+    """Return the key of a reserved name: type and name if names are global, else the whole id."""
     return f"{arm_type.arm_type}/{arm_id.rsplit('/', 1)[1]}" if arm_type.globally_unique else arm_id

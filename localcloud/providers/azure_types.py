@@ -1,4 +1,6 @@
-"""The Azure resource types that the local cloud has: where each lives in ARM, and its rules.
+"""The Azure resource types that the local cloud offers: their ids in ARM, and their rules.
+
+They are those that this program declares; another one needs an entry here.
 
 Ids: the paths of https://learn.microsoft.com/rest/api/azure/, with the input names of the Pulumi SDK.
 Names: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules.
@@ -12,32 +14,30 @@ _GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 
 
 class Naming(Enum):
-    """Where the name of a resource comes from when the program gives none, as in azure-native."""
+    """How azure-native names a resource that the program gives no name."""
 
     RANDOM = "the Pulumi name and eight random characters"
     COPY = "the Pulumi name"
     UUID = "a random UUID"
-    DEFAULT = "the only name there is: default"
+    DEFAULT = "the only allowed name: default"
 
 
 @dataclass(frozen=True)
 class ArmType:
     """One resource type of Azure Resource Manager."""
 
-    #: its id, with the names of inputs in braces; the last one is the resource's own name
+    #: its id, with the names of inputs in braces; the last one is the resource's name
     path: str
     #: what the whole name must match
     name_rule: str = r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
     explicit_naming: Naming | None = None
-    #: inputs that only a new resource takes, besides those in the path and `location`
+    #: inputs whose change replaces the resource, in addition to those in the path and `location`
     immutable: tuple[str, ...] = ()
-    #: no two of the world may share a name
+    #: names are unique in all of Azure
     globally_unique: bool = False
-    #: a deleted one keeps its name for days
+    #: a deleted resource keeps its name reserved for days
     soft_delete: bool = False
-    #: the service keeps these properties and never returns them
-    write_only: tuple[str, ...] = ()
-    #: takes no other location
+    #: the only location that is allowed
     location: str | None = None
 
     @property
@@ -47,12 +47,12 @@ class ArmType:
 
     @property
     def name_input(self) -> str:
-        """The input that holds the resource's own name."""
+        """The input that holds the resource's name."""
         return self.parameters[-1]
 
     @property
     def naming(self) -> Naming:
-        """Where the name comes from when the program gives none."""
+        """How the resource is named if the program gives it no name."""
         below_another = self.arm_type.count("/") > 1
         return self.explicit_naming or (Naming.COPY if below_another else Naming.RANDOM)
 
@@ -66,7 +66,7 @@ class ArmType:
 
     @property
     def parent(self) -> str:
-        """The path of what must exist first; what every parent of that type has (`default`) is left out."""
+        """The path of the resource that must exist first, without children that always exist (`default`)."""
         path = self.path
         while True:
             path = re.sub(r"(/providers/[^/{}]+)?/[^/{}]+/[^/]+$", "", path, count=1)
@@ -90,13 +90,12 @@ _SCOPE = _in_group("Insights/privateLinkScopes/{scopeName}")
 _ENDPOINT = _in_group("Network/privateEndpoints/{privateEndpointName}")
 _ZONE = _in_group("Network/privateDnsZones/{privateZoneName}")
 _IDENTITY = _in_group("ManagedIdentity/userAssignedIdentities/{resourceName}")
-_ML_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}"
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
-#: by Pulumi token, without `azure-native:` and the API version
+#: The types by Pulumi token, without `azure-native:` and the API version.
 TYPES: dict[str, ArmType] = {
     "resources:ResourceGroup": ArmType(_GROUP, name_rule=r"[\w.()-]{0,89}[\w()-]", immutable=("managedBy",)),
-    # Watching
+    # Monitoring
     "operationalinsights:Workspace": ArmType(
         _in_group("OperationalInsights/workspaces/{workspaceName}"),
         name_rule=r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
@@ -145,10 +144,7 @@ TYPES: dict[str, ArmType] = {
         _in_group("Monitor/accounts/{azureMonitorWorkspaceName}"), name_rule=r"(?!-)[A-Za-z0-9-]{3,43}[^-]"
     ),
     "consumption:Budget": ArmType(_on("scope", "Consumption/budgets/{budgetName}"), name_rule=r"[\w-]{1,63}"),
-    "costmanagement:Budget": ArmType(
-        _on("scope", "CostManagement/budgets/{budgetName}"), name_rule=r"[\w-]{1,63}"
-    ),
-    # Who may do what
+    # Identity and access
     "managedidentity:UserAssignedIdentity": ArmType(_IDENTITY, name_rule=r"[A-Za-z0-9][\w-]{2,127}"),
     "managedidentity:FederatedIdentityCredential": ArmType(
         _IDENTITY + "/federatedIdentityCredentials/{federatedIdentityCredentialResourceName}",
@@ -168,10 +164,7 @@ TYPES: dict[str, ArmType] = {
     "authorization:ManagementLockByScope": ArmType(
         _on("scope", "Authorization/locks/{lockName}"), explicit_naming=Naming.COPY
     ),
-    "authorization:ManagementLockAtResourceGroupLevel": ArmType(
-        _in_group("Authorization/locks/{lockName}"), explicit_naming=Naming.COPY
-    ),
-    # Secrets
+    # Key Vault and encryption
     "keyvault:Vault": ArmType(
         _VAULT,
         name_rule=r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
@@ -180,11 +173,8 @@ TYPES: dict[str, ArmType] = {
         immutable=("properties.tenantId",),
     ),
     "compute:DiskEncryptionSet": ArmType(_in_group("Compute/diskEncryptionSets/{diskEncryptionSetName}")),
-    "keyvault:Secret": ArmType(
-        _VAULT + "/secrets/{secretName}", name_rule=r"[A-Za-z0-9-]{1,127}", write_only=("properties.value",)
-    ),
     "keyvault:Key": ArmType(_VAULT + "/keys/{keyName}", name_rule=r"[A-Za-z0-9-]{1,127}"),
-    # Data
+    # Storage and registry
     "storage:StorageAccount": ArmType(
         _STORAGE,
         name_rule=r"[a-z0-9]{3,24}",
@@ -231,15 +221,9 @@ TYPES: dict[str, ArmType] = {
         _WORKSPACE + "/datastores/{name}",
         name_rule=r"[a-z0-9_]{1,255}",
         immutable=("properties.datastoreType",),
-        write_only=("properties.credentials.secrets",),
     ),
     "machinelearningservices:Compute": ArmType(
         _WORKSPACE + "/computes/{computeName}", name_rule=r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]"
-    ),
-    "machinelearningservices:WorkspaceConnection": ArmType(
-        _WORKSPACE + "/connections/{connectionName}",
-        name_rule=_ML_NAME,
-        write_only=("properties.credentials",),
     ),
     # Kubernetes
     "containerservice:ManagedCluster": ArmType(
@@ -276,11 +260,9 @@ TYPES: dict[str, ArmType] = {
     ),
     # Network
     "network:VirtualNetwork": ArmType(_in_group("Network/virtualNetworks/{virtualNetworkName}")),
-    "network:Subnet": ArmType(_in_group("Network/virtualNetworks/{virtualNetworkName}/subnets/{subnetName}")),
     "network:NetworkSecurityGroup": ArmType(
         _in_group("Network/networkSecurityGroups/{networkSecurityGroupName}")
     ),
-    "network:RouteTable": ArmType(_in_group("Network/routeTables/{routeTableName}")),
     "network:NatGateway": ArmType(
         _in_group("Network/natGateways/{natGatewayName}"), immutable=("sku", "zones")
     ),
@@ -315,5 +297,5 @@ def short_token(token: str) -> str:
 
 
 def soft_deleted_types() -> dict[str, ArmType]:
-    """Return the types whose deleted resources keep their names, by ARM type."""
+    """Return the types whose deleted resources keep their names reserved, by ARM type."""
     return {arm_type.arm_type: arm_type for arm_type in TYPES.values() if arm_type.soft_delete}

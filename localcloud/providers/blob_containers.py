@@ -1,4 +1,4 @@
-"""The containers of the local Blob service, which the storage accounts of the local Azure share."""
+"""The containers of the local storage accounts, in the local Blob service."""
 
 from collections.abc import Callable
 
@@ -10,17 +10,17 @@ from localcloud.providers.grpc_provider import ProviderError
 
 
 class BlobContainers:
-    """Makes and deletes containers in Azurite, where any account name exists."""
+    """Creates and deletes containers in Azurite, which accepts any account name."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
 
     def create(self, account: str, container: str) -> None:
-        """Make the container; one that is there is fine."""
+        """Create the container, unless it exists."""
         self._call(account, lambda client: client.create_container(container))
 
     def delete(self, account: str, container: str) -> None:
-        """Delete the container and its blobs; one that is gone is fine."""
+        """Delete the container and its blobs, if it exists."""
         self._call(account, lambda client: client.delete_container(container))
 
     def _call(self, account: str, request: Callable[[BlobServiceClient], object]) -> None:

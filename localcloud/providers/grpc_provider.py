@@ -1,4 +1,4 @@
-"""A Pulumi resource provider in plain dicts, and the gRPC service through which the engine calls it.
+"""The base class of a Pulumi provider, in plain dicts, and the gRPC service that the engine calls.
 
 Protocol: https://www.pulumi.com/docs/iac/guides/building-extending/providers/implementers/ and the comments
 of `pulumi/runtime/proto/provider_pb2.pyi`.
@@ -32,11 +32,11 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class ProviderError(Exception):
-    """What the service refuses, as one line for the person who runs Pulumi."""
+    """The service refuses a request; the message is one line for the user of Pulumi."""
 
 
 class AlreadyExistsError(ProviderError):
-    """The service has a resource of that id."""
+    """The service already has a resource of that id."""
 
     def __init__(self, resource_id: str, message: str) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class AlreadyExistsError(ProviderError):
 
 @dataclass(frozen=True)
 class Failure:
-    """One property that Check does not accept."""
+    """A property that Check does not accept, and the reason."""
 
     path: str
     reason: str
@@ -53,7 +53,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Resource:
-    """The resource that a call is about, and the configuration of the provider it was declared with."""
+    """The resource of a call, and the configuration of its provider."""
 
     type: str
     name: str
@@ -62,28 +62,28 @@ class Resource:
 
 @dataclass(frozen=True)
 class Replacement:
-    """Which changes the service takes only in a new resource."""
+    """The changes that replace a resource."""
 
     #: matched against the whole property path
     paths: re.Pattern[str]
-    #: whether the old one must go first, because the new one has its name
+    #: whether the old resource is deleted first, because the new one has the same name
     delete_first: bool = False
-    #: inputs that are bookkeeping or compare equal in another spelling
+    #: returns the inputs to compare: without internal ones, and in one spelling
     normalise: Callable[[Properties], Properties] = field(default=lambda inputs: inputs)
 
 
 class Provider(ABC):
-    """A provider's resources. Values are plain; one that is not known yet is `properties.UNKNOWN`.
+    """The operations of a provider. Values are plain; one that is not known yet is `properties.UNKNOWN`.
 
-    Secrets arrive in the clear: the service says that it does not keep secrets, so the engine marks the
-    outputs whose inputs of the same name are secret.
+    Secrets arrive in plain text: the service declares that it does not accept secrets, so the engine marks an
+    output as secret if the input of the same name is.
     """
 
     name: str
     version: str
 
     def check_config(self, config: Properties) -> list[Failure]:
-        """Return what is wrong with the provider's configuration."""
+        """Return the failures of the provider's configuration."""
         del config
         return []
 
@@ -91,42 +91,42 @@ class Provider(ABC):
     def check(
         self, resource: Resource, news: Properties, olds: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
-        """Return the inputs with defaults filled in, and what is wrong with them; `seed` makes names."""
+        """Return the inputs with defaults, and their failures; generated names derive from `seed`."""
 
     @abstractmethod
     def replacement(self, resource: Resource, olds: Properties) -> Replacement:
-        """Return which changes of the inputs `olds` replace the resource."""
+        """Return which changes replace a resource with the inputs `olds`."""
 
     @abstractmethod
     def preview(self, resource: Resource, inputs: Properties) -> Properties:
-        """Return the outputs as far as they are known before a create."""
+        """Return the outputs that are known before the resource is created."""
 
     @abstractmethod
     def create(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
-        """Make the resource and return its id and outputs."""
+        """Create the resource and return its id and outputs."""
 
     @abstractmethod
     def read(
         self, resource: Resource, resource_id: str, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return outputs and inputs as they are now, or None where the resource is gone."""
+        """Return the current outputs and inputs, or None if the resource does not exist."""
 
     @abstractmethod
     def update(self, resource: Resource, resource_id: str, inputs: Properties) -> Properties:
-        """Bring the resource to `inputs` and return its outputs."""
+        """Update the resource to `inputs` and return its outputs."""
 
     @abstractmethod
     def delete(self, resource: Resource, resource_id: str) -> None:
-        """Delete the resource; one that is gone is fine."""
+        """Delete the resource, if it exists."""
 
     def invoke(self, token: str, args: Properties, config: Properties) -> Properties:
-        """Return what the function `token` answers."""
+        """Return the result of the function `token`."""
         del args, config
         raise ProviderError(f"{token} is not a function of the local cloud's {self.name} provider")
 
 
 def _one_line_errors(method: _Method) -> _Method:
-    """Answer the engine with an exception's message as one line; ours that are bugs also go to the log."""
+    """Return an exception to the engine as one line; log any but a ProviderError with its traceback."""
 
     @wraps(method)
     def answer(self: "ProviderService", request: Any, context: grpc.ServicerContext) -> Any:
@@ -144,8 +144,8 @@ def _one_line_errors(method: _Method) -> _Method:
 class ProviderService(ResourceProviderServicer):
     """The gRPC service of one provider.
 
-    The engine opens a connection for each provider resource of a program, so a connection's peer tells
-    whose configuration a call is under.
+    The engine opens a connection for each provider resource of a program, so the peer of a call identifies
+    its configuration.
     """
 
     def __init__(self, provider: Provider, journal: Journal) -> None:
@@ -209,7 +209,7 @@ class ProviderService(ResourceProviderServicer):
         try:
             resource_id, outputs = self.provider.create(resource, inputs)
         except AlreadyExistsError as error:
-            # an earlier `pulumi up` of the same resource made it, and was killed before it knew
+            # an earlier `pulumi up` created it for this URN and was killed before it saved its state
             if self._journal.urn_of(resource.type, error.resource_id) != request.urn:
                 raise
             resource_id = error.resource_id
@@ -275,9 +275,9 @@ def _diff(changes: dict[str, str], replacement: Replacement) -> pb.DiffResponse:
 
 
 def serve(provider: Provider, port: int, journal: Journal) -> tuple[grpc.Server, int]:
-    """Start `provider` on 127.0.0.1 and return the server and its port; 0 picks a free one.
+    """Serve `provider` on 127.0.0.1 and return the server and its port; port 0 picks a free one.
 
-    Raises ProviderError where the port is taken.
+    Raises a ProviderError if the port is taken.
     """
     options = [
         ("grpc.so_reuseport", 0),

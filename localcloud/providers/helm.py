@@ -1,4 +1,4 @@
-"""Helm releases: what is asked of a chart is kept, and nothing runs."""
+"""Helm releases: they are stored, and no chart is installed."""
 
 from localcloud.providers import sdk_schema
 from localcloud.providers.grpc_provider import AlreadyExistsError, Failure, ProviderError, Resource
@@ -6,7 +6,7 @@ from localcloud.providers.kubernetes_objects import ObjectFiles
 from localcloud.providers.properties import UNKNOWN, Properties
 
 _TYPE = "kubernetes:helm.sh/v3:Release"
-_MAX_NAME = 53  # https://helm.sh/docs/topics/charts/ and the source of `helm install`
+_MAX_NAME = 53  # `helm install` refuses longer names
 
 
 def is_release(resource: Resource) -> bool:
@@ -17,7 +17,7 @@ def is_release(resource: Resource) -> bool:
 def check(
     resource: Resource, news: Properties, olds: Properties, suffix: str, namespace: str
 ) -> tuple[Properties, list[Failure]]:
-    """Return the inputs with a name and a namespace, and what is wrong; the version must be pinned."""
+    """Return the inputs with a name and a namespace, and their failures; the version must be pinned."""
     schema = sdk_schema.resource_schema("pulumi_kubernetes", "helm.v3", "Release")
     failures = sdk_schema.check(news, schema.inputs)
     name = news["name"] if "name" in news else olds.get("name", f"{resource.name}-{suffix}")
@@ -30,12 +30,12 @@ def check(
 
 
 def preview(inputs: Properties) -> Properties:
-    """Return the release as declared; its status is unknown."""
+    """Return the inputs as outputs; the status is unknown."""
     return inputs | {"status": UNKNOWN, "resourceNames": UNKNOWN}
 
 
 def create(files: ObjectFiles, inputs: Properties) -> tuple[str, Properties]:
-    """Store the release; its namespace must be there or wanted, and its name free."""
+    """Store the release; its name must be free, its namespace must exist or have createNamespace."""
     name, namespace = inputs["name"], inputs["namespace"]
     if files.get_release(name) is not None:
         raise AlreadyExistsError(
@@ -50,7 +50,7 @@ def create(files: ObjectFiles, inputs: Properties) -> tuple[str, Properties]:
 
 
 def read(files: ObjectFiles, resource_id: str, inputs: Properties) -> tuple[Properties, Properties] | None:
-    """Return the release as it is now."""
+    """Return the release as stored."""
     release = files.get_release(resource_id.rpartition("/")[2])
     if release is None:
         return None
@@ -60,7 +60,7 @@ def read(files: ObjectFiles, resource_id: str, inputs: Properties) -> tuple[Prop
 
 
 def update(files: ObjectFiles, resource_id: str, inputs: Properties) -> Properties:
-    """Upgrade the release."""
+    """Store the release with its next revision."""
     release = files.get_release(inputs["name"])
     if release is None:
         raise ProviderError(f"release {resource_id} is gone from the cluster; run `pulumi refresh`")

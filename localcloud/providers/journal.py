@@ -1,4 +1,4 @@
-"""Which resource of which stack made what: what an interrupted `pulumi up` leaves is found again."""
+"""Which Pulumi resource created which id: the next `pulumi up` after an interrupted one finds it again."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from localcloud.home import write_atomically
 
 
 class Journal:
-    """The URN that each id was created under, kept in a file."""
+    """The URN that created each id, kept in a file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -20,7 +20,7 @@ class Journal:
         return self._urns.get(_key(type_, resource_id))
 
     def note(self, type_: str, resource_id: str, urn: str) -> None:
-        """Remember that `urn` created the resource."""
+        """Record that `urn` created the resource."""
         with self._lock:
             self._urns[_key(type_, resource_id)] = urn
             write_atomically(self._file, json.dumps(self._urns, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""The stand-in for Pulumi's Kubernetes provider: a cluster that takes objects and releases, and runs none."""
+"""The local cloud's Kubernetes provider: it stores objects and releases, and runs no container."""
 
 import hashlib
 import importlib.metadata
@@ -22,7 +22,7 @@ from localcloud.providers.grpc_provider import (
 from localcloud.providers.kubernetes_objects import ObjectFiles
 from localcloud.providers.properties import UNKNOWN, Properties, overlay
 
-#: the annotation by which the real provider knows a name of its own making
+#: The annotation with which the real provider marks a name that it has generated.
 _AUTONAMED = "pulumi.com/autonamed"
 
 _KUBECONFIG_KEYS = ("clusters", "contexts", "users", "current-context")
@@ -38,7 +38,7 @@ class Kubernetes(Provider):
         self._files = ObjectFiles(home)
 
     def check_config(self, config: Properties) -> list[Failure]:
-        """Return why the kubeconfig, or the file it names, is none."""
+        """Return why the kubeconfig, or the file with its path, is not valid."""
         given = config.get("kubeconfig", UNKNOWN)
         if given == UNKNOWN:
             return []
@@ -46,7 +46,7 @@ class Kubernetes(Provider):
             text = Path(given).read_text(encoding="utf-8") if _is_path(given) else given
             parsed = yaml.safe_load(text)
         except (OSError, yaml.YAMLError):
-            return [Failure("kubeconfig", "kubeconfig is neither YAML or JSON nor the path of a file of it")]
+            return [Failure("kubeconfig", "kubeconfig is neither YAML nor JSON, nor the path of such a file")]
         missing = [key for key in _KUBECONFIG_KEYS if not isinstance(parsed, dict) or not parsed.get(key)]
         if missing:
             return [Failure("kubeconfig", f"kubeconfig has no {', '.join(missing)}")]
@@ -55,7 +55,7 @@ class Kubernetes(Provider):
     def check(
         self, resource: Resource, news: Properties, olds: Properties, seed: bytes
     ) -> tuple[Properties, list[Failure]]:
-        """Return the inputs with a name and a namespace, and what the API server or Helm would refuse."""
+        """Return the inputs with name and namespace, and what the API server or Helm would refuse in them."""
         suffix = hashlib.sha256(seed).hexdigest()[:8]
         namespace = resource.config.get("namespace", "default")
         if helm.is_release(resource):
@@ -76,7 +76,7 @@ class Kubernetes(Provider):
         return inputs, kubernetes_rules.check(inputs)
 
     def replacement(self, resource: Resource, olds: Properties) -> Replacement:
-        """Return that identity, and what the API server holds fixed, ask for a new object."""
+        """Return that changes of identity, and of fields that the API server holds fixed, replace it."""
         if helm.is_release(resource):
             return Replacement(re.compile("name|namespace"), delete_first=True)
         annotations = olds.get("metadata", {}).get("annotations", {})
@@ -86,7 +86,7 @@ class Kubernetes(Provider):
         )
 
     def preview(self, resource: Resource, inputs: Properties) -> Properties:
-        """Return the object as declared; its uid and status are unknown."""
+        """Return the inputs as outputs; uid and status are unknown."""
         if helm.is_release(resource):
             return helm.preview(inputs)
         if inputs["metadata"] == UNKNOWN:
@@ -95,7 +95,7 @@ class Kubernetes(Provider):
         return overlay(added, inputs)
 
     def create(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
-        """Store the object; its namespace must be there, and it must not."""
+        """Store the object, which must not exist yet; its namespace must."""
         if helm.is_release(resource):
             return helm.create(self._files, inputs)
         kind, name, namespace = _identity(inputs)
@@ -119,7 +119,7 @@ class Kubernetes(Provider):
     def read(
         self, resource: Resource, resource_id: str, inputs: Properties
     ) -> tuple[Properties, Properties] | None:
-        """Return the object as it is now; its inputs are all of it but what the server adds."""
+        """Return the object as stored; its inputs are all that the server has not added."""
         if helm.is_release(resource):
             return helm.read(self._files, resource_id, inputs)
         kind = _with_kind(resource, inputs)["kind"]
@@ -131,7 +131,7 @@ class Kubernetes(Provider):
         return body, {key: v for key, v in body.items() if key != "status"} | {"metadata": metadata}
 
     def update(self, resource: Resource, resource_id: str, inputs: Properties) -> Properties:
-        """Store the object anew, with the identity that it has."""
+        """Replace the stored object; it keeps its uid and creation time."""
         if helm.is_release(resource):
             return helm.update(self._files, resource_id, inputs)
         kind, name, namespace = _identity(inputs)
@@ -144,7 +144,7 @@ class Kubernetes(Provider):
         return body
 
     def delete(self, resource: Resource, resource_id: str) -> None:
-        """Delete the object, and with a namespace all in it."""
+        """Delete the object; with a namespace, also the objects in it."""
         namespace, _, name = resource_id.rpartition("/")
         if helm.is_release(resource):
             self._files.delete_release(name)
@@ -157,7 +157,7 @@ def _is_path(kubeconfig: str) -> bool:
 
 
 def _with_kind(resource: Resource, inputs: Properties) -> Properties:
-    """Return the inputs with the apiVersion and kind that the type says: `kubernetes:apps/v1:Deployment`."""
+    """Return the inputs with apiVersion and kind from the type, such as `kubernetes:apps/v1:Deployment`."""
     _, api_version, kind = resource.type.split(":")
     return {"apiVersion": api_version.removeprefix("core/"), "kind": kind} | inputs
 

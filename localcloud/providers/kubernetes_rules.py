@@ -1,4 +1,4 @@
-"""What a Kubernetes API server refuses."""
+"""The objects that a Kubernetes API server refuses."""
 
 import re
 
@@ -7,7 +7,7 @@ import kubernetes_validate
 from localcloud.providers.grpc_provider import Failure
 from localcloud.providers.properties import UNKNOWN, Properties, has_unknown, join
 
-#: the schemas to validate against; a minor version that AKS supports
+#: The version of the schemas to validate against: one that AKS supports.
 _KUBERNETES_VERSION = "1.34"
 
 #: RFC 1123 subdomain, https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
@@ -31,7 +31,8 @@ _CLUSTER_SCOPED = {
     "VolumeSnapshotClass",
 }
 
-#: besides name, namespace and type; ConfigMaps and Secrets as Pulumi's provider has them by default
+#: The fields of a kind whose change replaces an object, in addition to name, namespace and type. In Pulumi's
+#: provider, ConfigMaps and Secrets are immutable by default
 #: (https://www.pulumi.com/registry/packages/kubernetes/api-docs/provider/#enableconfigmapmutable_python)
 _FIXED = {
     "ConfigMap": "data|binaryData|immutable",
@@ -48,12 +49,12 @@ _FIXED = {
 
 
 def is_namespaced(kind: str) -> bool:
-    """Whether objects of `kind` live in a namespace; those of custom kinds do, but for Cluster…."""
+    """Whether objects of `kind` belong to a namespace; custom kinds do, unless they are named Cluster…."""
     return kind not in _CLUSTER_SCOPED and not kind.startswith("Cluster")
 
 
 def fixed_paths(kind: str) -> re.Pattern[str]:
-    """Return the property paths of `kind` whose change needs a new object."""
+    """Return the property paths of `kind` whose change replaces the object."""
     fixed = r"apiVersion|kind|metadata\.(name|namespace)"
     if kind in _FIXED:
         fixed += "|" + _FIXED[kind]
@@ -61,7 +62,7 @@ def fixed_paths(kind: str) -> re.Pattern[str]:
 
 
 def check(body: Properties) -> list[Failure]:
-    """Return what is wrong with an object: its names, and for built-in kinds all of it."""
+    """Return the failures of an object: in its names, and for built-in kinds also against the schema."""
     failures = []
     for key in ("name", "namespace"):
         value = body["metadata"].get(key, UNKNOWN)
@@ -70,7 +71,7 @@ def check(body: Properties) -> list[Failure]:
             reason = f"{path} {value!r} is not a name in Kubernetes: it must match {_NAME.pattern}"
             failures.append(Failure(path, reason))
     if failures or has_unknown(body):
-        # a string may stand where a number will be
+        # an unknown value is a string, also where a number will be
         return failures
     try:
         kubernetes_validate.validate(body, _KUBERNETES_VERSION, strict=True)
@@ -87,7 +88,7 @@ def check(body: Properties) -> list[Failure]:
 def _reason(kind: str, path: str, error: kubernetes_validate.ValidationError) -> str:
     where = f"{path} of {kind}" if path else kind
     if error.validator == "type":
-        # the message would hold the value, which may be a secret's
+        # the message would contain the value, which may be a secret
         wanted = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
         return f"{where} must be of type {' or '.join(wanted)}"
     if kind == "Secret":

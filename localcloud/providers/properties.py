@@ -1,4 +1,4 @@
-"""Property values as the Pulumi protocol carries them, and how two sets of them differ."""
+"""Converts property values from and to the Pulumi protocol, and compares them."""
 
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -9,7 +9,7 @@ from pulumi.runtime import rpc
 
 Properties = dict[str, Any]
 
-#: What the engine sends, and takes, in place of a string that is not known before the update.
+#: The protocol's placeholder for a value that is not known before the update.
 UNKNOWN: str = rpc.UNKNOWN
 
 
@@ -38,12 +38,12 @@ def _plain(value: Any) -> Any:
 
 
 def has_unknown(value: Any) -> bool:
-    """Whether `value` is, or holds, something that is not known yet."""
+    """Whether `value` is or contains a value that is not known yet."""
     return any(leaf == UNKNOWN for leaf in leaves(value))
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """Yield the values in `value` that are neither dict nor list."""
+    """Yield the values inside `value` that are neither dict nor list."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
@@ -54,7 +54,7 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def changed_paths(old: Any, new: Any, path: str = "") -> dict[str, str]:
-    """Return the property paths at which `new` differs from `old`: `add`, `delete` or `update` of each."""
+    """Return the property paths at which `new` differs from `old`, each with `add`, `delete` or `update`."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
         steps = [(join(path, key), old.get(key), new.get(key)) for key in keys]
@@ -74,7 +74,7 @@ def join(path: str, key: str) -> str:
 
 
 def overlay(base: Properties, top: Properties) -> Properties:
-    """Return `base` with `top` laid over it, dict by dict."""
+    """Return `base` with the values of `top` merged into it, dict by dict."""
     laid = base | top
     for key in base.keys() & top.keys():
         if isinstance(base[key], dict) and isinstance(top[key], dict):
@@ -83,7 +83,7 @@ def overlay(base: Properties, top: Properties) -> Properties:
 
 
 def settle(preview: Any, inputs: Any, olds: Any) -> Any:
-    """Return `preview`, with what is unknown there and no input as it was in the outputs `olds`."""
+    """Return `preview` with the old outputs `olds` in place of unknown values that are not inputs."""
     if isinstance(preview, dict):
         given, known = (side if isinstance(side, dict) else {} for side in (inputs, olds))
         return {key: settle(value, given.get(key), known.get(key)) for key, value in preview.items()}

@@ -1,4 +1,4 @@
-"""What a Pulumi SDK's own classes say about a resource's inputs and outputs, read by reflection."""
+"""The inputs and outputs of a resource, read from the classes of Pulumi's SDK by reflection."""
 
 import difflib
 import importlib
@@ -21,7 +21,7 @@ from localcloud.providers.properties import UNKNOWN, Properties, join
 _PRIMITIVES = {str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
 
 
-#: enums that list only what is known, and one that the SDK takes for another: any string passes
+#: Enums that accept any string: those of known values only, and one whose values the SDK has wrong.
 _OPEN_ENUM = re.compile("Known[A-Z].*|ConditionOperator")
 
 
@@ -29,10 +29,10 @@ _OPEN_ENUM = re.compile("Known[A-Z].*|ConditionOperator")
 class Property:
     """One property of an SDK class."""
 
-    #: the alternatives of its type
+    #: the alternatives of its type (a union)
     types: tuple[Any, ...]
     required: bool
-    #: the only value it takes, where it tells the alternatives of a union apart
+    #: its only value, if it distinguishes the members of a union
     constant: str | None
 
 
@@ -44,12 +44,12 @@ class ResourceSchema:
     outputs: dict[str, Property]
 
 
-#: two threads that import parts of one package at once can see a module that is half there
+#: Two threads that import parts of one package at the same time can see a half-initialised module.
 _importing = threading.Lock()
 
 
 def resource_schema(package: str, module: str, name: str) -> ResourceSchema:
-    """Return the schema of the SDK class `package.module.name`; its module is imported at the first call."""
+    """Return the schema of the SDK class `package.module.name`; the first call imports its module."""
     with _importing:
         return _read_schema(package, module, name)
 
@@ -57,7 +57,7 @@ def resource_schema(package: str, module: str, name: str) -> ResourceSchema:
 @cache
 def _read_schema(package: str, module: str, name: str) -> ResourceSchema:
     resource = getattr(importlib.import_module(f"{package}.{module}"), name)
-    # in the class's own file: an input type of the same name may hide the arguments in the module
+    # from the class's own file: in the module, an input type of the same name may hide the arguments
     file = sys.modules[resource.__module__]
     arguments = next(getattr(file, exported) for exported in file.__all__ if exported.endswith("Args"))
     return ResourceSchema(inputs=_properties(arguments), outputs=_properties(resource))
@@ -84,7 +84,7 @@ def _properties(cls: type) -> dict[str, Property]:
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
-    """Return the types in `hint`, out of Output, Input, Optional and Union."""
+    """Return the types in `hint` without Output, Input, Optional and Union."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is pulumi.Output:
         return _alternatives(args[0])
@@ -96,7 +96,7 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 
 def check(inputs: Properties, schema: dict[str, Property], path: str = "") -> list[Failure]:
-    """Return what of `inputs` the schema does not take; what is not known yet passes."""
+    """Return the failures of `inputs` against the schema; a value that is not known yet passes."""
     failures = []
     for name in inputs.keys() - schema.keys():
         close = difflib.get_close_matches(name, schema, n=1)
@@ -125,7 +125,7 @@ def _check_value(value: Any, expected: Property, path: str) -> list[Failure]:
 
 
 def _candidates(value: Any, types: tuple[Any, ...]) -> list[Any]:
-    """Return the types that `value` has the shape of: an enum before its string, the union's right member."""
+    """Return the types that fit the shape of `value`: enums, not strings; the matching union member."""
     shaped = [t for t in types if _has_shape(value, t)]
     enums = [t for t in shaped if isinstance(t, type) and issubclass(t, Enum)]
     return enums or shaped
@@ -147,7 +147,7 @@ def _has_shape(value: Any, expected: Any) -> bool:
             for name, member in members.items()
             if member.constant
         )
-    # an enum is a string or a number too; what is left are assets, and objects of any shape
+    # an enum is a string or a number too; the rest are assets, and objects of any shape
     primitive = next((base for base in origin.__mro__ if base in _PRIMITIVES), None)
     if isinstance(value, bool) or primitive is None:
         return primitive in (bool, None)
@@ -155,7 +155,7 @@ def _has_shape(value: Any, expected: Any) -> bool:
 
 
 def _check_type(value: Any, expected: Any, path: str) -> list[Failure]:
-    """Return what is wrong inside `value`, which has the shape of `expected`."""
+    """Return the failures inside `value`, whose shape fits `expected`."""
     origin, args = typing.get_origin(expected), typing.get_args(expected)
     if origin is Sequence:
         item = Property(_alternatives(args[0]), required=True, constant=None)
@@ -189,14 +189,14 @@ def _describe(expected: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    """Return what kind of thing `value` is; the value itself may be a secret."""
+    """Return the kind of `value`, not the value: it may be a secret."""
     if isinstance(value, dict):
         return "another object"
     return "a list" if isinstance(value, list) else _PRIMITIVES[type(value)]
 
 
 def preview(inputs: Properties, schema: dict[str, Property]) -> Properties:
-    """Return the outputs that `inputs` give; all else of `schema`, at any depth, is unknown."""
+    """Return the outputs with the values of `inputs`; all others of `schema`, at any depth, are unknown."""
     return {
         name: _preview_value(inputs[name], output.types) if name in inputs else UNKNOWN
         for name, output in schema.items()
