@@ -1,4 +1,4 @@
-"""`python -m localcloud`: starts and stops the local cloud, and says how it is."""
+"""`python -m localcloud`: starts, stops and shows the local cloud."""
 
 import json
 from typing import Annotated
@@ -22,7 +22,7 @@ from localcloud.services import (
 )
 from localcloud.snowflake_account import ensure_passwords
 
-#: The exit code of `status` where not all services run.
+#: The exit code of `status` if a service does not run.
 NOT_RUNNING = 3
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -31,13 +31,13 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=F
 @app.command()
 def start(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Services to start (all).", show_default=False)
+        list[str] | None, typer.Argument(help="Services to start; default: all.", show_default=False)
     ] = None,
 ) -> None:
-    """Start what does not run, and wait until it answers."""
+    """Start the services that do not run, and wait until they answer."""
     unknown = sorted(set(names or []) - set(SERVICES))
     if unknown:
-        _fail(f"no service {unknown[0]}; there are {', '.join(SERVICES)}")
+        _fail(f"unknown service {unknown[0]}: expected one of {', '.join(SERVICES)}")
     services = [SERVICES[name] for name in names or SERVICES]
     home = Home.open()
     with exclusive(home):
@@ -56,7 +56,7 @@ def start(
 
 @app.command()
 def stop() -> None:
-    """End the jobs and the services of this local cloud; its data stays."""
+    """Stop the services and the jobs of this local cloud; its data stays."""
     home = Home.open()
     with exclusive(home):
         stop_services(home)
@@ -66,7 +66,7 @@ def stop() -> None:
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Say which services run; the exit code is 0 if all do, else 3."""
+    """Show which services run; the exit code is 0 if all do, else 3."""
     home = Home.open()
     states = {
         name: {
@@ -90,7 +90,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 @app.command()
 def env() -> None:
-    """Write `.local/env` again, with what `pulumi up` has made since."""
+    """Write `.local/env` again, with the workspace and data lake that `pulumi up` has created since."""
     home = Home.open()
     ensure_passwords(home)
     write_environment(home)

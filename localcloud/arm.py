@@ -1,4 +1,4 @@
-"""The local Azure's memory: ARM documents by id, shared by the providers and the workspace service."""
+"""The state of the local Azure: ARM documents by id, shared by the providers and the workspace service."""
 
 import json
 import sqlite3
@@ -10,7 +10,7 @@ Document = dict[str, Any]
 
 
 class ArmStore:
-    """ARM documents (`{id, name, type, properties, …}`) in SQLite; ids compare without case, as ARM's do.
+    """ARM documents (`{id, name, type, properties, …}`) in SQLite; ids are case-insensitive, as in ARM.
 
     Safe across processes and `kill -9`: each call is one committed transaction.
     """
@@ -30,26 +30,26 @@ class ArmStore:
         return json.loads(row[0]) if row else None
 
     def put(self, arm_id: str, body: Document) -> None:
-        """Store `body` as the document of `arm_id`, in place of what was there."""
+        """Store `body` as the document of `arm_id`, replacing an existing one."""
         with self._connect() as db:
             db.execute("INSERT OR REPLACE INTO documents VALUES (?, ?)", (_key(arm_id), json.dumps(body)))
 
     def delete(self, arm_id: str) -> bool:
-        """Delete the document and everything below it; return whether it was there."""
+        """Delete the document and all below it; return whether it existed."""
         key = _key(arm_id)
         with self._connect() as db:
             gone = db.execute("DELETE FROM documents WHERE key = ?", (key,)).rowcount
-            # ids may hold LIKE's wildcard `_`, so the prefix is compared as text
+            # ids may contain LIKE's wildcard `_`, so the prefix is compared as text
             db.execute("DELETE FROM documents WHERE substr(key, 1, ?) = ?", (len(key) + 1, key + "/"))
         return gone > 0
 
     def children(self, prefix: str) -> list[Document]:
-        """Return the documents whose id is `prefix` plus exactly one more segment, by id."""
+        """Return the documents whose id is `prefix` and one more segment, ordered by id."""
         depth = _key(prefix).count("/") + 1
         return [body for key, body in self._below(prefix) if key.count("/") == depth]
 
     def descendants(self, prefix: str) -> list[Document]:
-        """Return all documents below `prefix`, by id; `""` gives every document."""
+        """Return all documents below `prefix`, ordered by id; `""` returns every document."""
         return [body for _, body in self._below(prefix)]
 
     def _below(self, prefix: str) -> Iterator[tuple[str, Document]]:
@@ -63,12 +63,12 @@ class ArmStore:
             yield key, json.loads(body)
 
     def soft_delete(self, scope: str, body: Document) -> None:
-        """Remember a soft-deleted namesake under `scope` (type and global name)."""
+        """Store a soft-deleted document under `scope`, which identifies its reserved name."""
         with self._connect() as db:
             db.execute("INSERT OR REPLACE INTO deleted VALUES (?, ?)", (scope.lower(), json.dumps(body)))
 
     def soft_deleted(self, scope: str) -> Document | None:
-        """Return what was soft-deleted under `scope`, or None."""
+        """Return the document that was soft-deleted under `scope`, or None."""
         with self._connect() as db:
             row = db.execute("SELECT body FROM deleted WHERE key = ?", (scope.lower(),)).fetchone()
         return json.loads(row[0]) if row else None

@@ -1,22 +1,26 @@
-"""What a path of Azure Resource Manager names."""
+"""The parts of a request's path in Azure Resource Manager.
+
+`azure.mgmt.core.tools.parse_resource_id` reads ids of resources only; a request may also name a collection
+(`…/datastores`) or an action (`…/schedules/s/trigger`).
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class ArmId:
-    """A path below `/subscriptions/S`: a resource, a collection of them, or an action on one."""
+    """A path below `/subscriptions/S`: a resource, a collection or an action."""
 
     path: str
 
     @property
     def segments(self) -> list[str]:
-        """The parts of the path, as written."""
+        """The segments of the path, as written."""
         return self.path.strip("/").split("/")
 
     @property
     def is_resource(self) -> bool:
-        """Whether the path names one resource; types and names take turns, so that one has an even number."""
+        """Whether the path names a resource: types and names alternate, so the number of segments is even."""
         return len(self.segments) % 2 == 0
 
     @property
@@ -26,7 +30,7 @@ class ArmId:
 
     @property
     def parent(self) -> "ArmId":
-        """What this resource is in: the asset of a version, the workspace of a datastore, its group."""
+        """The parent of this resource: the asset of a version, the workspace of a datastore, the group."""
         above = self.segments[:-2]
         return ArmId("/" + "/".join(above[:-2] if above[-2].lower() == "providers" else above))
 
@@ -41,6 +45,6 @@ class ArmId:
 
     @property
     def kind(self) -> str:
-        """What a workspace calls it: `schedules`, `data/versions`; empty outside of a workspace."""
+        """The type below a workspace, such as `schedules` or `data/versions`; empty for other resources."""
         provider, workspaces, kind = self.type.lower().partition("/workspaces/")
         return kind if workspaces and provider == "microsoft.machinelearningservices" else ""

@@ -1,5 +1,5 @@
-// Azurite's blob service, with four changes: any account name is accepted, what is acknowledged is on disk, a
-// directory can have a shared access signature, and an upload takes a fifth of the processor's time.
+// Azurite's blob service with four changes: it accepts any account name, acknowledged writes are on disk, shared
+// access signatures work for directories, and an upload takes a fifth of the CPU time.
 // Arguments are Azurite's own: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 "use strict";
 
@@ -13,17 +13,17 @@ const BlobRequestListenerFactory = require("azurite/dist/src/blob/BlobRequestLis
 const { EMULATOR_ACCOUNT_KEY } = require("azurite/dist/src/blob/utils/constants");
 const utils = require("azurite/dist/src/common/utils/utils");
 
-// Else Azurite writes 16 KiB at a time, each by another thread.
+// By default Azurite writes 16 KiB at a time, each in another thread.
 setDefaultHighWaterMark(false, 2 ** 20);
 
 const READ_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
-// The accounts are those of the local Azure; Azurite would want the list of them at its start.
+// The accounts are those of the local Azure; Azurite would need their list at its start.
 AccountDataStore.prototype.getAccount = (name) => ({ name, key1: EMULATOR_ACCOUNT_KEY });
 
 // Azurite keeps its metadata in two LokiJS databases and saves them every 5 seconds: a killed process loses
-// writes that it has acknowledged. Here the response to a write waits until they are saved.
-// LokiJS lets the requests that arrive during a save share the next one.
+// acknowledged writes. Here the response to a write waits until they are saved. Requests that arrive during a
+// save share the next one (LokiJS).
 const createRequestListener = BlobRequestListenerFactory.prototype.createRequestListener;
 BlobRequestListenerFactory.prototype.createRequestListener = function () {
   const blobs = this.metadataStore.db;
@@ -35,8 +35,8 @@ BlobRequestListenerFactory.prototype.createRequestListener = function () {
   };
 };
 
-// A saved blob must find its extents, so each save of the blobs waits for one of the extents; except at the
-// start, where the blobs are loaded and saved before the extents are loaded.
+// A saved blob refers to extents, so each save of the blobs first saves the extents; except at the start, when the
+// blobs are loaded and saved before the extents are loaded.
 function saveFirst(extents, blobs) {
   const adapter = blobs.persistenceAdapter;
   const save = adapter.saveDatabase.bind(adapter);
@@ -46,7 +46,7 @@ function saveFirst(extents, blobs) {
   };
 }
 
-// Hold back the end of a response until `database` is saved; a write that could not be saved has no answer.
+// Delay the end of a response until `database` is saved; if that fails, the connection is closed without a response.
 function endAfterSave(response, database) {
   const end = response.end.bind(response);
   response.end = (...last) => {
@@ -59,8 +59,8 @@ function endAfterSave(response, database) {
   };
 }
 
-// The signature of a directory (sr=d) takes the place of that of a snapshot. It is over the first `sdd` names of
-// a blob's path, or of the prefix that is listed.
+// The signature of a directory (sr=d) replaces that of a snapshot. It signs the first `sdd` names of a blob's path,
+// or of the listed prefix.
 // https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
 BlobSASResourceType.BlobSnapshot = "d";
 const readSignature = BlobSASAuthenticator.prototype.getBlobSASSignatureValuesFromRequest;
@@ -71,8 +71,8 @@ BlobSASAuthenticator.prototype.getBlobSASSignatureValuesFromRequest = function (
   return { ...values, blobName: names.slice(0, Number(request.getQuery("sdd"))).join("/") };
 };
 
-// Azurite reads each block again, for its CRC64, which it computes in JavaScript: that takes longer than encoding the
-// block as Parquet. A checksum that a client sends is still verified.
+// Azurite reads each block again to compute its CRC64 in JavaScript, which takes longer than encoding the block as
+// Parquet. A checksum that a client sends is still verified.
 const computeChecksums = utils.computeTransactionalChecksums;
 utils.computeTransactionalChecksums = async (stream, expected, force) => {
   if (expected.md5 || expected.crc64 || force?.md5) return computeChecksums(stream, expected, { ...force, crc64: false });
@@ -80,7 +80,7 @@ utils.computeTransactionalChecksums = async (stream, expected, force) => {
   return {};
 };
 
-// Like the other services: nothing could find and stop this one once the local cloud's directory is deleted.
+// Like the other services, end when the local cloud's directory is deleted, since `stop` could not find this one.
 const location = process.argv[process.argv.indexOf("--location") + 1];
 setInterval(() => existsSync(dirname(location)) || process.exit(1), 1000).unref();
 

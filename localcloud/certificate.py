@@ -1,4 +1,4 @@
-"""The local cloud's certificate: one authority of its own, and a server certificate for this machine."""
+"""The local cloud's certificates: an authority of its own, and a server certificate for this machine."""
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -16,9 +16,9 @@ _VALIDITY = timedelta(days=3650)
 
 
 def ensure_certificate(home: Home) -> None:
-    """Make `cert.pem`, `key.pem` and `ca.pem` of the local cloud, unless all three are there.
+    """Create `cert.pem`, `key.pem` and `ca.pem` of the local cloud, unless all three exist.
 
-    The authority's key is thrown away, so that nobody can sign another certificate that clients would trust.
+    The authority's key is not stored, so that no other certificate can be signed that clients would trust.
     """
     if all(file.exists() for file in (home.certificate, home.certificate_key, home.ca_bundle)):
         return
@@ -32,7 +32,7 @@ def ensure_certificate(home: Home) -> None:
     public_authorities = Path(certifi.where()).read_text(encoding="utf-8")
     write_atomically(home.certificate_key, private_key.decode(), mode=0o600)
     write_atomically(home.certificate, _pem(server))
-    # last, as its presence says that the three belong together
+    # written last: it exists only if the other two are complete
     write_atomically(home.ca_bundle, public_authorities + "\n" + _pem(authority))
 
 

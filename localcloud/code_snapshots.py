@@ -1,4 +1,4 @@
-"""Code that is uploaded for jobs: where it goes in the local Blob service, and how a job gets it."""
+"""The code that is uploaded for jobs: its place in the local Blob service, and its copy for a job."""
 
 import secrets
 import shutil
@@ -16,18 +16,18 @@ from localcloud.errors import ServiceError
 from localcloud.home import BLOB_KEY, Home
 
 _LIFETIME = timedelta(hours=1)
-#: What Azure ML lets an upload do in its container: read, add, create, write, list.
+#: The permissions of an upload in its container, as in Azure ML: read, add, create, write, list.
 _PERMISSIONS = "racwl"
 
 
 class CodeSnapshots:
-    """The snapshots of code of a local cloud, each in a container of its own."""
+    """The code snapshots of a local cloud, each in its own container."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
 
     def start_upload(self, workspace: Document) -> Document:
-        """Return where to upload a snapshot, and a signature for it, as the service does.
+        """Return a new container for a snapshot, with a shared access signature, as the service does.
 
         https://learn.microsoft.com/rest/api/azureml/code-versions/create-or-get-start-pending-upload
         """
@@ -54,7 +54,7 @@ class CodeSnapshots:
         }
 
     def copy(self, code_uri: str, target: Path) -> None:
-        """Copy the snapshot at `code_uri` to `target`; each is downloaded once."""
+        """Copy the snapshot at `code_uri` to `target`; it is downloaded only the first time."""
         kept = self._home.path / "code" / sha256(code_uri.encode()).hexdigest()
         if not kept.exists():
             kept.parent.mkdir(exist_ok=True)

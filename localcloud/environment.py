@@ -1,4 +1,4 @@
-"""`.local/env`: what a shell sources so that the real clients reach the local cloud."""
+"""`.local/env`: the environment variables with which the real clients reach the local cloud."""
 
 import os
 import shlex
@@ -6,26 +6,28 @@ import shutil
 import sys
 from pathlib import Path
 
+from azure.mgmt.core.tools import parse_resource_id
+
 from localcloud.arm import ArmStore, Document
 from localcloud.home import BLOB_KEY, SUBSCRIPTION_ID, TENANT_ID, Home, write_atomically
 from localcloud.pulumi_state import state_directory
 from localcloud.snowflake_account import DATABASE, ROLES, SCHEMA, WAREHOUSE, read_passwords
 
-#: The directory of the Pulumi CLI to use, where it is not the one on PATH.
+#: The variable with the directory of the Pulumi CLI, if it is not the one on PATH.
 PULUMI_BIN_VARIABLE = "AI_PLATFORM_PULUMI_BIN"
 
 _LAKE_DATASTORE = "rawdata"
 
 
 def write_environment(home: Home) -> None:
-    """Write `env`: an `export` line for each of `variables`, and PATH. It holds a password, so mode 600."""
+    """Write `env`: an `export` line for each of `variables`, and PATH. It has a password: mode 600."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables(home).items()]
     lines.append(f'export PATH={shlex.quote(os.pathsep.join(map(str, _path_entries())))}:"$PATH"')
     write_atomically(home.environment_file, "\n".join(lines) + "\n", mode=0o600)
 
 
 def variables(home: Home) -> dict[str, str]:
-    """Return all variables but PATH; those of a workspace and its data lake once Pulumi has made them."""
+    """Return all variables except PATH; the workspace's and the lake's once Pulumi has made them."""
     return _azure(home) | _snowflake(home) | _pulumi(home) | _workspace(home)
 
 
@@ -68,16 +70,15 @@ def _pulumi(home: Home) -> dict[str, str]:
 
 
 def _workspace(home: Home) -> dict[str, str]:
-    """Return the variables of the workspace that holds the data lake's datastore, or none."""
+    """Return the variables of the workspace with the data lake's datastore; empty if there is none."""
     for datastore in ArmStore(home.arm_db).descendants(""):
         if not _is_lake(datastore):
             continue
-        # /subscriptions/S/resourceGroups/GROUP/providers/NAMESPACE/workspaces/WORKSPACE/datastores/NAME
-        segments = datastore["id"].split("/")
+        workspace = parse_resource_id(datastore["id"])
         account = datastore["properties"]["accountName"]
         return {
-            "AZURE_RESOURCE_GROUP": segments[4],
-            "AZUREML_WORKSPACE": segments[8],
+            "AZURE_RESOURCE_GROUP": str(workspace["resource_group"]),
+            "AZUREML_WORKSPACE": str(workspace["name"]),
             "AZURE_STORAGE_CONNECTION_STRING": (
                 f"DefaultEndpointsProtocol=https;AccountName={account};AccountKey={BLOB_KEY};"
                 f"BlobEndpoint={home.blob_url}/{account};"
@@ -92,9 +93,9 @@ def _is_lake(document: Document) -> bool:
 
 
 def _path_entries() -> list[Path]:
-    """Return the directories of this virtual environment and, after it, of the Pulumi CLI, if there is one.
+    """Return the directories of this virtual environment and then of the Pulumi CLI, if there is one.
 
-    In this order, as a CLI in /usr/local/bin would bring the system's Python along.
+    In this order, since the directory of the CLI, such as /usr/local/bin, may contain the system's Python.
     """
     cli = shutil.which("pulumi")
     chosen = os.environ.get(PULUMI_BIN_VARIABLE) or (cli and str(Path(cli).parent))

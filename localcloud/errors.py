@@ -1,4 +1,4 @@
-"""How Azure's services say no: a status, a code and one line."""
+"""The error responses of Azure's services: a status, a code and one line."""
 
 import uuid
 
@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse
 
 
 class ServiceError(Exception):
-    """A refusal, in the shape of https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors."""
+    """An error in the format of https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#handling-errors."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -15,7 +15,7 @@ class ServiceError(Exception):
         self.message = message
 
     def response(self, headers: dict[str, str] | None = None) -> JSONResponse:
-        """Return the answer that carries this error and a request id."""
+        """Return the response with this error and a request id."""
         return JSONResponse(
             {"error": {"code": self.code, "message": self.message}},
             self.status,

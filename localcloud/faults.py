@@ -1,8 +1,8 @@
-"""Trouble on request: answers that a test wants from the service instead of its own.
+"""Injected faults: error responses that a test wants in place of the service's own.
 
 `faults.json` in the local cloud's directory lists them:
 `[{"method": "PUT", "path": "/schedules/", "status": 429, "headers": {"Retry-After": "0"}, "times": 2}]`.
-`path` is a regular expression that is searched in the request's path; each use takes one off `times`.
+`path` is a regular expression to search for in the request's path; each use decrements `times`.
 """
 
 import json
@@ -17,7 +17,7 @@ from localcloud.errors import ServiceError
 
 
 class FaultMiddleware:
-    """Answers with the first fault of `file` that fits the request, as often as its `times` says."""
+    """Responds with the first fault of `file` that matches the request and has `times` left."""
 
     def __init__(self, app: ASGIApp, file: Path) -> None:
         self._app = app
@@ -25,7 +25,7 @@ class FaultMiddleware:
         self._lock = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, unless there is a fault for it."""
+        """Respond with a fault, or pass the request on if there is none for it."""
         fault = self._take(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if fault is None:
             await self._app(scope, receive, send)
@@ -34,7 +34,7 @@ class FaultMiddleware:
         await error.response(fault.get("headers"))(scope, receive, send)
 
     def _take(self, method: str, path: str) -> dict[str, Any] | None:
-        """Return the fault for a request, one use of it taken off the file."""
+        """Return the fault for a request, and decrement its `times` in the file."""
         if not self._file.exists():
             return None
         with self._lock:

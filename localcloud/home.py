@@ -1,4 +1,4 @@
-"""Where the local cloud lives: its directory, its ports and the addresses that follow from them."""
+"""The directory of a local cloud, its ports, and the addresses that follow from them."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 SUBSCRIPTION_ID = "00000000-0000-0000-0000-000000000001"
 TENANT_ID = "00000000-0000-0000-0000-0000000000aa"
 
-#: Azurite's well-known key, no secret: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+#: Azurite's well-known key, not a secret: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
 BLOB_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 _FILE = "localcloud.json"
@@ -32,7 +32,7 @@ _PREFERRED_PORTS = {
 
 @dataclass(frozen=True)
 class Home:
-    """The directory of one local cloud and the port of each of its services, kept from its first start on."""
+    """The directory of a local cloud and the ports of its services."""
 
     path: Path
     ports: dict[str, int]
@@ -41,7 +41,7 @@ class Home:
     def open(cls, path: Path | None = None) -> "Home":
         """Return the local cloud in `path` (LOCALCLOUD_HOME, else `.local` of the repository).
 
-        Its ports are chosen at the first call, and kept in its file for good.
+        The first call chooses its ports and stores them; they never change afterwards.
         """
         path = (path or Path(os.environ.get("LOCALCLOUD_HOME", _REPOSITORY / ".local"))).resolve()
         file = path / _FILE
@@ -56,7 +56,7 @@ class Home:
 
     @property
     def ca_bundle(self) -> Path:
-        """Certificates that a client of the local cloud trusts: the public ones and the local one."""
+        """The authorities that a client of the local cloud trusts: the public ones and the local one."""
         return self.path / "ca.pem"
 
     @property
@@ -71,17 +71,17 @@ class Home:
 
     @property
     def vault_file(self) -> Path:
-        """The secrets of the local vault: a JSON object of name and value."""
+        """The secrets of the local vault: a JSON object of names and values."""
         return self.path / "vault.json"
 
     @property
     def environment_file(self) -> Path:
-        """What a shell sources to reach the local cloud with real clients."""
+        """The file that a shell sources to reach the local cloud with real clients."""
         return self.path / "env"
 
     @property
     def blob_url(self) -> str:
-        """The Blob service; an account's address is this, a slash and its name."""
+        """The Blob service; an account's address is this, a slash and the account's name."""
         return f"https://127.0.0.1:{self.ports['blob']}"
 
     @property
@@ -96,7 +96,7 @@ class Home:
 
 
 def end_with(home: Home) -> None:
-    """End this process soon after `home` is deleted: from then on nothing could find and stop it."""
+    """End this process soon after `home` is deleted, since `stop` could no longer find it."""
 
     def watch() -> None:
         while (home.path / _FILE).exists():
@@ -107,7 +107,7 @@ def end_with(home: Home) -> None:
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write `text` to `path` with `mode`; a reader, or the next start after a kill, sees all or nothing."""
+    """Write `text` to `path` with `mode`; a reader sees all of it or none, also after a kill."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w") as file:
@@ -117,7 +117,7 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def _free_ports() -> dict[str, int]:
-    """Return a port for each service: the preferred one, or a free one where that is taken."""
+    """Return a port for each service: the preferred one, or a free one if that is taken."""
     ports: dict[str, int] = {}
     for service, preferred in _PREFERRED_PORTS.items():
         ports[service] = preferred if _is_free(preferred) else _any_free(set(ports.values()))

@@ -1,4 +1,4 @@
-"""The managed identity endpoint, as App Service has it, and the tokens it hands out.
+"""The managed identity endpoint of App Service, and the tokens that it issues.
 
 https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
 """
@@ -17,7 +17,7 @@ from starlette.routing import Route
 from localcloud.arm import ArmStore
 from localcloud.home import TENANT_ID
 
-#: Who asks without naming an identity: the person at the keyboard.
+#: The client id and object id of a request that names no identity: the user of the local cloud.
 DEPLOYER_ID = "00000000-0000-0000-0000-0000000000dd"
 
 _LIFETIME = 24 * 60 * 60
@@ -25,7 +25,7 @@ _CLOCK_SKEW = 5 * 60
 
 
 def create_token(resource: str, client_id: str, object_id: str) -> tuple[str, int]:
-    """Return an unsigned access token for `resource` and when it expires (seconds since 1970).
+    """Return an unsigned access token for `resource` and its expiry (seconds since 1970).
 
     Azurite's `--oauth basic` reads aud, iss, iat, nbf and exp, and checks no signature.
     """
@@ -51,7 +51,7 @@ def _encode(part: dict[str, Any]) -> str:
 
 
 def build_identity_app(store: ArmStore) -> Starlette:
-    """Return the application that answers `GET /msi/token`; user-assigned identities are those of `store`."""
+    """Return the application for `GET /msi/token`; user-assigned identities are those in `store`."""
 
     def token(request: Request) -> Response:
         query = request.query_params
@@ -63,7 +63,7 @@ def build_identity_app(store: ArmStore) -> Starlette:
         object_id = _object_id(store, client_id)
         if object_id is None:
             return _refusal(400, f"No user-assigned managed identity has the client id {client_id}.")
-        # azure-identity asks for the resource of a scope; Key Vault and Storage name it without a slash
+        # azure-identity may send a scope; the resource is the part before `/.default`
         resource = query["resource"].removesuffix("/.default")
         value, expires_on = create_token(resource, client_id, object_id)
         return JSONResponse(
@@ -80,7 +80,7 @@ def build_identity_app(store: ArmStore) -> Starlette:
 
 
 def _object_id(store: ArmStore, client_id: str) -> str | None:
-    """Return the object id of the identity with `client_id`, or None where there is no such identity."""
+    """Return the object id of the identity with `client_id`, or None if there is no such identity."""
     if client_id == DEPLOYER_ID:
         return DEPLOYER_ID
     for document in store.descendants(""):

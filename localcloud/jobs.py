@@ -1,9 +1,9 @@
-"""Runs the jobs of the local workspace as processes, at their schedules' times or when triggered.
+"""Runs the jobs of the local workspace as processes, when their schedules fire or are triggered.
 
-A job outlives the service that started it. Its directory `jobs/<name>/` says how it fares: `lock` is held by
-its processes as long as one of them lives, `process` is the id of their group, `exit_code` is written at the
-end, `user_logs/std_log.txt` is what it printed, and `code` is what it runs in. A job without code runs in
-this repository, as if that were in its image.
+A job outlives the service that started it. Its state is in the directory `jobs/<name>/`: its processes hold
+`lock` as long as one of them runs, `process` is the id of their group, `exit_code` is written at the end,
+`user_logs/std_log.txt` is the output, and `code` is the working directory. A job without code runs in this
+repository, as if its image contained it.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ from localcloud.home import Home
 #: The property of a job that names the schedule that started it.
 SCHEDULE_PROPERTY = "azureml.scheduleName"
 
-#: How often the runner looks at its schedules and processes, in seconds.
+#: How often the runner checks schedules and processes, in seconds.
 _INTERVAL = 0.5
-#: A time that lies further back has been missed (the machine slept), and is not made up for.
+#: A scheduled time that is further in the past was missed (the machine slept) and is skipped.
 _PUNCTUALITY = timedelta(minutes=1)
 _MOST_AT_ONCE = 4
-#: What a job prints, below its directory.
+#: The file with the output of a job, in its directory.
 _LOG = Path("user_logs", "std_log.txt")
-#: How long a job has to end by itself after SIGTERM, in seconds.
+#: How long a job may take to end after SIGTERM, in seconds.
 _GRACE = 5.0
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _WORKSPACE_TYPE = "microsoft.machinelearningservices/workspaces"
-# Runs the command ($1) in a shell of its own, so that an `exit` in it still leaves its exit code
+# Runs the command ($1) in its own shell, so that its exit code is written even if it calls `exit`.
 _WRAPPER = (
     'echo $$ > "$2/process"; sh -c "$1"; echo $? > "$2/exit_code.new"; mv "$2/exit_code.new" "$2/exit_code"'
 )
@@ -66,7 +66,7 @@ class JobRunner:
         self._store = store
 
     async def run(self, lock: threading.Lock) -> None:
-        """Fire schedules and follow jobs until cancelled, holding `lock` while it uses the store."""
+        """Fire schedules and track jobs until cancelled, holding `lock` while the store is used."""
         since = datetime.now(UTC)
         while True:
             await asyncio.sleep(_INTERVAL)
@@ -84,7 +84,7 @@ class JobRunner:
             self.advance()
 
     def fire(self, since: datetime, now: datetime) -> None:
-        """Queue a job for each enabled schedule that has a time after `since` and not after `now`."""
+        """Queue a job for each enabled schedule with a time after `since` and not after `now`."""
         for schedule in self._documents("schedules"):
             trigger = schedule["properties"]["trigger"]
             if trigger["triggerType"] != "Cron" or not schedule["properties"].get("isEnabled", True):
@@ -92,7 +92,7 @@ class JobRunner:
             changed = datetime.fromisoformat(schedule["systemData"]["lastModifiedAt"])
             tick = next_tick(trigger["expression"], trigger.get("timeZone", "UTC"), max(since, changed))
             if tick <= now:
-                # the same schedule and time give the same name, and a name is used once
+                # the name follows from schedule and time, so that a job is queued once
                 self._queue(schedule, tick, sha256(schedule["id"].encode()).hexdigest()[:6])
 
     def trigger(self, schedule: Document, at: datetime) -> str:
@@ -100,7 +100,7 @@ class JobRunner:
         return self._queue(schedule, at, secrets.token_hex(3))
 
     def _queue(self, schedule: Document, at: datetime, suffix: str) -> str:
-        """Store the job of `schedule` for `at`, unless it is there, and return its name."""
+        """Store the job of `schedule` for `at`, unless it exists, and return its name."""
         version = version_of(at)
         name = f"{schedule['name']}-{version}-{suffix}"
         workspace, _, _ = schedule["id"].rpartition("/schedules/")
@@ -114,7 +114,7 @@ class JobRunner:
                 "inputs": _with_trigger_time(definition.get("inputs", {}), at),
                 "properties": {**definition.get("properties", {}), SCHEDULE_PROPERTY: schedule["name"]},
                 "status": "NotStarted",
-                # where Azure has the job's page in the studio, which shows its log
+                # in Azure, this is the address of the job's page in the studio, which shows its log
                 "services": {
                     "Studio": {"endpoint": (self._log_of(name)).as_uri(), "jobServiceType": "Studio"}
                 },
@@ -131,14 +131,14 @@ class JobRunner:
         return name
 
     def advance(self) -> None:
-        """Note the jobs that have ended, and start those that wait."""
+        """Record which jobs have ended, and start those that wait."""
         running = 0
         for job in self._documents("jobs"):
             if job["properties"]["status"] == "Running":
                 if self._process(job).is_alive():
                     running += 1
                 else:
-                    self._note_end(job)
+                    self._record_end(job)
         waiting = [job for job in self._documents("jobs") if job["properties"]["status"] == "NotStarted"]
         waiting.sort(key=lambda job: str(job["systemData"]["createdAt"]))
         for job in waiting[: _MOST_AT_ONCE - running]:
@@ -158,7 +158,7 @@ class JobRunner:
             JobProcess(directory).stop()
 
     def _start(self, job: Document) -> None:
-        # first on record and then alive, so that a crash in between never starts a job twice
+        # the status first, then the process, so that a crash in between never starts a job twice
         self._set_status(job, "Running")
         try:
             command, variables, code_uri = _command_of(job, self._store)
@@ -168,13 +168,13 @@ class JobRunner:
             self._set_status(job, "Failed", str(error))
 
     def _get_code(self, job: Document, code_uri: str) -> Path:
-        """Return a directory of the job's own with the code that was uploaded to `code_uri`."""
+        """Return the job's own directory with the code that was uploaded to `code_uri`."""
         directory = Path(self._home.path, "jobs", job["name"], "code")
         shutil.rmtree(directory, ignore_errors=True)
         CodeSnapshots(self._home).copy(code_uri, directory)
         return directory
 
-    def _note_end(self, job: Document) -> None:
+    def _record_end(self, job: Document) -> None:
         process = self._process(job)
         code = process.exit_code()
         if code == 0:
@@ -209,7 +209,7 @@ class JobRunner:
         return [d for d in self._store.descendants("") if d.get("type", "").lower() == wanted]
 
     def _base_environment(self) -> dict[str, str]:
-        """Return what every job finds in its environment: the way to the local cloud, and little else."""
+        """Return the environment of every job: the addresses of the local cloud, and little else."""
         bundle = str(self._home.ca_bundle)
         return {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -224,7 +224,7 @@ class JobRunner:
 
 
 class JobProcess:
-    """The processes of one job, known by the files in its directory."""
+    """The processes of one job, found through the files in its directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -233,7 +233,7 @@ class JobProcess:
         self._exit_code = directory / "exit_code"
 
     def start(self, command: str, directory: Path, environment: Mapping[str, str]) -> None:
-        """Run `command` in a session of its own, which holds the lock as long as a process of it lives."""
+        """Run `command` in its own session; its processes hold the lock as long as one of them runs."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._group.unlink(missing_ok=True)
         self._exit_code.unlink(missing_ok=True)
@@ -254,7 +254,7 @@ class JobProcess:
         return (self._directory / "lock").open("a")
 
     def is_alive(self) -> bool:
-        """Whether a process of the job still runs."""
+        """Whether a process of the job is running."""
         if not self._directory.exists():
             return False
         with self._open_lock() as lock:
@@ -265,7 +265,7 @@ class JobProcess:
         return False
 
     def stop(self) -> None:
-        """End the processes of the job: politely, then by force."""
+        """End the processes of the job: SIGTERM first, then SIGKILL."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(RetryError):
                 Retrying(retry=retry_if_result(bool), stop=stop_after_delay(_GRACE), wait=wait_fixed(0.05))(
@@ -273,15 +273,15 @@ class JobProcess:
                 )
 
     def _signal(self, number: signal.Signals) -> bool:
-        """Send a signal to the processes, if any; return whether one lives on."""
+        """Send a signal to the processes, if any; return whether one is still running."""
         if self.is_alive():
-            # right after the start the file may not be there, or empty
+            # right after the start the file may be missing or empty
             with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
                 os.killpg(int(self._group.read_text()), number)
         return self.is_alive()
 
     def exit_code(self) -> int | None:
-        """Return the exit code of the command, or None where it did not live to leave one."""
+        """Return the exit code of the command, or None if it was killed before it could write one."""
         return int(self._exit_code.read_text()) if self._exit_code.exists() else None
 
     def last_line(self) -> str:
@@ -291,12 +291,12 @@ class JobProcess:
 
 
 def stop_jobs(home: Home) -> None:
-    """Cancel every job of a local cloud that has not ended; its workspace service need not run."""
+    """Cancel every job of a local cloud that has not ended, without its workspace service."""
     JobRunner(home, ArmStore(home.arm_db)).cancel_all()
 
 
 def _with_trigger_time(inputs: Document, at: datetime) -> Document:
-    """Return pipeline inputs with the scheduled time, in ISO 8601, in place of the expression for it."""
+    """Return pipeline inputs with the scheduled time, in ISO 8601, for `creation_context.trigger_time`."""
     time = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         key: {**value, "value": time} if "creation_context.trigger_time" in str(value.get("value")) else value
@@ -305,7 +305,7 @@ def _with_trigger_time(inputs: Document, at: datetime) -> Document:
 
 
 def _command_of(job: Document, store: ArmStore) -> tuple[str, dict[str, str], str | None]:
-    """Return the command of a pipeline job of one command step, its variables, and where its code lies."""
+    """Return the command, the variables and the code's address of a pipeline job of one command step."""
     steps = list(job["properties"].get("jobs", {}).values())
     if len(steps) != 1 or steps[0]["type"] != "command":
         raise JobError("The local cloud runs pipeline jobs of one command step.")
@@ -323,7 +323,7 @@ def _command_of(job: Document, store: ArmStore) -> tuple[str, dict[str, str], st
 
 
 def _referred(reference: str, kind: str, store: ArmStore) -> Document:
-    """Return the properties of what a job refers to by its ARM id, with or without `azureml:` before it."""
+    """Return the properties of a resource that a job refers to by ARM id, with or without `azureml:`."""
     document = store.get(reference.removeprefix("azureml:"))
     if document is None:
         raise JobError(f"The {kind} {reference} was not found.")
@@ -332,7 +332,7 @@ def _referred(reference: str, kind: str, store: ArmStore) -> Document:
 
 
 def _resolve(text: str, inputs: Mapping[str, str]) -> str:
-    """Return `text` with the values of `inputs` for its `${{inputs.…}}` expressions."""
+    """Return `text` with its `${{inputs.…}}` expressions replaced by the values of `inputs`."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in inputs:

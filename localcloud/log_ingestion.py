@@ -1,4 +1,4 @@
-"""The Logs Ingestion API: records that a data collection rule takes are kept in a file, a line each.
+"""The Logs Ingestion API: the records of a data collection rule are stored in a file, one line each.
 
 https://learn.microsoft.com/azure/azure-monitor/logs/logs-ingestion-api-overview
 """
@@ -18,7 +18,7 @@ _RULE = "Microsoft.Insights/dataCollectionRules"
 
 
 def ingestion_routes(store: ArmStore, logs: Path) -> list[Route]:
-    """Return the route that appends to `logs` what the rules of `store` take."""
+    """Return the route that appends to `logs` the records for the rules in `store`."""
 
     async def ingest(request: Request) -> Response:
         if not request.headers.get("authorization"):
@@ -34,7 +34,7 @@ def ingestion_routes(store: ArmStore, logs: Path) -> list[Route]:
             body = gzip.decompress(body)
         records: list[Document] = json.loads(body)
         with logs.open("a") as file:
-            # what a stream does not declare is dropped
+            # columns that the stream does not declare are dropped
             file.writelines(json.dumps({key: r.get(key) for key in columns}) + "\n" for r in records)
         return Response(status_code=204)
 
@@ -42,7 +42,7 @@ def ingestion_routes(store: ArmStore, logs: Path) -> list[Route]:
 
 
 def _columns(store: ArmStore, rule: str, stream: str) -> list[str] | None:
-    """Return the columns that a stream declares, or None where the rule or the stream is not there."""
+    """Return the columns that a stream declares, or None if the rule or the stream does not exist."""
     for found in store.descendants(""):
         if found["type"] == _RULE and found["properties"]["immutableId"] == rule:
             declared = found["properties"].get("streamDeclarations", {}).get(stream)

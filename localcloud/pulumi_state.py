@@ -1,4 +1,4 @@
-"""Pulumi's state of the stack `local`, and what a killed `pulumi` leaves of itself."""
+"""Pulumi's state of the stack `local`, and its recovery after `pulumi` was killed."""
 
 import json
 import os
@@ -10,19 +10,19 @@ from pathlib import Path
 from localcloud.home import Home, write_atomically
 
 _CLI = "pulumi"
-#: How the programs that the CLI starts show in a command line: the language host, its program, a plugin.
+#: The programs that the CLI starts, as in their command lines: the language host, the program, a plugin.
 _CHILDREN = ("pulumi-language-python", "pulumi-resource-pulumi-python", "pulumi.dynamic")
 
 
 def state_directory(home: Home) -> Path:
-    """Return the file backend's directory, which must be there before Pulumi uses it."""
+    """Return the file backend's directory; it is created, since Pulumi needs it to exist."""
     directory = home.path / "state"
     directory.mkdir(exist_ok=True)
     return directory
 
 
 def recover_from_kill(home: Home) -> None:
-    """Clear up after each `pulumi` that was killed; while one runs on this state, leave everything alone."""
+    """Clean up after a killed `pulumi`; do nothing while one runs on this state."""
     locks = list(state_directory(home).glob(".pulumi/locks/**/*.json"))
     processes = dict(_processes_of(home))
     if any(_runs(lock) for lock in locks) or any(_is_cli(command) for command in processes.values()):
@@ -40,9 +40,9 @@ def recover_from_kill(home: Home) -> None:
 
 
 def _restore_if_truncated(checkpoint: Path) -> None:
-    """Take the checkpoint before this one where a kill has cut its writing short; Pulumi keeps it beside.
+    """Replace a checkpoint that a kill has truncated by Pulumi's backup of the previous one.
 
-    Where there was none before, the stack had nothing yet.
+    Without a backup the stack had no resources yet, and the checkpoint is deleted.
     """
     previous = checkpoint.with_name(f"{checkpoint.name}.bak")
     try:
@@ -54,7 +54,7 @@ def _restore_if_truncated(checkpoint: Path) -> None:
 
 
 def _forget_pending_operations(checkpoint: Path) -> None:
-    """Forget creations that may not have ended: the stand-in providers find again what they did make."""
+    """Remove pending creations: the local providers find the resources that they did create."""
     state = json.loads(checkpoint.read_text())
     deployment = state.get("checkpoint", {}).get("latest") or {}
     if deployment.pop("pending_operations", None):
@@ -62,7 +62,7 @@ def _forget_pending_operations(checkpoint: Path) -> None:
 
 
 def _processes_of(home: Home) -> Iterator[tuple[int, list[str]]]:
-    """Yield each process that has this state in its environment, with its command line."""
+    """Yield each process whose environment has this state, with its command line."""
     marker = f"PULUMI_BACKEND_URL={state_directory(home).as_uri()}\0".encode()
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

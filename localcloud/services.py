@@ -1,4 +1,4 @@
-"""The local cloud's processes: which there are, starting them detached, and stopping exactly those."""
+"""The processes of the local cloud: starts them detached, and stops exactly those."""
 
 import fcntl
 import json
@@ -24,12 +24,12 @@ _POLL_SECONDS = 0.05
 
 
 class ServiceError(Exception):
-    """A service that cannot be started, in one line that says which and why."""
+    """A service cannot be started; the message says in one line which and why."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One process of the local cloud; `ports` are its keys in `Home.ports`."""
+    """A process of the local cloud; `ports` are its keys in `Home.ports`."""
 
     name: str
     ports: tuple[str, ...]
@@ -57,8 +57,8 @@ def _azurite(home: Home) -> list[str]:
     switches = ["--skipApiVersionCheck", "--silent", "--disableTelemetry"]
     return [
         node,
-        # an upload is garbage at once; with the 16 MB that V8 takes for what is young, collecting it takes
-        # longer than all else (https://nodejs.org/api/cli.html#--max-semi-space-sizesize-in-mib)
+        # an upload becomes garbage at once: with V8's default of 16 MB for young objects, collecting it takes
+        # longer than everything else (https://nodejs.org/api/cli.html#--max-semi-space-sizesize-in-mib)
         "--max-semi-space-size=64",
         str(_HERE / "azurite.js"),
         *(part for option in options.items() for part in option),
@@ -79,7 +79,7 @@ SERVICES = {
 
 @contextmanager
 def exclusive(home: Home) -> Iterator[None]:
-    """Let one command at a time start or stop this local cloud; a second one waits."""
+    """Hold the lock under which one command at a time starts or stops this local cloud."""
     home.path.mkdir(parents=True, exist_ok=True)
     with (home.path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -87,7 +87,7 @@ def exclusive(home: Home) -> Iterator[None]:
 
 
 def running_pid(home: Home, service: Service) -> int | None:
-    """Return the process id of the service if it runs and is ours: its start time is the one we noted."""
+    """Return the process id of the service, if it runs and its start time is the recorded one."""
     try:
         noted = json.loads(_pid_file(home, service).read_text())
     except FileNotFoundError:
@@ -97,12 +97,12 @@ def running_pid(home: Home, service: Service) -> int | None:
 
 
 def is_healthy(home: Home, service: Service) -> bool:
-    """Return whether the service runs and answers on all its ports."""
+    """Return whether the service runs and accepts connections on all its ports."""
     return running_pid(home, service) is not None and all(_answers(home.ports[key]) for key in service.ports)
 
 
 def start_services(home: Home, services: Sequence[Service]) -> list[Service]:
-    """Start those of `services` that do not run, wait until all answer, and return the ones it started."""
+    """Start those of `services` that do not run, wait until all answer, and return the started ones."""
     stopped = [service for service in services if running_pid(home, service) is None]
     for service in stopped:
         _check_ports(home, service)
@@ -114,7 +114,7 @@ def start_services(home: Home, services: Sequence[Service]) -> list[Service]:
 
 
 def stop_services(home: Home) -> None:
-    """Stop all services of this local cloud: SIGTERM, then SIGKILL to what is still there."""
+    """Stop all services of this local cloud: SIGTERM, then SIGKILL to those that are still running."""
     _signal(home, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline and any(running_pid(home, s) for s in SERVICES.values()):
@@ -135,7 +135,7 @@ def _check_ports(home: Home, service: Service) -> None:
     for key in service.ports:
         if _answers(home.ports[key]):
             raise ServiceError(
-                f"{service.name}: port {home.ports[key]} is taken by another program; stop that, "
+                f"{service.name}: port {home.ports[key]} is taken by another program: stop it, "
                 f"or set ports.{key} in {home.path / 'localcloud.json'}"
             )
 
@@ -171,7 +171,7 @@ def _wait_until_healthy(
 
 
 def log_file(home: Home, service: Service) -> Path:
-    """Return the file that takes the service's output."""
+    """Return the file with the service's output."""
     return home.path / "logs" / f"{service.name}.log"
 
 
@@ -185,7 +185,7 @@ def _pid_file(home: Home, service: Service) -> Path:
 
 
 def _started_at(pid: int) -> int | None:
-    """Return when the process started, in clock ticks since boot; None where there is none, or a zombie.
+    """Return when the process started, in clock ticks since boot; None if it is gone or a zombie.
 
     Fields of /proc/PID/stat: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
@@ -193,7 +193,7 @@ def _started_at(pid: int) -> int | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # the second field is the command in parentheses, and may itself hold spaces and parentheses
+    # the second field is the command in parentheses, which may contain spaces and parentheses
     state, *fields = stat.rpartition(")")[2].split()
     return None if state == "Z" else int(fields[18])
 

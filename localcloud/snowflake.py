@@ -1,6 +1,6 @@
-"""Snowflake for the local cloud: fakesnow's server, with sign-in, roles and warehouses, on disk.
+"""Snowflake for the local cloud: fakesnow's server with sign-in, roles and warehouses, stored on disk.
 
-fakesnow translates Snowflake's SQL to DuckDB and speaks the drivers' protocol, but lets anyone in. Here
+fakesnow translates Snowflake's SQL to DuckDB and speaks the drivers' protocol, but accepts any sign-in. Here
 `sign_in` and `run_statement` refuse what Snowflake would refuse, and leave the rest to fakesnow's handlers.
 """
 
@@ -55,7 +55,7 @@ from localcloud.snowflake_copy import Unload, is_unload
 from localcloud.snowflake_refusal import RefusedError
 from localcloud.snowflake_users import Users, is_alter_user
 
-# How many results RESULT_SCAN still finds; fakesnow would keep every one for as long as it runs.
+# How many results RESULT_SCAN can find; fakesnow would keep all of them in memory.
 _RESULTS_KEPT = 32
 
 logger = logging.getLogger(__name__)
@@ -65,14 +65,14 @@ _WRITES = (exp.DDL, exp.DML, exp.Alter, exp.Comment, exp.Drop, exp.TruncateTable
 
 @dataclass
 class Session:
-    """What Snowflake knows of a signed-in client and fakesnow does not."""
+    """The state of a signed-in client that fakesnow does not have: user, role and warehouse."""
 
     user: str
     role: str
     warehouse: str | None
 
     def use(self, statement: exp.Use) -> None:
-        """Take the role or warehouse that `USE ROLE` or `USE WAREHOUSE` names; other kinds are fakesnow's."""
+        """Switch to the role of `USE ROLE` or the warehouse of `USE WAREHOUSE`; fakesnow runs other kinds."""
         kind = str(statement.args.get("kind") or "").upper()
         identifier = statement.find(exp.Identifier)
         name = (identifier.name if identifier.quoted else identifier.name.upper()) if identifier else ""
@@ -91,7 +91,7 @@ class Session:
             self.warehouse = name
 
     def check(self, statement: exp.Expr, *, describe_only: bool) -> None:
-        """Refuse a statement that the role must not run, or that needs a warehouse where there is none."""
+        """Refuse a statement that the role may not run, or that needs a warehouse if the session has none."""
         writes = isinstance(statement, _WRITES) and str(statement.args.get("kind")).upper() != "SESSION"
         if writes and self.role in READ_ONLY_ROLES:
             message = (
@@ -107,7 +107,7 @@ class Session:
             raise RefusedError("000606", message, "57P03")
 
     def show_in(self, connection: FakeSnowflakeConnection) -> None:
-        """Make `current_user()` and its kin answer for this session on its DuckDB connection."""
+        """Define `current_user()`, `current_role()` and the like on the session's DuckDB connection."""
         values = {"user": self.user, "role": self.role, "warehouse": self.warehouse, "account": "LOCAL"}
         for name, value in values.items():
             literal = f"'{value}'" if value else "NULL::VARCHAR"
@@ -115,7 +115,7 @@ class Session:
 
 
 class SnowflakeServer:
-    """The handlers that come before fakesnow's, and the sessions that they share."""
+    """The handlers that replace or precede fakesnow's, and the sessions that they share."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -126,7 +126,7 @@ class SnowflakeServer:
         )
 
     def build_app(self) -> Starlette:
-        """Return the application; its own routes are matched before fakesnow's of the same path."""
+        """Return the application; its own routes take precedence over fakesnow's of the same path."""
         own = [
             Route("/session/v1/login-request", self.sign_in, methods=["POST"]),
             Route("/queries/v1/query-request", self.run_statement, methods=["POST"]),
@@ -144,7 +144,7 @@ class SnowflakeServer:
             role = _granted_role(user, request.query_params.get("roleName"))
         except RefusedError as refusal:
             return refusal.response()
-        # the users' default; as in Snowflake, one that is not there is noticed by the first query
+        # by default the users' warehouse; as in Snowflake, an unknown one fails the first query
         warehouse = (request.query_params.get("warehouse") or WAREHOUSE).upper()
         session = Session(user, role, WAREHOUSE if warehouse == WAREHOUSE else None)
         answer = json.loads(bytes((await login_request(request)).body))
@@ -165,7 +165,7 @@ class SnowflakeServer:
         except (ServerError, ProgrammingError, SqlglotError):
             if "AZURE_SAS_TOKEN" in body["sqlText"].upper():  # fakesnow would log it
                 return RefusedError("001003", "SQL compilation error:\nsyntax error.", "42000").response()
-            return await _fakesnow_response(request)  # it says what is wrong with the token or the statement
+            return await _fakesnow_response(request)  # its error says what is wrong
         session = self._sessions[connection]
         try:
             if is_unload(statement):
@@ -186,7 +186,7 @@ class SnowflakeServer:
         return JSONResponse(answer, response.status_code)
 
     async def _with_chunks(self, response: Response) -> Response:
-        """Return an answer with the rows that fakesnow has and `inline_ipc` left out, in chunks."""
+        """Return the answer with the rows that `inline_ipc` has left out as chunks."""
         answer = json.loads(bytes(response.body))
         data = answer["data"] or {}
         table = shared_fs.results_cache.get(str(data.get("queryId")), (None,))[0]
@@ -195,7 +195,7 @@ class SnowflakeServer:
         return JSONResponse(await run_in_threadpool(self._results.store, answer, table))
 
     def send_result(self, request: Request) -> Response:
-        """Send the answer of a statement that has run, to whoever is signed in."""
+        """Send the answer of an earlier statement to a client that is signed in."""
         try:
             to_conn(to_token(request))
         except ServerError as error:
@@ -218,7 +218,7 @@ class SnowflakeServer:
 
 
 def _set_default_namespace(request: Request) -> None:
-    """Give a sign-in that names no database the users' default one."""
+    """Add the users' default database to a sign-in that names none."""
     given = dict(parse_qsl(request.scope["query_string"].decode()))
     if "databaseName" not in given:
         given |= {"databaseName": DATABASE, "schemaName": SCHEMA}
@@ -226,7 +226,7 @@ def _set_default_namespace(request: Request) -> None:
 
 
 class RecentResults(dict[str, tuple[Any, ...]]):
-    """Query results by query id, the oldest dropped when there are too many."""
+    """The most recent query results by query id; the oldest are dropped."""
 
     def __setitem__(self, query_id: str, result: tuple[Any, ...]) -> None:
         super().__setitem__(query_id, result)
@@ -235,10 +235,9 @@ class RecentResults(dict[str, tuple[Any, ...]]):
 
 
 def open_databases(directory: Path) -> None:
-    """Make fakesnow keep its databases in `directory`, with the house sales if they were never loaded.
+    """Make fakesnow store its databases in `directory`, and load the house sales once.
 
-    What a person does to the sales afterwards stays done: a marker beside the database says that they were
-    loaded.
+    Later changes to the sales are kept: a marker file records that they have been loaded.
     """
     directory.mkdir(parents=True, exist_ok=True)
     shared_fs.db_path = directory
@@ -249,12 +248,12 @@ def open_databases(directory: Path) -> None:
     if not marker.exists():
         load_houses(shared_fs.connect(DATABASE, SCHEMA)._duck_conn)
         marker.touch()
-    # from here on a client that names a database which is not there gets an error, not a new database
+    # from now on, a client that names an unknown database gets an error, not a new database
     shared_fs.create_database_on_connect = shared_fs.create_schema_on_connect = False
 
 
 async def _json(request: Request) -> dict[str, Any]:
-    """Return the request's body; Starlette keeps it, so that fakesnow's handler can read it again."""
+    """Return the request's body; Starlette caches it, so fakesnow's handler can read it again."""
     body = await request.body()
     if request.headers.get("content-encoding") == "gzip":
         body = gzip.decompress(body)
@@ -263,7 +262,7 @@ async def _json(request: Request) -> dict[str, Any]:
 
 
 async def _fakesnow_response(request: Request) -> Response:
-    """Return fakesnow's answer; where it fails, an error that drivers report, as they retry on HTTP 500."""
+    """Return fakesnow's response; if it fails, an error that drivers report (they would retry HTTP 500)."""
     try:
         response: Response = await query_request(request)
     except Exception:
@@ -282,7 +281,7 @@ def _internal_error() -> RefusedError:
 
 
 def timestamps_with_nulls(ts: pa.Array | pa.ChunkedArray) -> pa.StructArray:
-    """Return fakesnow's encoding of timestamps, in which a null is null, not 1970."""
+    """Return fakesnow's encoding of timestamps, with nulls as nulls, not as 1970."""
     if isinstance(ts, pa.ChunkedArray):
         ts = ts.combine_chunks()
     encoded = timestamp_to_sf_struct(ts)
@@ -303,7 +302,7 @@ def _granted_role(user: str, requested: str | None) -> str:
 
 
 def serve(home: Home) -> None:
-    """Serve until told to stop."""
+    """Serve until a signal ends the process."""
     end_with(home)
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
     fakesnow.server.to_ipc = inline_ipc  # type: ignore[attr-defined] # a function has the module's name

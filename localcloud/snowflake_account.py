@@ -1,4 +1,4 @@
-"""What the local Snowflake account holds: users with their roles and passwords, a warehouse, a database."""
+"""The local Snowflake account: its users with roles and passwords, its warehouse and its database."""
 
 import json
 import secrets
@@ -8,20 +8,20 @@ from localcloud.home import Home, write_atomically
 #: The roles of each user, the default one first.
 ROLES = {"DEPLOYER": ("SYSADMIN", "IMPORTER"), "IMPORTER": ("IMPORTER",)}
 
-#: Roles that may read and nothing else; the others may do everything.
+#: Roles that may only read; the others may do everything.
 READ_ONLY_ROLES = frozenset({"IMPORTER"})
 
 #: The only warehouse, and the default one of each user.
 WAREHOUSE = "IMPORT_WH"
 
-#: The only storage integration: it opens all of the local Blob storage, and each role may use it.
+#: The only storage integration: it has access to all of the local Blob storage, and every role may use it.
 STORAGE_INTEGRATION = "LAKE"
 DATABASE = "GLOBOREALTY"
 SCHEMA = "REAL_ESTATE"
 
 
 def ensure_passwords(home: Home) -> None:
-    """Add a random password to the vault's file for each user that has none there."""
+    """Add a random password to the vault's file for each user without one."""
     kept = json.loads(home.vault_file.read_text()) if home.vault_file.exists() else {}
     missing = [name for name in map(_secret_name, ROLES) if name not in kept]
     if missing:
@@ -30,7 +30,7 @@ def ensure_passwords(home: Home) -> None:
 
 
 def read_passwords(home: Home) -> dict[str, str]:
-    """Return the password of each user; they exist from the first start on."""
+    """Return the password of each user; the first start has created them."""
     kept = json.loads(home.vault_file.read_text())
     return {user: kept[_secret_name(user)] for user in ROLES}
 

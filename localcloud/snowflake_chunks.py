@@ -1,7 +1,7 @@
-"""Large results of the local Snowflake: the first rows in the answer, the rest in chunks, each by its URL.
+"""Large results of the local Snowflake: the first rows are in the answer, the rest in chunks with URLs.
 
-This is what Snowflake's drivers take: a chunk is an Arrow IPC stream, compressed by gzip, at an address that
-needs no session, only a signature that expires and the headers that the answer gives.
+A chunk is what Snowflake's drivers expect: an Arrow IPC stream, compressed with gzip. Its URL needs no
+session, only an unexpired signature and the headers that the answer lists.
 """
 
 import base64
@@ -22,14 +22,14 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from localcloud.snowflake_refusal import RefusedError
 
-#: Results up to this size are in the answer as a whole; of larger ones, the first rows are.
+#: The answer contains results up to this size; of larger ones, it contains the first rows.
 INLINE_BYTES = 100 * 2**10
 
-#: As in Snowflake, a result's first chunks are small, so that reading can begin, and the others larger.
+#: As in Snowflake, the first chunks of a result are small, so that reading can begin early.
 FIRST_CHUNK_BYTES = 256 * 2**10
 CHUNK_BYTES = 16 * 2**20
 
-#: As the connector says of its ResultBatch.
+#: How long a URL is valid, as documented for the connector's ResultBatch.
 URL_SECONDS = 6 * 3600
 
 _RESULTS_KEPT = 8
@@ -38,12 +38,12 @@ _KEY_HEADER = "x-amz-server-side-encryption-customer-key"
 
 
 def inline_ipc(table: pa.Table) -> pa.Buffer:
-    """Return the Arrow stream of the rows that come with the answer."""
+    """Return the Arrow stream of the rows that the answer contains."""
     return to_ipc(table.slice(0, table.num_rows * INLINE_BYTES // max(table.nbytes, INLINE_BYTES)))
 
 
 class Chunk(NamedTuple):
-    """Some rows of a result as they are sent: how many, their size in Arrow, and the compressed stream."""
+    """A part of a result as it is sent: number of rows, size in Arrow, and the compressed stream."""
 
     rows: int
     size: int
@@ -51,20 +51,20 @@ class Chunk(NamedTuple):
 
     @classmethod
     def of(cls, table: pa.Table, rowtype: list[Any]) -> Self:
-        """Return the chunk of a table's rows, `rowtype` being the columns as the answer describes them."""
+        """Return the chunk of a table; `rowtype` describes its columns as in the answer."""
         stream = bytes(to_ipc(to_sf(table, rowtype)))
         return cls(table.num_rows, len(stream), gzip.compress(stream, compresslevel=1))
 
 
 class StoredResults:
-    """The large results, a directory each: `answer.json`, the chunks `0`, `1`, …, the `key` of the URLs."""
+    """The large results, each in a directory: `answer.json`, the chunks `0`, `1`, …, and the URLs' `key`."""
 
     def __init__(self, directory: Path, address: str) -> None:
         self._directory = directory
         self._address = address
 
     def store(self, answer: dict[str, Any], table: pa.Table) -> dict[str, Any]:
-        """Keep the rows of `table` that are not in `answer`; return the answer with their URLs."""
+        """Store the rows of `table` that are not in `answer`; return the answer with their URLs."""
         data = answer["data"]
         inline = pa.ipc.open_stream(base64.b64decode(data["rowsetBase64"])).read_all().num_rows
         if inline == table.num_rows:
@@ -72,7 +72,7 @@ class StoredResults:
         return self.put(answer, (Chunk.of(rows, data["rowtype"]) for rows in _split(table.slice(inline))))
 
     def put(self, answer: dict[str, Any], chunks: Iterable["Chunk"]) -> dict[str, Any]:
-        """Keep the chunks of `answer`, and return it with their URLs."""
+        """Store the chunks of `answer`, and return it with their URLs."""
         query_id = answer["data"]["queryId"]
         folder = self._directory / query_id
         folder.mkdir(parents=True)
@@ -85,16 +85,16 @@ class StoredResults:
         data = answer["data"] | {"chunks": described, "chunkHeaders": headers}
         (folder / "key").write_text(secrets.token_hex())
         (folder / _ANSWER).write_text(json.dumps(answer | {"data": data}))
-        self._forget_old_results()
+        self._delete_old_results()
         return self._with_urls(query_id)
 
-    def _forget_old_results(self) -> None:
+    def _delete_old_results(self) -> None:
         kept = sorted(self._directory.iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
         for folder in kept[:-_RESULTS_KEPT]:
             shutil.rmtree(folder)
 
     def _with_urls(self, query_id: str) -> dict[str, Any]:
-        """Return a stored answer, its chunks with URLs that are valid from now on."""
+        """Return a stored answer with new URLs for its chunks."""
         folder = self._directory / query_id
         answer: dict[str, Any] = json.loads((folder / _ANSWER).read_text())
         expires = str(int(time.time()) + URL_SECONDS)
@@ -104,14 +104,14 @@ class StoredResults:
         return answer
 
     def send_answer(self, request: Request) -> Response:
-        """Answer a result that is asked for again: the chunks are the same, their URLs are new."""
+        """Send the answer of an earlier result: the same chunks, with new URLs."""
         query_id = request.path_params["query_id"]
         if not (self._directory / query_id / _ANSWER).exists():
             return RefusedError("000709", f"Statement {query_id} not found", "02000").response()
         return JSONResponse(self._with_urls(query_id))
 
     def send_chunk(self, request: Request) -> Response:
-        """Send one chunk; 403 where its URL has expired or was changed, as cloud storage answers."""
+        """Send one chunk; 403 if its URL has expired or was changed, as cloud storage does."""
         folder = self._directory / request.path_params["query_id"]
         number = str(request.path_params["number"])
         expires = request.query_params.get("se", "0")

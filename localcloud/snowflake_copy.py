@@ -1,6 +1,6 @@
-"""COPY INTO a location, for the local Snowflake: a query's rows as Parquet files in the local Blob storage.
+"""COPY INTO a location for the local Snowflake: writes a query's rows as Parquet files to Blob storage.
 
-It takes the options that the importer gives, and refuses what Snowflake refuses:
+It supports the options that the importer uses, and refuses what Snowflake refuses:
 https://docs.snowflake.com/en/sql-reference/sql/copy-into-location
 """
 
@@ -51,7 +51,7 @@ class Unload:
 
     @classmethod
     def read(cls, statement: exp.Copy, home: Home) -> Self:
-        """Return what the statement asks for; a RefusedError says what is wrong with it."""
+        """Return the unload of a statement; a RefusedError says why it is not accepted."""
         account, container, path = _location(statement.this.this.name, home)
         source = statement.args["files"][0]
         if not isinstance(source, exp.Subquery):
@@ -59,7 +59,7 @@ class Unload:
         return cls(source.this, account, container, path, _credential(statement), _read_options(statement))
 
     def run(self, connection: FakeSnowflakeConnection, home: Home) -> dict[str, Any]:
-        """Write the files, and return the answer in the form that Snowflake's drivers read."""
+        """Write the files, and return the answer in the format of Snowflake's drivers."""
         cursor = connection.cursor()
         try:
             cursor.execute(self.query.sql(dialect="snowflake"), server=True)
@@ -81,9 +81,9 @@ class Unload:
         }
 
     def _conform(self, table: pa.Table) -> pa.Table:
-        """Return the rows in the types that Snowflake writes."""
+        """Return the rows cast to the types that Snowflake writes."""
         projections: list[exp.Expr] = self.query.selects
-        if len(projections) != table.num_columns:  # there is a star among them
+        if len(projections) != table.num_columns:  # one of them is a star
             projections = [exp.Null()] * table.num_columns
         fields = [_field(p.unalias(), f) for p, f in zip(projections, table.schema, strict=True)]
         return table.cast(pa.schema(fields))
@@ -101,7 +101,7 @@ class Unload:
             try:
                 container.upload_blob(self.path + name, content)
             except AzureError as error:
-                # not its message, which may quote the token
+                # without its message, which may quote the token
                 cause = getattr(error, "error_code", None) or type(error).__name__
                 raise RefusedError("091003", f"Failure using stage area. Cause: [{cause}]", "55000") from None
             written.append(_File(name, len(content), rows))
@@ -118,7 +118,7 @@ def _unsupported(what: str) -> RefusedError:
 
 
 def _location(url: str, home: Home) -> tuple[str, str, str]:
-    """Return the account, the container and the path of `azure://…`: Azure's addresses, and Azurite's own."""
+    """Return the account, the container and the path of `azure://…`, at Azure's or Azurite's address."""
     address = urlsplit(url)
     path = address.path.lstrip("/")
     if address.netloc.endswith(_PUBLIC_HOST):
@@ -133,7 +133,7 @@ def _location(url: str, home: Home) -> tuple[str, str, str]:
 
 
 def _credential(statement: exp.Copy) -> str:
-    """Return the token of the statement; with the account's storage integration, what opens all."""
+    """Return the statement's token; for the account's storage integration, the account key."""
     given = statement.args.get("credentials") or exp.Credentials()
     integration = given.args.get("storage")
     if isinstance(integration, exp.Identifier):
@@ -150,7 +150,7 @@ def _credential(statement: exp.Copy) -> str:
 
 
 def _read_options(statement: exp.Copy) -> int:
-    """Return MAX_FILE_SIZE, which is the one option that may have any value."""
+    """Return MAX_FILE_SIZE; all other options must have the supported values."""
     given = {parameter.name.upper(): parameter for parameter in statement.args["params"]}
     most = int(given.pop("MAX_FILE_SIZE").expression.name) if "MAX_FILE_SIZE" in given else 16 * 2**20
     options = {
@@ -169,7 +169,7 @@ def _read_options(statement: exp.Copy) -> int:
 
 
 def _field(projection: exp.Expr, column: pa.Field) -> pa.Field:
-    """Return how Snowflake writes a column: whole numbers as decimals, unless cast to an integer's type.
+    """Return a column with the type that Snowflake writes: decimals for integers, unless cast explicitly.
 
     https://docs.snowflake.com/en/user-guide/data-unload-considerations
     """
@@ -188,7 +188,7 @@ def _field(projection: exp.Expr, column: pa.Field) -> pa.Field:
 
 
 def _files(table: pa.Table, most_bytes: int) -> Iterator[tuple[bytes, int]]:
-    """Yield the content and the rows of each file: it is full once a set of rows makes it `most_bytes`."""
+    """Yield the content and the number of rows of each file; a file ends once it has `most_bytes`."""
     start = 0
     while start < table.num_rows:
         first, sink = start, pa.BufferOutputStream()

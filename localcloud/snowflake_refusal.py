@@ -1,10 +1,10 @@
-"""How the local Snowflake says no."""
+"""The error responses of the local Snowflake."""
 
 from starlette.responses import JSONResponse
 
 
 class RefusedError(Exception):
-    """Snowflake's answer to what it does not allow: its error code, message and SQLSTATE."""
+    """Snowflake refuses a request: its error code, message and SQLSTATE."""
 
     def __init__(self, code: str, message: str, sql_state: str) -> None:
         super().__init__(message)
@@ -16,5 +16,5 @@ class RefusedError(Exception):
         }
 
     def response(self) -> JSONResponse:
-        """Return the answer in the form that Snowflake's drivers read."""
+        """Return the response in the format of Snowflake's drivers."""
         return JSONResponse(self._answer)

@@ -1,7 +1,7 @@
-"""The users of the local Snowflake: how each proves who it is, and what ALTER USER makes of it.
+"""The users of the local Snowflake: their sign-in methods, and ALTER USER.
 
-What it does not check is what only the outside world could say: the signature of a token of Entra ID, and
-which OAuth integration takes it.
+It does not check the signature of a token of Entra ID, nor which OAuth integration accepts it, since that
+would need services outside this machine.
 """
 
 import base64
@@ -31,18 +31,18 @@ _ALTER = re.compile(
 _PROPERTY = re.compile(r"(\w+)\s*=\s*(\([^)]*\)|'[^']*'|\w+)")
 _TOKEN = re.compile(r"(?:PROGRAMMATIC\s+ACCESS\s+TOKEN|PAT)\s+(\"[^\"]+\"|\w+).*", re.IGNORECASE | re.DOTALL)
 
-#: Both are valid at once, so that one can be changed for the other
+#: Both are valid at the same time, so that one can replace the other
 #: (https://docs.snowflake.com/en/user-guide/key-pair-auth#configuring-key-pair-rotation).
 _KEYS = ("RSA_PUBLIC_KEY", "RSA_PUBLIC_KEY_2")
 _KEPT = {*_KEYS, "LOGIN_NAME", "WORKLOAD_IDENTITY"}
 
-#: Snowflake's application in Entra ID, by both of its names.
+#: Snowflake's application in Entra ID, in both spellings.
 _AUDIENCES = [f"{prefix}fd3f753b-eed3-462c-b6a7-a4b5bb650aad" for prefix in ("api://", "")]
 _TENANT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Users:
-    """The users, with their passwords and what ALTER USER has set; the latter is kept on disk."""
+    """The users with their passwords and the properties that ALTER USER has set, which are stored on disk."""
 
     def __init__(self, home: Home) -> None:
         self._passwords = read_passwords(home)
@@ -56,7 +56,7 @@ class Users:
         }
 
     def authenticate(self, data: Mapping[str, Any]) -> str:
-        """Return the user that a login request is of; a wrong name and a wrong secret are refused alike."""
+        """Return the user of a login request; a wrong name and a wrong secret give the same error."""
         login, token = str(data.get("LOGIN_NAME") or "").upper(), str(data.get("TOKEN") or "")
         authenticator = str(data.get("AUTHENTICATOR") or "SNOWFLAKE").upper()
         try:
@@ -73,7 +73,7 @@ class Users:
         return user
 
     def alter(self, sql: str, role: str) -> dict[str, Any]:
-        """Run an ALTER USER, and return the answer in the form that Snowflake's drivers read."""
+        """Run an ALTER USER, and return the answer in the format of Snowflake's drivers."""
         found = _ALTER.fullmatch(sql)
         user = _name(found[1]) if found else ""
         if found is None or user not in ROLES or role in READ_ONLY_ROLES:
@@ -137,7 +137,7 @@ class Users:
         claims = _claims(token, _AUDIENCES)
         for user, properties in self._properties.items():
             given = _inner(properties.get("WORKLOAD_IDENTITY", ""))
-            # Entra ID writes its issuer in two ways, and the tenant is in both
+            # Entra ID has two issuers, and both contain the tenant
             known = [given.get("TYPE"), _TENANT.findall(given.get("ISSUER", "")), given.get("SUBJECT")]
             if known == [provider, _TENANT.findall(claims["iss"]), claims["sub"]]:
                 return user
@@ -163,7 +163,7 @@ def _claims(token: str, audiences: list[str] | None = None) -> dict[str, Any]:
 
 
 def _read_properties(text: str) -> dict[str, str]:
-    """Return the properties of SET that matter to a sign-in; a key that is none is refused."""
+    """Return the properties of SET that affect sign-in; a malformed key is refused."""
     found = {name.upper(): value.strip("'") for name, value in _PROPERTY.findall(text)}
     for name in _KEYS:
         try:

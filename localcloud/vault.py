@@ -1,4 +1,4 @@
-"""Key Vault's secrets, read-only: what the importer asks a vault for.
+"""Key Vault's secrets, read-only: the requests that the importer sends to a vault.
 
 https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret
 """
@@ -14,7 +14,7 @@ from localcloud.arm import ArmStore
 from localcloud.errors import ServiceError
 from localcloud.home import TENANT_ID
 
-#: `vault.json` holds the deployer's password too, which is nobody's to read over HTTP.
+#: `vault.json` also contains the deployer's password, which is not served over HTTP.
 SERVED_SECRETS = frozenset({"snowflake-importer"})
 
 _CHALLENGE = {
@@ -24,7 +24,7 @@ _CHALLENGE = {
 
 
 def vault_routes(store: ArmStore, secrets: Path) -> list[Route]:
-    """Return the routes that serve the `secrets` file (name to value) under every vault of `store`."""
+    """Return the routes that serve the `secrets` file (name to value) as every vault in `store`."""
 
     def secret(request: Request) -> Response:
         vault, name = request.path_params["vault"], request.path_params["name"]
@@ -38,7 +38,7 @@ def vault_routes(store: ArmStore, secrets: Path) -> list[Route]:
         if value is None or version not in ("", _version_of(secrets)):
             missing = f"A secret with (name/id) {name} was not found in this key vault."
             return ServiceError(404, "SecretNotFound", missing).response()
-        # clients take an id apart as /secrets/<name>/<version>, so the vault's path prefix stays out of it
+        # clients parse an id as /secrets/<name>/<version>, so it has no path prefix of the vault
         secret_id = f"https://{request.url.netloc}/secrets/{name}/{_version_of(secrets)}"
         changed = int(secrets.stat().st_mtime)
         attributes = {"enabled": True, "created": changed, "updated": changed}
@@ -67,5 +67,5 @@ def _read(secrets: Path, name: str) -> str | None:
 
 
 def _version_of(secrets: Path) -> str:
-    """Return a version in the form of Key Vault's (32 hex digits), a new one when the file changes."""
+    """Return a version in Key Vault's format (32 hex digits) that changes with the file."""
     return f"{secrets.stat().st_mtime_ns:032x}"

@@ -1,6 +1,6 @@
-"""Azure Resource Manager and Azure ML over TLS, as far as azure-ai-ml and the importer call them.
+"""Azure Resource Manager and Azure ML over TLS: the requests that azure-ai-ml and the importer send.
 
-Every document is in the `ArmStore`; a kind of resource that has rules of its own has a row in a table here.
+Every document is in the `ArmStore`. Rules of a kind of resource are in `workspace_rules` and `_ACTIONS`.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][\w.\-()]*")
 
 
 class Workspace:
-    """The requests of Azure Resource Manager, one method each, over the `ArmStore`."""
+    """The requests of Azure Resource Manager, one method each, on the `ArmStore`."""
 
     def __init__(self, store: ArmStore, runner: JobRunner, snapshots: CodeSnapshots) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class Workspace:
         self._snapshots = snapshots
 
     def get(self, arm_id: ArmId) -> Document:
-        """Return the resource without its secrets; a ServiceError if there is none."""
+        """Return the resource without its secrets; a ServiceError if it does not exist."""
         return _public(arm_id, self._find(arm_id))
 
     def _find(self, arm_id: ArmId) -> Document:
@@ -58,9 +58,9 @@ class Workspace:
         return document
 
     def list(self, arm_id: ArmId, query: dict[str, str]) -> Document:
-        """Return the resources of a collection that the query asks for, newest first."""
+        """Return the resources of a collection that match the query, newest first."""
         member = ArmId(arm_id.path + "/_")
-        # who uploads code asks first for the versions with the same content, before there is any
+        # before an upload, a client lists the versions with the same content, even if the code is new
         self._require(member.parent.parent if arm_id.kind == "codes/versions" else member.parent)
         found = [d for d in self._store.children(arm_id.path) if _is_wanted(d, query)]
         found.sort(key=lambda d: d.get("systemData", {}).get("createdAt", ""), reverse=True)
@@ -68,7 +68,7 @@ class Workspace:
         return {"value": [_public(member, document) for document in found[:top]]}
 
     def put(self, arm_id: ArmId, body: Document) -> tuple[int, Document]:
-        """Create or replace a resource; return the status (201 when it is new) and the resource."""
+        """Create or replace a resource; return the status (201 if it is new) and the resource."""
         if not _NAME.fullmatch(arm_id.name):
             raise ServiceError(400, "InvalidResourceName", f"{arm_id.name} is not a valid name.")
         existing = self._store.get(arm_id.path)
@@ -79,11 +79,11 @@ class Workspace:
         check_body(arm_id.kind, existing, body)
         document = {**body, **_envelope(arm_id, existing)}
         self._store.put(arm_id.path, document)
-        # the REST API of connections only knows 200
+        # the REST API of connections has only status 200
         return (200 if existing or arm_id.kind == "connections" else 201), _public(arm_id, document)
 
     def _put_container(self, arm_id: ArmId, body: Document) -> None:
-        """Create the asset that a version belongs to, where it is new, and note its latest version."""
+        """Create the asset of a version, unless it exists, and record its latest version."""
         container = arm_id.parent
         existing = self._store.get(container.path)
         self._require(container.parent)
@@ -106,7 +106,7 @@ class Workspace:
         return self.put(arm_id, _merge(self._find(arm_id), body))[1]
 
     def delete(self, arm_id: ArmId) -> int:
-        """Delete a resource and what is below it; return the status, 204 when there was none."""
+        """Delete a resource and all below it; return the status, 204 if it did not exist."""
         document = self._store.get(arm_id.path)
         if document and arm_id.kind == "schedules" and document["properties"].get("isEnabled", True):
             raise ServiceError(
@@ -115,7 +115,7 @@ class Workspace:
         return 200 if self._store.delete(arm_id.path) else 204
 
     def post(self, arm_id: ArmId, action: str, body: Document) -> Document:
-        """Return the answer of an action such as `listSecrets` or `trigger`."""
+        """Return the result of an action such as `listSecrets` or `trigger`."""
         if (arm_id.kind, action.lower()) == ("codes/versions", "startpendingupload"):
             return self._snapshots.start_upload(self._find(arm_id.parent.parent))
         act = _ACTIONS.get((arm_id.kind, action.lower()))
@@ -127,9 +127,9 @@ class Workspace:
 
 
 def _envelope(arm_id: ArmId, existing: Document | None) -> Document:
-    """Return what the service itself says of a resource: id, name, type and times."""
+    """Return the properties that the service sets: id, name, type and times."""
     now = datetime.now(UTC).isoformat()
-    # an id keeps the case in which it was first written
+    # an id keeps the case of its first request
     names = existing or {"id": arm_id.path, "name": arm_id.name, "type": arm_id.type}
     created = (existing or {}).get("systemData", {}).get("createdAt", now)
     return {
@@ -146,7 +146,7 @@ def _merge(target: Any, patch: Any) -> Any:
 
 
 def _public(arm_id: ArmId, document: Document) -> Document:
-    """Return `document` without the secrets that the service only gives out on `listSecrets`."""
+    """Return `document` without the secrets that only `listSecrets` returns."""
     properties = dict(document.get("properties", {}))
     if arm_id.kind == "connections":
         properties["credentials"] = None
@@ -156,7 +156,7 @@ def _public(arm_id: ArmId, document: Document) -> Document:
 
 
 def _is_wanted(document: Document, query: dict[str, str]) -> bool:
-    """Whether a list with `query` shows the document: enabled, not archived, of the category or schedule."""
+    """Whether a list with `query` includes the document: by category, hash, schedule and state."""
     properties = document.get("properties", {})
     if "category" in query and properties.get("category") != query["category"]:
         return False
@@ -180,7 +180,7 @@ def _is_wanted(document: Document, query: dict[str, str]) -> bool:
 
 
 def _trigger(schedule: Document, body: Document, runner: JobRunner) -> Document:
-    """Start the job of a schedule now, for the time that the caller says."""
+    """Start the job of a schedule now, for the time in the request."""
     if not schedule["properties"].get("isEnabled", True):
         raise ServiceError(
             400, "UserError", f"Schedule {schedule['name']} is disabled; enable it to trigger it."
@@ -216,7 +216,7 @@ _ACTIONS: dict[tuple[str, str], Callable[[Document, Document, JobRunner], Docume
 
 
 def build_app(home: Home, store: ArmStore) -> Starlette:
-    """Return the application of the `azure` port; its jobs and schedules run while it does."""
+    """Return the application of the `azure` port; it runs schedules and jobs while it is served."""
     runner = JobRunner(home, store)
     workspace = Workspace(store, runner, CodeSnapshots(home))
     lock = threading.Lock()
@@ -224,7 +224,7 @@ def build_app(home: Home, store: ArmStore) -> Starlette:
     def answer(request: Request, body: bytes) -> Response:
         arm_id = ArmId(request.url.path.rstrip("/"))
         try:
-            # a request reads and then writes, so it has the store to itself
+            # one request at a time, since it reads and then writes the store
             with lock:
                 return _answer(workspace, request, arm_id, json.loads(body or "{}"))
         except ServiceError as error:
@@ -272,13 +272,13 @@ def _answer(workspace: Workspace, request: Request, arm_id: ArmId, body: Documen
 
 
 class RequestLog:
-    """Prints one line a request: method, path (its query may hold a signature), status, time."""
+    """Prints a line for each request: method, path, status, time; no query, as it may have a signature."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request and print its line."""
+        """Handle the request and print its line."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -295,7 +295,7 @@ class RequestLog:
 
 
 async def serve(home: Home) -> None:
-    """Serve the `azure` and the `identity` port of a local cloud until a signal ends it."""
+    """Serve the `azure` and the `identity` port of a local cloud until a signal ends the process."""
     end_with(home)
     store = ArmStore(home.arm_db)
     options: dict[str, Any] = {

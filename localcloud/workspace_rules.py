@@ -1,4 +1,4 @@
-"""What the workspace service makes of the resources that it is given, and what it refuses."""
+"""The rules of the workspace service: what it adds to a resource, and what it refuses."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,13 @@ from localcloud.errors import ServiceError
 
 
 def check_body(kind: str, existing: Document | None, body: Document) -> None:
-    """Complete the body of a resource as the service does; a ServiceError where it would not take it."""
+    """Complete the body of a resource as the service does; a ServiceError if the service would refuse it."""
     if kind in _RULES:
         _RULES[kind](existing, body)
 
 
 def _prepare_schedule(_: Document | None, body: Document) -> None:
-    """Refuse a schedule that Azure ML would not take, and mark a good one as provisioned."""
+    """Refuse a schedule that Azure ML would refuse, and mark a valid one as provisioned."""
     trigger = body["properties"]["trigger"]
     if trigger["triggerType"] != "Cron":
         raise ServiceError(400, "UserError", "trigger: the local cloud only has cron triggers.")
@@ -28,13 +28,13 @@ def _prepare_schedule(_: Document | None, body: Document) -> None:
 
 
 def _prepare_data_asset(existing: Document | None, body: Document) -> None:
-    """Keep what only the service says of an asset."""
+    """Keep the latest version, which only the service sets."""
     if existing and "latestVersion" in existing["properties"]:
         body["properties"]["latestVersion"] = existing["properties"]["latestVersion"]
 
 
 def _prepare_data_version(existing: Document | None, body: Document) -> None:
-    """Refuse a version that exists with another path: only tags, description and isArchived can change."""
+    """Refuse another path for an existing version: only tags, description and isArchived can change."""
     if existing and existing["properties"]["dataUri"] != body["properties"]["dataUri"]:
         message = (
             "A data version with this name and version already exists, and its data uri cannot be changed; "
@@ -44,13 +44,13 @@ def _prepare_data_version(existing: Document | None, body: Document) -> None:
 
 
 def _prepare_code_version(existing: Document | None, body: Document) -> None:
-    """Refuse a version that exists with other code: only tags, description and isArchived can change."""
+    """Refuse other code for an existing version: only tags, description and isArchived can change."""
     if existing and existing["properties"]["codeUri"] != body["properties"]["codeUri"]:
         raise ServiceError(400, "UserError", "A code version is immutable; its code uri cannot be changed.")
 
 
 def _prepare_environment_version(existing: Document | None, body: Document) -> None:
-    """Refuse another image or other packages for a version that exists."""
+    """Refuse another image or other packages for an existing version."""
     for key in ("image", "condaFile"):
         if existing and existing["properties"].get(key) != body["properties"].get(key):
             raise ServiceError(409, "Conflict", f"An environment version is immutable; {key} differs.")

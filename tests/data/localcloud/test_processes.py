@@ -93,7 +93,9 @@ def test_a_taken_port_is_named(own_cloud: Cloud) -> None:
 def test_an_unknown_service_is_named(own_cloud: Cloud) -> None:
     done = own_cloud.run("start", "storage")
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["no service storage; there are blob, snowflake, azure, providers"]
+    assert done.stderr.splitlines() == [
+        "unknown service storage: expected one of blob, snowflake, azure, providers"
+    ]
 
 
 def test_a_service_that_ends_is_named_with_its_last_words(home: Home) -> None:
