@@ -1,10 +1,10 @@
-"""The importer's surroundings for the tests of data: Snowflake, Azurite and a workspace, by real clients."""
+"""What the tests of data share: a deployed workspace, and what real clients see of Snowflake and Blob."""
 
 import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from azure.storage.blob import ContainerClient
 
 from importer.job.run import Import
-from importer.lake.azure import credential
 from importer.lake.manifest import Manifest
 from importer.progress import JsonLines
 from importer.spec.import_spec import ImportSpec
@@ -21,7 +20,6 @@ from importer.versions.workspace import Workspace
 from localcloud.arm import ArmStore
 from localcloud.home import BLOB_KEY, SUBSCRIPTION_ID, Home
 from localcloud.houses import TABLE
-from tests.local_cloud import new_cloud
 
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"
 WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/ws"
@@ -30,21 +28,6 @@ ALL_SALES = f"SELECT * FROM {TABLE}"  # noqa: S608 - a constant
 REPOSITORY = Path(__file__).parents[1]
 
 V1, V2, V3 = "20261123T060000Z", "20261124T060000Z", "20261125T060000Z"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A local cloud with a workspace, as a deployment leaves it, in the environment of the tests."""
-    cloud = new_cloud(tmp_path_factory.mktemp("import"))
-    deploy(cloud.home)
-    cloud.start("blob", "snowflake", "azure")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in cloud.env.items():
-            patch.setenv(name, value)
-        container(cloud.home).create_container()
-        credential.cache_clear()
-        yield cloud.home
-    cloud.run("stop")
 
 
 def deploy(home: Home) -> None:

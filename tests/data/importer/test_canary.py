@@ -17,12 +17,9 @@ from importer.spec.import_spec import ImportSpec, Mode
 from localcloud.arm import ArmStore
 from localcloud.home import Home, write_atomically
 from localcloud.snowflake_account import read_passwords
-from tests import data_cloud
 from tests.data_cloud import ALL_SALES, REPOSITORY, V1, V2, blob_names, command, container, spec
 from tests.fault_proxy import Answer, Exchange, FaultProxy
 from tests.forked_importer import ForkedRun, proxied
-
-home = data_cloud.home
 
 MODES: list[Mode] = ["stream", "unload"]
 

@@ -11,7 +11,6 @@ from importer.versions.workspace import Workspace
 from localcloud.arm import ArmStore
 from localcloud.home import Home
 from localcloud.houses import house_sales
-from tests import data_cloud
 from tests.data_cloud import (
     ALL_SALES,
     V1,
@@ -24,8 +23,6 @@ from tests.data_cloud import (
     run,
     spec,
 )
-
-home = data_cloud.home
 
 
 @pytest.mark.usefixtures("known")

@@ -10,11 +10,9 @@ from importer.versions.workspace import Workspace
 from localcloud.home import Home
 from localcloud.houses import house_sales
 from localcloud.snowflake_account import read_passwords
-from tests import data_cloud as imports
 from tests.data_cloud import ALL_SALES, V1, V2, V3, command, error_line, run, spec
 from tests.unit.importer.commands.report_page import Page, loads
 
-home = imports.home
 HOUSES = spec("reported")
 
 

@@ -26,8 +26,6 @@ from stacks.settings.imports import ImportSettings
 from tests import data_cloud as cloud
 from tests.data_cloud import ALL_SALES, V1, V2, blob_names, command, download, error_line, run
 
-home = cloud.home
-
 MODES = pytest.mark.parametrize("mode", ["stream", "unload"])
 ODD = "GLOBOREALTY.REAL_ESTATE.ODD"
 ALL_ODD = f"SELECT * FROM {ODD}"  # noqa: S608 - a constant
@@ -75,7 +73,7 @@ def odd(home: Home) -> None:  # noqa: ARG001 - it is there before
         row.format(n=3, r="'inf'", b="TRUE"),
         f"SELECT NULL, NULL, {10**38 - 1}{', NULL' * 10}",
     ]
-    sql(f"CREATE TABLE {ODD} AS {' UNION ALL '.join(rows)}")
+    sql(f"CREATE OR REPLACE TABLE {ODD} AS {' UNION ALL '.join(rows)}")
 
 
 BREACHES: dict[str, Any] = {
@@ -297,7 +295,8 @@ def test_an_increment_is_checked_as_read_and_its_rows_as_a_whole(
 ) -> None:
     name, table = f"grows_{mode}", f"GLOBOREALTY.REAL_ESTATE.GROWS_{mode}"
     newest = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    sql(f"CREATE TABLE {table} AS SELECT 1 AS ID, '{newest:%Y-%m-%d %H:%M:%S}'::TIMESTAMP_NTZ AS AT")
+    at = f"'{newest:%Y-%m-%d %H:%M:%S}'::TIMESTAMP_NTZ"
+    sql(f"CREATE OR REPLACE TABLE {table} AS SELECT 1 AS ID, {at} AS AT")
     rules = {
         "columns": {"ID": {"max": 2, "nullable": False}, "AT": {"maxAge": "1d"}},
         "rows": {"min": 1, "maxDecrease": 0},

@@ -11,7 +11,6 @@ from importer.lake.blob import AssetBlobs
 from importer.lake.manifest import Manifest
 from importer.versions.workspace import Workspace
 from localcloud.home import Home
-from tests import data_cloud
 from tests.data_cloud import (
     ALL_SALES,
     V1,
@@ -27,8 +26,6 @@ from tests.data_cloud import (
     run,
     spec,
 )
-
-home = data_cloud.home
 
 
 def test_a_version_of_another_query_is_left_alone_and_said(home: Home) -> None:

@@ -39,26 +39,25 @@ from tests.data_cloud import (
     spec,
 )
 
-raw_home = data_cloud.home
 LARGE_ONES_GO: dict[str, Any] = {"columns": {"GR_LIV_AREA": {"max": 4000}}}
 
 
 @pytest.fixture(scope="module")
-def home(raw_home: Home) -> Home:
+def home(home: Home) -> Home:
     """The local cloud with a datastore for clean data."""
     put(
-        raw_home,
+        home,
         f"{WORKSPACE}/datastores/cleandata",
         "Microsoft.MachineLearningServices/workspaces/datastores",
         datastoreType="AzureBlob",
         accountName="lake",
         containerName="cleandata",
-        endpoint=f"127.0.0.1:{raw_home.ports['blob']}",
+        endpoint=f"127.0.0.1:{home.ports['blob']}",
         protocol="https",
         credentials={"credentialsType": "None"},
     )
-    container(raw_home).create_container()
-    return raw_home
+    container(home).create_container()
+    return home
 
 
 def container(home: Home) -> ContainerClient:
@@ -325,7 +324,7 @@ def test_exact_types_and_odd_names_pass_through(home: Home, tmp_path: Path) -> N
         "'1960-01-01'::DATE AS D, PARSE_JSON('{\"a\": [1]}') AS J, NULL::VARCHAR AS \"é\""
     )
     with closing(snowflake.connector.connect(**deployer())) as connection:
-        connection.cursor().execute(f"CREATE TABLE ODD AS SELECT {values}")
+        connection.cursor().execute(f"CREATE OR REPLACE TABLE ODD AS SELECT {values}")
     odd = curated(
         "odd",
         {
@@ -359,7 +358,7 @@ def test_an_increment_is_curated_as_a_whole(home: Home, tmp_path: Path) -> None:
     )
     with closing(snowflake.connector.connect(**deployer())) as connection:
         cursor = connection.cursor()
-        cursor.execute(f"CREATE TABLE {table} (ID INT, PRICE INT)")
+        cursor.execute(f"CREATE OR REPLACE TABLE {table} (ID INT, PRICE INT)")
         cursor.execute(f"INSERT INTO {table} VALUES (1, 10), (2, -1)")  # noqa: S608 - a constant
         run(grows, V1)
         cursor.execute(f"INSERT INTO {table} VALUES (3, 30)")  # noqa: S608 - a constant

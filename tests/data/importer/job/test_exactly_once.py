@@ -16,13 +16,10 @@ from azure.storage.blob import BlobLeaseClient
 from importer.spec.import_spec import Mode
 from importer.spec.schedule import version_of
 from localcloud.home import Home
-from tests import data_cloud
 from tests.data_cloud import container, spec
 from tests.fault_proxy import Exchange, FaultProxy, Request, pass_on
 from tests.forked_importer import ForkedRun, proxied
 from tests.listed_asset import QUERY, ListedAsset, write_several_files
-
-home = data_cloud.home
 
 MODES: list[Mode] = ["stream", "unload"]
 

@@ -22,13 +22,10 @@ from importer.snowflake.session import LOGIN_RETRIES
 from importer.spec.import_spec import Mode
 from importer.spec.schedule import version_of
 from localcloud.home import Home
-from tests import data_cloud
 from tests.data_cloud import V1, V2, spec
 from tests.fault_proxy import Action, Answer, Exchange, FaultProxy, Request, pass_on
 from tests.forked_importer import Ended, ForkedRun, proxied
 from tests.listed_asset import QUERY, ListedAsset, write_several_files
-
-home = data_cloud.home
 
 MODES: list[Mode] = ["stream", "unload"]
 #: All that may tell two tries of one request apart.

@@ -17,7 +17,6 @@ from importer.versions.workspace import Workspace
 from localcloud.home import Home, write_atomically
 from localcloud.houses import house_sales
 from localcloud.snowflake_account import read_passwords
-from tests import data_cloud
 from tests.data_cloud import (
     ALL_SALES,
     V1,
@@ -31,8 +30,6 @@ from tests.data_cloud import (
     run,
     spec,
 )
-
-home = data_cloud.home
 
 
 def test_the_command_imports_the_houses_as_they_are(home: Home, tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ from localcloud.home import Home
 from tests import data_cloud
 from tests.data_cloud import V1, attempts, blob_names, container, crash, deployer
 
-home = data_cloud.home
 SCHEMA = "GLOBOREALTY.REAL_ESTATE"
 COLUMNS = "ID INT, CHANGED TIMESTAMP_NTZ, NOTE VARCHAR"
 
@@ -45,7 +44,7 @@ class Table:
     def __init__(self, home: Home, mode: str, name: str, columns: str = COLUMNS, **incremental: Any) -> None:
         self.home, self.mode, self.name = home, mode, f"{name}_{mode}"
         self.rules: dict[str, Any] = {"column": "CHANGED", **incremental}
-        self.sql(f"CREATE TABLE {self.table} ({columns})")
+        self.sql(f"CREATE OR REPLACE TABLE {self.table} ({columns})")
 
     @property
     def table(self) -> str:

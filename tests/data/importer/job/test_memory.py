@@ -5,9 +5,6 @@ from bench.measure import container
 from bench.tables import NARROW
 from importer.spec.memory import DEFAULT_MEMORY_MB
 from localcloud.home import Home
-from tests import data_cloud
-
-home = data_cloud.home
 
 #: The system takes as much more or less in each run.
 NOISE = 1.05

@@ -26,8 +26,6 @@ from localcloud.houses import house_sales
 from tests import data_cloud as imports
 from tests.data_cloud import ALL_SALES, V1, blob_names, download, run, spec
 
-home = imports.home
-
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,8 +34,6 @@ from localcloud.houses import house_sales
 from tests import data_cloud as imports
 from tests.data_cloud import ALL_SALES, V1, V2, attempts, blob_names, command, container, crash, run
 
-home = imports.home
-
 
 def spec(name: str, query: str = ALL_SALES, **fields: Any) -> ImportSpec:
     return imports.spec(name, query, mode="unload", **fields)
@@ -105,7 +103,7 @@ def test_values_of_every_type_arrive_and_casts_are_told(home: Home, tmp_path: Pa
         "PARSE_JSON('{\"a\": [1, 2]}')": '{"a":[1,2]}',
     }
     columns = ", ".join(f'{expression} AS "c ""{n}"""' for n, expression in enumerate(values))
-    sql(f"CREATE TABLE UNLOAD_TYPES AS SELECT {columns}")
+    sql(f"CREATE OR REPLACE TABLE UNLOAD_TYPES AS SELECT {columns}")
 
     run(spec("unload_types", "SELECT * FROM GLOBOREALTY.REAL_ESTATE.UNLOAD_TYPES -- all"))
 

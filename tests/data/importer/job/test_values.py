@@ -20,10 +20,7 @@ from importer.errors import ImporterError
 from importer.lake.manifest import Manifest
 from importer.spec.import_spec import Mode
 from localcloud.home import Home
-from tests import data_cloud
 from tests.data_cloud import V1, blob_names, deployer, download, run, spec
-
-home = data_cloud.home
 
 MODES: list[Mode] = ["stream", "unload"]
 

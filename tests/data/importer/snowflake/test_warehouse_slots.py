@@ -14,9 +14,7 @@ from importer.snowflake.warehouse_slots import TURNS, import_slot
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from importer.versions.workspace import Workspace
 from localcloud.home import BLOB_KEY, Home
-from tests.data_cloud import blob_names, container, home, run, spec
-
-__all__ = ["home"]
+from tests.data_cloud import blob_names, container, run, spec
 
 
 def target(at_once: int, warehouse: str) -> SnowflakeTarget:

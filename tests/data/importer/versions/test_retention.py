@@ -19,8 +19,6 @@ from localcloud.home import Home
 from tests import data_cloud
 from tests.data_cloud import V1, V2, blob_names, command, container, crash, run
 
-home = data_cloud.home
-
 ONE_ROW = "SELECT 1 AS ID, 5 AS CHANGED"
 GROWING = Incremental.model_validate({"column": "CHANGED"})
 
