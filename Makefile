@@ -23,7 +23,7 @@ up preview down:
 	@tools/stack.sh $@ "$(STACK)" $(ARGS)
 
 test: setup
-	@. tools/environment.sh && python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	@. tools/environment.sh && python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 unit: venv pulumi
 	@. tools/environment.sh && python -m pytest tests/unit --numprocesses auto --dist worksteal $(ARGS)
