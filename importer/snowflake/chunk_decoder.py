@@ -1,6 +1,6 @@
-"""Snowflake's Arrow, whose columns say in their metadata what their values mean, to plain Arrow.
+"""Decodes Snowflake's Arrow, which describes its values in the columns' metadata, to plain Arrow.
 
-Snowflake's drivers have this in common; Python's does it a value at a time, one chunk after the other
+All of Snowflake's drivers do this; the one for Python decodes one value and one chunk at a time
 (https://github.com/snowflakedb/snowflake-connector-python, CArrowTableIterator.cpp).
 """
 
@@ -11,16 +11,16 @@ from importer.errors import ImporterError
 
 _TIMESTAMPS = ("TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ")
 
-#: Fractions of a second, in a column that has them apart, are nanoseconds whatever its scale is.
+#: Fractions of a second in a field of their own are nanoseconds, whatever the column's scale is.
 _FRACTION_SCALE = 9
 
 
 def decode(table: pa.Table) -> pa.Table:
-    """Return a chunk's rows: whole numbers of any width, decimals, times and timestamps as such.
+    """Return a chunk's rows with decimals, times and timestamps in Arrow's own types.
 
-    Times have microseconds, or nanoseconds where the column's scale wants them; a chunk with a timestamp that
-    nanoseconds do not reach has microseconds, and an ImporterError says where these do not hold it either.
-    Other columns stay as they are.
+    Times have microseconds, or nanoseconds if the column's scale is above 6. If a timestamp is beyond the
+    range of nanoseconds, its chunk has microseconds; an ImporterError names the column if these lose digits.
+    Other columns are unchanged.
     """
     columns = [_decode(column, field) for column, field in zip(table.columns, table.schema, strict=True)]
     return pa.table(columns, names=table.schema.names)
@@ -46,7 +46,7 @@ def _decode(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
 
 
 def _decimals(column: pa.ChunkedArray, scale: int) -> pa.ChunkedArray:
-    """Return `column` / 10**scale: its digits stay, and are read as those of another type."""
+    """Return `column` / 10**scale: the same bytes, read with another type."""
     kind = pa.decimal128(38, scale)
     digits = column.cast(pa.decimal128(38, 0))
     return pa.chunked_array(
@@ -69,7 +69,7 @@ def _timestamps(column: pa.ChunkedArray, scale: int, zone: str | None) -> pa.Chu
 
 
 def _since_epoch(column: pa.ChunkedArray, scale: int, unit_scale: int) -> pa.ChunkedArray:
-    """Return the time since 1970 in seconds / 10**unit_scale; the time zone beside it is for display."""
+    """Return the time since 1970 in seconds / 10**unit_scale; the time zone field is for display only."""
     if not pa.types.is_struct(column.type):
         return _scaled(column, scale, unit_scale)
     epoch = pc.struct_field(column, "epoch")
@@ -80,7 +80,7 @@ def _since_epoch(column: pa.ChunkedArray, scale: int, unit_scale: int) -> pa.Chu
 
 
 def _scaled(column: pa.ChunkedArray, scale: int, unit_scale: int) -> pa.ChunkedArray:
-    """Return numbers of 1 / 10**scale as those of 1 / 10**unit_scale; ArrowInvalid where they are none."""
+    """Convert numbers of scale `scale` to `unit_scale`; raise ArrowInvalid if that loses digits."""
     numbers = column.cast(pa.int64())
     if unit_scale >= scale:
         return pc.multiply_checked(numbers, 10 ** (unit_scale - scale)) if unit_scale > scale else numbers

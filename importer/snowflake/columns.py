@@ -1,4 +1,4 @@
-"""The columns of a query's result, as Snowflake and as Parquet have them."""
+"""The columns of a query's result: their types in Snowflake and in Parquet."""
 
 from typing import NamedTuple
 
@@ -9,13 +9,13 @@ from snowflake.connector.cursor import ResultMetadata
 from importer.errors import ImporterError
 from importer.lake.manifest import ManifestColumn
 
-#: Snowflake's name of each type that the connector numbers otherwise
+#: Snowflake's names of the types that the connector names differently
 #: (https://docs.snowflake.com/en/sql-reference/intro-summary-data-types).
 _TYPE_NAMES = {"FIXED": "NUMBER", "REAL": "FLOAT", "TEXT": "VARCHAR"}
 _WITH_SCALE = {"TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"}
 _LONGEST_TEXT = 16_777_216
 
-#: Arrow types of Snowflake's that do not depend on precision or scale; semi-structured values are JSON text.
+#: The Arrow types that do not depend on precision or scale; all other types are text, such as JSON.
 _TYPES = {
     "REAL": pa.float64(),
     "DATE": pa.date32(),
@@ -25,7 +25,7 @@ _TYPES = {
 
 
 class Column(NamedTuple):
-    """A column that a query returns; `type` as Snowflake writes it, such as `NUMBER(38,0)`."""
+    """A column of a query; `type` is as Snowflake writes it, such as `NUMBER(38,0)`."""
 
     name: str
     type: str
@@ -45,10 +45,10 @@ def type_text(column: ResultMetadata) -> str:
 
 
 def arrow_schema(description: list[ResultMetadata]) -> pa.Schema:
-    """Return the Parquet schema of a query's result: it follows from the columns' types, not from the rows.
+    """Return the Parquet schema of a query's result: it depends on the columns' types, not on the rows.
 
-    So every version of an asset has the same schema as long as the query's columns have. Integers are 64 bits
-    wide, times of a scale beyond 6 in nanoseconds; `write_parts` widens where a value does not fit.
+    So the versions of an asset have one schema until the query's columns change. Integers have 64 bits, and
+    times with a scale above 6 are in nanoseconds; `write_parts` widens a column whose values do not fit.
     """
     names = [column.name for column in description]
     check_column_names(names)
@@ -70,7 +70,7 @@ def _arrow_type(column: ResultMetadata) -> pa.DataType:
 
 
 def manifest_columns(description: list[ResultMetadata], schema: pa.Schema) -> list[ManifestColumn]:
-    """Return a query's columns as Snowflake and as the Parquet files have them."""
+    """Return a query's columns with their types in Snowflake and in the Parquet files."""
     return [
         ManifestColumn(column.name, type_text(column), str(field.type))
         for column, field in zip(description, schema, strict=True)
@@ -78,7 +78,7 @@ def manifest_columns(description: list[ResultMetadata], schema: pa.Schema) -> li
 
 
 def check_column_names(names: list[str]) -> None:
-    """Raise an ImporterError where a query returns two columns of one name: no table can hold both."""
+    """Raise an ImporterError if a query returns two columns with the same name: a table cannot hold both."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ImporterError(f"the query returns column {twice[0]} twice: give each an alias of its own")
+        raise ImporterError(f"the query returns column {twice[0]} twice: give each its own alias")

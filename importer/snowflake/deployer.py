@@ -1,8 +1,8 @@
-"""The deployer's own sign-in to Snowflake, as the environment has it."""
+"""The deployer's own sign-in to Snowflake, from the environment."""
 
 import os
 
-#: Variables that Snowflake's tools share, by the connector's argument
+#: The variables of Snowflake's own tools, by the connector's argument
 #: (https://docs.snowflake.com/en/developer-guide/snowflake-cli/connecting/configure-connections).
 _VARIABLES = {
     "user": "SNOWFLAKE_USER",
@@ -17,15 +17,15 @@ _VARIABLES = {
 }
 _CONNECTION_VARIABLE = "SNOWFLAKE_DEFAULT_CONNECTION_NAME"
 
-#: What the environment must have one of.
+#: A sign-in needs one of these.
 SIGN_IN_VARIABLES = (_CONNECTION_VARIABLE, _VARIABLES["user"], _VARIABLES["authenticator"])
 
 
 def deployer_sign_in() -> dict[str, str] | None:
-    """Return the connector's arguments for the deployer's sign-in, or None if there is none.
+    """Return the connector's arguments for the deployer's sign-in, or None if the environment has none.
 
     It is a named connection of Snowflake's `connections.toml` (SNOWFLAKE_DEFAULT_CONNECTION_NAME), or
-    SNOWFLAKE_USER with SNOWFLAKE_PASSWORD, or SNOWFLAKE_AUTHENTICATOR with what that needs.
+    SNOWFLAKE_USER with SNOWFLAKE_PASSWORD, or SNOWFLAKE_AUTHENTICATOR with the variables that it needs.
     """
     if name := os.environ.get(_CONNECTION_VARIABLE):
         return {"connection_name": name}

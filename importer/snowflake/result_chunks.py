@@ -1,7 +1,7 @@
-"""A query's result as Snowflake keeps it: in chunks, fetched in parallel and read in their order.
+"""A query's result in chunks, as Snowflake stores it: fetched in parallel, returned in order.
 
-The connector would download a chunk too, but keeps it in memory three times over, tries a URL that has
-expired for minutes, and decodes one chunk at a time. Here a chunk is decompressed and decoded as it comes.
+The connector can download chunks too, but it holds three copies of a chunk in memory, retries an expired URL
+for minutes, and decodes one chunk at a time. Here a chunk is decompressed and decoded while it is downloaded.
 """
 
 import threading
@@ -27,21 +27,21 @@ from importer.errors import ImporterError
 from importer.snowflake.chunk_decoder import decode
 from importer.snowflake.session import error_text
 
-#: Most of a download is waiting: more of them than cores.
+#: Downloads in parallel: more than there are cores, as most of a download is waiting.
 _DOWNLOADS = 4
 
-#: Seconds for a connection, and for each block after that.
+#: Timeouts in seconds: of the connection, and of each read.
 _TIMEOUTS = (10, 60)
 
 _PIECE_BYTES = 2**20
 
 
 class _ChunkError(Exception):
-    """A chunk is not as it should be; another try may help."""
+    """A chunk could not be downloaded or read; a retry may help."""
 
 
 class _ExpiredError(_ChunkError):
-    """Storage refuses the chunk's URL."""
+    """The chunk's URL has expired."""
 
 
 #: The tries of one chunk: about half a minute in all.
@@ -54,10 +54,10 @@ CHUNK_RETRIES = Retrying(
 
 
 def arrow_batches(cursor: SnowflakeCursor, ahead_bytes: int) -> Iterator[pa.Table]:
-    """Yield the rows of a query in the result's order, the next chunks being fetched meanwhile.
+    """Yield the rows of a query in the result's order, and fetch the next chunks meanwhile.
 
-    Of these there are `ahead_bytes` uncompressed at most, and always one. An ImporterError says what is wrong
-    with a chunk.
+    The chunks that are fetched ahead have at most `ahead_bytes` uncompressed, or there is one of them. An
+    ImporterError names a chunk that cannot be read.
     """
     result = _Result(cursor)
     chunks = deque(enumerate(result.sizes))
@@ -68,7 +68,7 @@ def arrow_batches(cursor: SnowflakeCursor, ahead_bytes: int) -> Iterator[pa.Tabl
                 while chunks and (not fetched or sum(s for _, s in fetched) + chunks[0][1] <= ahead_bytes):
                     number, size = chunks.popleft()
                     fetched.append((pool.submit(result.fetch, number), size))
-                # it counts as fetched until its reader takes it, and is not kept here after that
+                # it counts as fetched until the reader takes it; no reference to it stays here
                 wait([fetched[0][0]])
                 yield fetched.popleft()[0].result()
         finally:
@@ -76,7 +76,7 @@ def arrow_batches(cursor: SnowflakeCursor, ahead_bytes: int) -> Iterator[pa.Tabl
 
 
 class _Result:
-    """The chunks of one result; one that fails is tried again, by a new URL where the old one has expired."""
+    """The chunks of one result; a failed chunk is retried, with a new URL if the old one has expired."""
 
     def __init__(self, cursor: SnowflakeCursor) -> None:
         self._connection: SnowflakeConnection = cursor.connection
@@ -86,11 +86,11 @@ class _Result:
 
     @property
     def sizes(self) -> list[int]:
-        """The size of each chunk, uncompressed; the first came with the answer."""
+        """The uncompressed size of each chunk; the first chunk came with the response."""
         return [chunk.uncompressed_size or 0 for chunk in self._chunks]
 
     def fetch(self, number: int) -> pa.Table:
-        """Return the rows of a chunk; an ImporterError says why it has not all of them."""
+        """Return the rows of a chunk; an ImporterError says why it cannot be read."""
         try:
             return CHUNK_RETRIES.copy()(self._try, number)
         except _ChunkError as error:
@@ -108,7 +108,7 @@ class _Result:
         return _read(self._chunks[number], self._connection)
 
     def _renew(self, number: int, refused: ArrowResultBatch) -> None:
-        """Have Snowflake give new URLs for the same chunks: URLs last about 6 hours, results 24.
+        """Get new URLs for the same chunks: URLs expire after about 6 hours, results after 24.
 
         https://docs.snowflake.com/en/user-guide/querying-persisted-results
         """
@@ -118,14 +118,14 @@ class _Result:
             chunks = self._ask_again()
             if [c.rowcount for c in chunks] != [c.rowcount for c in self._chunks]:
                 raise ImporterError(
-                    f"Snowflake split the result of query {self._query_id} anew: import again"
+                    f"the chunks of query {self._query_id}'s result have changed in Snowflake: import again"
                 )
             self._chunks = chunks
 
     def _ask_again(self) -> list[ArrowResultBatch]:
         try:
             return _arrow_chunks(self._connection.cursor().query_result(self._query_id))
-        # the connector takes an answer without data for one with it
+        # the connector raises a TypeError for a response without data
         except (Error, TypeError) as error:
             raise ImporterError(
                 f"Snowflake has lost the result of query {self._query_id}: {error_text(error)}; import again"
@@ -133,7 +133,7 @@ class _Result:
 
 
 def _arrow_chunks(cursor: SnowflakeCursor) -> list[ArrowResultBatch]:
-    """Return the chunks that have rows; the connector cannot read a stream without a batch."""
+    """Return the chunks that have rows: the connector cannot read an empty stream."""
     chunks = cursor.get_result_batches() or []
     return [chunk for chunk in chunks if isinstance(chunk, ArrowResultBatch) and chunk.rowcount]
 
@@ -142,7 +142,7 @@ def _read(chunk: ArrowResultBatch, connection: SnowflakeConnection) -> pa.Table:
     """Return the rows of a chunk; a _ChunkError says what is wrong with it."""
     if (remote := chunk._remote_chunk_info) is not None:
         encoded = _download(remote.url, chunk._chunk_headers or {}, connection)
-    else:  # it came with the answer
+    else:  # it came with the response
         encoded = _read_stream(BytesIO(b64decode(str(chunk._data))))
     if encoded.num_rows != chunk.rowcount:
         raise _ChunkError(f"it has {encoded.num_rows} rows instead of {chunk.rowcount}")
@@ -159,16 +159,16 @@ def _download(url: str, headers: Mapping[str, str], connection: SnowflakeConnect
             if response.status_code == HTTPStatus.FORBIDDEN:
                 raise _ExpiredError("its URL has expired")
             if response.status_code != HTTPStatus.OK:
-                raise _ChunkError(f"storage answers {response.status_code}")
+                raise _ChunkError(f"storage responds with {response.status_code}")
             with IGzipFile(fileobj=response.raw) as content:  # type: ignore[no-untyped-call]
                 return _read_stream(content)
-    # not their messages, which have the URL with its signature
+    # without their messages, which contain the URL with its signature
     except (RequestException, HTTPError) as error:
         raise _ChunkError(f"the download ended with {type(error).__name__}") from None
 
 
 class _ArrowMemory:
-    """Content for pyarrow to read: what it asks for is decompressed right to where it stays."""
+    """A file for pyarrow whose content is decompressed directly into Arrow's memory."""
 
     closed = False
 
@@ -176,11 +176,11 @@ class _ArrowMemory:
         self._content = content
 
     def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer at the end."""
+        """Return the next `size` bytes, or fewer at the end."""
         return self._content.read(size)
 
     def read_buffer(self, size: int) -> pa.Buffer:
-        """Return the next `size` bytes, fewer at the end."""
+        """Return the next `size` bytes, or fewer at the end."""
         buffer = pa.allocate_buffer(size)
         with memoryview(buffer).cast("B") as memory:
             filled = 0
@@ -191,11 +191,11 @@ class _ArrowMemory:
 
 
 def _read_stream(content: BufferedIOBase) -> pa.Table:
-    """Return the rows of an Arrow stream; a _ChunkError where it is not whole."""
+    """Return the rows of an Arrow stream; a _ChunkError if it is incomplete."""
     try:
         table = pa.ipc.open_stream(pa.PythonFile(_ArrowMemory(content), mode="r")).read_all()
         content.read()  # gzip's checksum comes after the last row
     # isal declares its exception as an instance
     except (pa.ArrowException, MemoryError, OSError, EOFError, IsalError) as error:  # type: ignore[misc]
-        raise _ChunkError(f"it is no whole Arrow stream: {type(error).__name__}") from None
+        raise _ChunkError(f"the Arrow stream is incomplete or damaged: {type(error).__name__}") from None
     return table

@@ -1,4 +1,4 @@
-"""Signing in to Snowflake, and running a query there."""
+"""Sessions of Snowflake: sign-in, describing a query and running it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -26,11 +26,10 @@ from importer.spec.snowflake_target import SnowflakeTarget
 #: (https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas).
 _SIGNATURE = re.compile(r"(\bsig=)[^&'\"\s]+", re.IGNORECASE)
 
-#: The seconds that Snowflake may take to accept a connection, and to send the next bytes of an answer: while
-#: a query runs, it answers every 45 seconds.
+#: Seconds until a connection attempt or a read times out; while a query runs, Snowflake answers every 45.
 _TIMEOUT = 60
 
-#: Signing in is tried for this long, unless it is refused: then it is another DatabaseError.
+#: How long sign-in is retried. A refusal is not retried: it is another DatabaseError.
 _LOGIN_SECONDS = 20
 LOGIN_RETRIES = Retrying(
     retry=retry_if_exception_type((OperationalError, RequestException)),
@@ -39,8 +38,7 @@ LOGIN_RETRIES = Retrying(
     reraise=True,
 )
 
-#: The tries of a statement whose answer is cut off: the connector (4.8) makes an end of it then, though it
-#: asks again where there is no answer.
+#: The tries of a statement. The connector (4.8) retries a missing response, but not a truncated one.
 _STATEMENT_RETRIES = Retrying(
     retry=retry_if_exception_type(RequestException),
     wait=wait_random_exponential(max=10),
@@ -50,7 +48,7 @@ _STATEMENT_RETRIES = Retrying(
 
 
 def connect(target: SnowflakeTarget, secret: str | None, query_tag: str) -> SnowflakeConnection:
-    """Return an open connection as the importer; `secret` is what the vault has for it.
+    """Return an open connection of the importer; `secret` is its Key Vault secret.
 
     Raises an ImporterError with Snowflake's own message.
     """
@@ -64,7 +62,7 @@ def deployer_connection(target: SnowflakeTarget, sign_in: Mapping[str, str]) -> 
 
 
 def describe(connection: SnowflakeConnection, query: str) -> list[ResultMetadata]:
-    """Return the columns of `query` without running it; an ImporterError says why Snowflake refuses it."""
+    """Return the columns of `query` without running it; an ImporterError has Snowflake's own message."""
     with connection.cursor() as cursor:
         try:
             return list(_STATEMENT_RETRIES.copy()(cursor.describe, query) or [])
@@ -73,15 +71,15 @@ def describe(connection: SnowflakeConnection, query: str) -> list[ResultMetadata
 
 
 def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:
-    """Return what `describe` returns, with types as Snowflake writes them."""
+    """Return the columns of `query` with their types as Snowflake writes them."""
     described = describe(connection, query)
     return [Column(column.name, type_text(column), column.is_nullable) for column in described]
 
 
 def execute(connection: SnowflakeConnection, query: str, timeout: timedelta | None = None) -> SnowflakeCursor:
-    """Return the cursor of `query`, run; an ImporterError has Snowflake's own message.
+    """Run `query` and return its cursor; an ImporterError has Snowflake's own message.
 
-    What runs longer than `timeout` is cancelled.
+    Snowflake cancels the query after `timeout`.
     """
     cursor = connection.cursor()
     try:
@@ -93,9 +91,9 @@ def execute(connection: SnowflakeConnection, query: str, timeout: timedelta | No
 
 
 def error_text(error: Exception) -> str:
-    """Return Snowflake's error code and message, without the class name and the connector's decorations.
+    """Return Snowflake's error code and message, without what the connector adds.
 
-    A message may quote the statement, and that may hold a storage token: its signature is left out.
+    A message may quote the statement with its storage token: the token's signature is removed.
     """
     given = getattr(error, "raw_msg", None) or getattr(error, "msg", None) or str(error)
     message = _SIGNATURE.sub(r"\1...", str(given))
@@ -111,7 +109,7 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
         "role": target.role,
         "warehouse": target.warehouse,
     }
-    # not all that is given: there is a secret in it
+    # the other arguments may be secret
     shown = ("connection_name", "host", "port", "user", "role", "warehouse")
     where = ", ".join(f"{name} {given[name]}" for name in shown if name in given)
     try:
@@ -124,18 +122,18 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
             login_timeout=_LOGIN_SECONDS,
             socket_timeout=_TIMEOUT,
             backoff_policy=_pauses,
-            platform_detection_timeout_seconds=0.0,  # it is told how to sign in
+            platform_detection_timeout_seconds=0.0,  # the sign-in is known
             arrow_number_to_decimal=True,  # NUMBER(12,2) as a decimal, not as the nearest double
             session_parameters={
                 "QUERY_TAG": query_tag,
                 "TIMEZONE": "UTC",
                 "CLIENT_TELEMETRY_ENABLED": False,
-                # the least there is, in MB uncompressed: a few of them are in memory at once
+                # the minimum, in MB uncompressed: several chunks are in memory at once
                 # (https://docs.snowflake.com/en/sql-reference/parameters#client-result-chunk-size)
                 "CLIENT_RESULT_CHUNK_SIZE": 48,
-                # what a run that died has started does not go on in the warehouse
+                # a query of a crashed run must not continue in the warehouse
                 "ABORT_DETACHED_QUERY": True,
-                # an unloaded column's type follows from the query, not from the rows
+                # the type of an unloaded column depends on the query, not on the rows
                 "ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION": False,
             },
         )
@@ -148,12 +146,12 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
 
 
 def _pauses() -> Iterator[int]:
-    """Yield the seconds between the connector's tries of one request, then end it.
+    """Yield the seconds between the connector's tries of one request, then raise an error.
 
-    The connector's `network_timeout` would not do: it also cancels a query that runs longer.
+    The connector's `network_timeout` does not fit: it also cancels a query that runs longer.
     """
     yield from (1, 2, 4, 8, 8, 0)
-    raise OperationalError(msg="no answer to 6 tries of one request")
+    raise OperationalError(msg="no response after 6 tries")
 
 
 def _address(target: SnowflakeTarget) -> dict[str, str | int]:

@@ -19,7 +19,7 @@ from importer.errors import ImporterError
 from importer.lake.azure import calling, credential
 from importer.spec.snowflake_target import SignIn, SignInFields, SnowflakeTarget, wrong_fields
 
-#: What Entra ID says of a token that it does not give
+#: The reason of Entra ID for refusing a token
 #: (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
 _ENTRA_REFUSAL = re.compile(r"AADSTS\d+: [^\r\n]*")
 
@@ -73,21 +73,21 @@ def _check_fields(target: SnowflakeTarget, secret: str | None) -> None:
 
 
 def open_connection(**arguments: Any) -> SnowflakeConnection:
-    """Return the connector's connection; with the provider AZURE, `token` may be its token of Entra ID."""
+    """Return an open connection; with the provider AZURE, `token` is a token of Entra ID."""
     if "token" in arguments and arguments.get("workload_identity_provider") is AttestationProvider.AZURE:
         return _EntraConnection(**arguments)
     return snowflake.connector.connect(**arguments)
 
 
 class _EntraIdentity(AuthByWorkloadIdentity):
-    """The sign-in of a user whose WORKLOAD_IDENTITY is of TYPE = AZURE, by a token that is there already."""
+    """The sign-in of a user with WORKLOAD_IDENTITY of TYPE = AZURE, by an existing token."""
 
     def __init__(self, token: str) -> None:
-        # the only provider that takes a token
+        # the only provider that accepts a token
         super().__init__(provider=AttestationProvider.OIDC, token=token)
 
     def update_body(self, body: dict[Any, Any]) -> None:
-        """Say that the token is of Azure."""
+        """Declare the token as one of Azure."""
         super().update_body(body)
         body["data"]["PROVIDER"] = AttestationProvider.AZURE.value
 
@@ -95,12 +95,12 @@ class _EntraIdentity(AuthByWorkloadIdentity):
 class _EntraConnection(SnowflakeConnection):
     """A connection that signs in with a token of Entra ID.
 
-    With the provider AZURE, the connector (4.8) asks for a token itself, and knows neither the endpoint that
-    Azure ML's compute has for it nor the variable AZURE_CLIENT_ID. azure-identity knows both.
+    With the provider AZURE, the connector (4.8) gets a token itself, but supports neither the token endpoint
+    of Azure ML's compute nor the variable AZURE_CLIENT_ID. azure-identity supports both.
     """
 
     def authenticate_with_retry(self, auth_instance: AuthByWorkloadIdentity) -> None:
-        """Sign in with the token, not as the connector would."""
+        """Sign in with the token instead of one that the connector gets."""
         self.auth_class = _EntraIdentity(str(auth_instance.token))
         super().authenticate_with_retry(self.auth_class)
 
@@ -119,12 +119,12 @@ def _oauth_arguments(target: SnowflakeTarget, secret: str) -> dict[str, Any]:
 
 
 def _entra_token(scope: str) -> str:
-    """Return a token of Entra ID for the identity that the importer has in Azure."""
+    """Return a token of Entra ID for the importer's identity in Azure."""
     with calling(f"token for Snowflake ({scope})"):
         try:
             return credential().get_token(scope).token
         except ClientAuthenticationError as error:
-            # it is one of many lines: one for each way to sign in
+            # the message has a line for each method that azure-identity tried
             refusal = _ENTRA_REFUSAL.search(str(error))
             if refusal is None:
                 raise
@@ -132,7 +132,7 @@ def _entra_token(scope: str) -> str:
 
 
 def _private_key_der(pem: str) -> bytes:
-    """Return a private key from PEM, as Key Vault keeps it, in the DER that the connector takes."""
+    """Return a private key in PEM, as Key Vault stores it, converted to the connector's DER."""
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError):

@@ -1,6 +1,7 @@
-"""How many imports at once ask one warehouse: each holds the lease of one of as many blobs.
+"""Slots that limit how many imports query one warehouse at a time.
 
-Whoever dies leaves its lease to end by itself, within a minute.
+A slot is a blob, and the import that holds its lease has the slot. A crashed run frees its slot within a
+minute: the lease expires.
 """
 
 import threading
@@ -24,20 +25,20 @@ from importer.lake.azure import calling
 from importer.progress import Progress
 from importer.spec.snowflake_target import SnowflakeTarget
 
-#: The longest that a lease lasts by itself, in seconds
+#: The longest duration of a lease, in seconds
 #: (https://learn.microsoft.com/rest/api/storageservices/lease-blob).
 _LEASE_SECONDS = 60
 _RENEWED_AFTER = 15.0
 
 
-class _NoRoomError(Exception):
+class _NoSlotError(Exception):
     """Other imports hold all slots."""
 
 
-#: How long an import waits for its turn, and how often it asks.
+#: How long an import waits for a slot, and how often it tries.
 PATIENCE = timedelta(hours=6)
 TURNS = Retrying(
-    retry=retry_if_exception_type(_NoRoomError),
+    retry=retry_if_exception_type(_NoSlotError),
     stop=stop_after_delay(PATIENCE),
     wait=wait_random(5, 15),
     reraise=True,
@@ -48,24 +49,24 @@ TURNS = Retrying(
 def import_slot(
     container: ContainerClient, target: SnowflakeTarget, name: str, progress: Progress
 ) -> Iterator[None]:
-    """Hold one of the warehouse's slots in `container`; wait for one where all are taken.
+    """Hold one of the warehouse's slots in `container`; wait while all are taken.
 
-    `name`, the import's, says where the search starts: imports of a lake mostly find a slot at once.
-    A lease that is lost on the way ends no import: the limit is for the warehouse's sake.
+    The search starts at a slot that depends on the import's `name`, so most imports find one at once. An
+    import that loses its lease goes on: the limit only protects the warehouse.
     """
 
-    def tell(state: RetryCallState) -> None:
+    def report(state: RetryCallState) -> None:
         if state.attempt_number == 1:
             progress.say(
                 "waiting for other imports", warehouse=target.warehouse, at_once=target.concurrent_imports
             )
 
     try:
-        lease = TURNS.copy(before_sleep=tell)(_take, container, target, name)
-    except _NoRoomError:
+        lease = TURNS.copy(before_sleep=report)(_take, container, target, name)
+    except _NoSlotError:
         raise ImporterError(
-            f"warehouse {target.warehouse} had no room for another import in {PATIENCE}: raise "
-            "snowflake.concurrentImports, or spread the schedules"
+            f"no slot of warehouse {target.warehouse} was free for {PATIENCE}: raise "
+            "snowflake.concurrentImports, or schedule imports at different times"
         ) from None
     ended = threading.Event()
     keeper = threading.Thread(target=_keep, args=(lease, ended), daemon=True)
@@ -75,19 +76,19 @@ def import_slot(
     finally:
         ended.set()
         keeper.join()
-        with suppress(AzureError):  # it ends by itself
+        with suppress(AzureError):  # the lease expires anyway
             lease.release()
 
 
 def _take(container: ContainerClient, target: SnowflakeTarget, name: str) -> BlobLeaseClient:
-    """Return the lease of a free slot; a _NoRoomError says that there is none."""
+    """Return the lease of a free slot, or raise a _NoSlotError."""
     count = target.concurrent_imports
     for offset in range(count):
         number = (crc32(name.encode()) + offset) % count
         lease = _lease(container, f"_slots/{target.account}/{target.warehouse}/{number}")
         if lease is not None:
             return lease
-    raise _NoRoomError
+    raise _NoSlotError
 
 
 def _lease(container: ContainerClient, path: str) -> BlobLeaseClient | None:
@@ -96,14 +97,14 @@ def _lease(container: ContainerClient, path: str) -> BlobLeaseClient | None:
         try:
             return _acquire(BlobLeaseClient(blob))
         except ResourceNotFoundError:
-            # another import may make it at the same time, and take it
+            # another import may create it at the same time, and take it
             with suppress(ResourceExistsError, ResourceModifiedError):
                 blob.upload_blob(b"")
             return _acquire(BlobLeaseClient(blob))
 
 
 def _acquire(lease: BlobLeaseClient) -> BlobLeaseClient | None:
-    """Return the lease, held, or None where another import holds it."""
+    """Acquire the lease and return it, or None if another import holds it."""
     try:
         lease.acquire(_LEASE_SECONDS)
     except HttpResponseError as error:

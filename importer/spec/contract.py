@@ -1,4 +1,4 @@
-"""What the rows of an import must be like for a version to be made of them."""
+"""The rules that the rows of an import must meet before a version is registered."""
 
 from typing import Annotated, Self
 
@@ -8,7 +8,7 @@ from importer.spec.names import ColumnName
 from importer.spec.section import Section, Span
 from importer.spec.snowflake_types import normal_type
 
-#: A value of a column: dates and timestamps are ISO 8601 text, and so may numbers be.
+#: A value of a column. Dates and timestamps are ISO 8601 text; numbers may be text too.
 Value = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str
 
 Percent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -21,20 +21,23 @@ def _columns_once(columns: list[str]) -> list[str]:
 
 
 class ColumnRules(Section):
-    """What the values of one column must be like; a NULL breaches `nullable` and nothing else."""
+    """The rules of one column; NULL breaches only `nullable`.
+
+    Each field needs its checks in `importer/job/contract/checks.py`, which names a field that has none.
+    """
 
     type: Annotated[str, AfterValidator(normal_type)] | None = Field(
-        default=None, description="Snowflake's type, such as `NUMBER(12,2)`: `importer preview` shows it."
+        default=None, description="Snowflake type, such as `NUMBER(12,2)`; `importer preview` shows it."
     )
-    nullable: bool = Field(default=True, description="Whether there may be NULLs.")
-    min: Value | None = Field(default=None, description="The smallest value that may be.")
-    max: Value | None = Field(default=None, description="The largest value that may be.")
+    nullable: bool = Field(default=True, description="Whether NULLs are allowed.")
+    min: Value | None = Field(default=None, description="Smallest value allowed.")
+    max: Value | None = Field(default=None, description="Largest value allowed.")
     allowed: Annotated[list[Value], Field(min_length=1)] | None = Field(
-        default=None, description="The only values that may be."
+        default=None, description="The only values allowed."
     )
-    unique: bool = Field(default=False, description="Whether no value may be there twice.")
+    unique: bool = Field(default=False, description="Whether values must be unique.")
     max_age: Span | None = Field(
-        default=None, description="How old the newest value may be at most: `30m`, `6h`, `2d`."
+        default=None, description="Maximum age of the newest value: `30m`, `6h`, `2d`."
     )
 
     @model_validator(mode="after")
@@ -42,7 +45,7 @@ class ColumnRules(Section):
         for name, bound in (("min", self.min), ("max", self.max)):
             if isinstance(bound, bool):
                 raise ValueError(f"{name} is {str(bound).lower()}, which has no order: use allowed")
-        # what text means, the column's type tells
+        # text is compared once the column's type is known
         numbers = [
             bound for bound in (self.min, self.max) if bound is not None and not isinstance(bound, str)
         ]
@@ -52,15 +55,15 @@ class ColumnRules(Section):
 
 
 class RowRules(Section):
-    """How many rows a version must have."""
+    """The rules for the number of rows of a version."""
 
-    min: Annotated[int, Field(ge=0)] | None = Field(default=None, description="The fewest rows.")
-    max: Annotated[int, Field(ge=0)] | None = Field(default=None, description="The most rows.")
+    min: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Minimum number of rows.")
+    max: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Maximum number of rows.")
     max_decrease: Annotated[Percent, Field(le=100)] | None = Field(
-        default=None, description="By how many percent of the last version's there may be fewer rows."
+        default=None, description="Maximum decrease from the version before, in percent."
     )
     max_increase: Percent | None = Field(
-        default=None, description="By how many percent of the last version's there may be more rows."
+        default=None, description="Maximum increase from the version before, in percent."
     )
 
     @model_validator(mode="after")
@@ -71,13 +74,13 @@ class RowRules(Section):
 
 
 class Contract(Section):
-    """What must hold; else nothing is registered."""
+    """The rules of an import: a version is registered only if all of them hold."""
 
     columns: dict[ColumnName, ColumnRules] = Field(
-        default={}, description="Columns that must be there, each with its rules."
+        default={}, description="Columns that must be present, each with its rules."
     )
-    other_columns: bool = Field(default=True, description="Whether there may be other columns too.")
+    other_columns: bool = Field(default=True, description="Whether other columns are allowed.")
     unique: list[Annotated[list[ColumnName], Field(min_length=1), AfterValidator(_columns_once)]] = Field(
-        default=[], description="Groups of columns whose values together may not be there twice."
+        default=[], description="Groups of columns whose values together must be unique."
     )
-    rows: RowRules = Field(default=RowRules(), description="How many rows there must be.")
+    rows: RowRules = Field(default=RowRules(), description="Rules for the number of rows.")

@@ -1,7 +1,7 @@
-"""The expressions of derived columns: scalar ones of known columns, in DuckDB's SQL.
+"""The expressions of derived columns: scalar expressions of known columns, in DuckDB's SQL.
 
-What may be in one is listed; all else is refused, so that no expression reads a file, a setting, an
-environment variable or another row, and each gives the same on every run.
+Only listed operators and functions are accepted. So no expression reads a file, a setting, an environment
+variable or another row, and each returns the same value on every run.
 https://duckdb.org/docs/stable/sql/expressions/overview
 """
 
@@ -12,8 +12,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
-#: A class is an operator or a function as sqlglot reads it. None gives another value on another run, none
-#: makes text that is much longer than what it is given.
+#: The operators and functions, as classes of sqlglot. Each returns the same value on every run, and none
+#: returns text that is much longer than its arguments.
 _ALLOWED: frozenset[type[exp.Expr]] = frozenset(
     {
         # names, values and what holds an expression together
@@ -42,7 +42,7 @@ _ALLOWED: frozenset[type[exp.Expr]] = frozenset(
     }
 )
 
-#: Functions that sqlglot has no class for.
+#: Functions without a class of sqlglot.
 _ALLOWED_NAMES = {"DATE_PART", "ISFINITE", "ISINF", "PREFIX", "SUFFIX", "TRY_STRPTIME"}
 
 _CAST_TYPES = {
@@ -57,21 +57,21 @@ _WORD = re.compile(r"[A-Za-z_]+")
 
 
 def check_expression(text: str) -> str:
-    """Return the text; a ValueError says what in it is not a scalar expression of columns."""
+    """Return the text; a ValueError names the part that is not a scalar expression of columns."""
     _parse(text)
     return text
 
 
 def expression_columns(text: str, known: Collection[str]) -> set[str]:
-    """Return which of the known columns are in an expression; a ValueError names one that is not known.
+    """Return the known columns that an expression uses; a ValueError names an unknown column.
 
-    A name that is not quoted may differ in case, where that leaves one column.
+    The case of an unquoted name does not matter if only one known column matches.
     """
     return {_known_name(column, known) for column in _parse(text).find_all(exp.Column)}
 
 
 def expression_sql(text: str, known: Mapping[str, str]) -> str:
-    """Return an expression as DuckDB runs it, with each known column's SQL name in place of its own."""
+    """Return an expression for DuckDB, with each known column replaced by its name in `known`."""
 
     def replace(node: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.Column):
@@ -88,7 +88,7 @@ def _known_name(column: exp.Column, known: Collection[str]) -> str:
     if column.this.quoted or not found:
         raise ValueError(f"there is no clean column {column.name}")
     if len(found) > 1:
-        raise ValueError(f"{column.name} may be {' or '.join(found)}: quote it")
+        raise ValueError(f"{column.name} is ambiguous: quote {' or '.join(found)}")
     return found[0]
 
 
@@ -96,9 +96,9 @@ def _parse(text: str) -> exp.Expr:
     try:
         parsed = sqlglot.parse(text, dialect="duckdb")
     except (ParseError, TokenError):
-        raise ValueError("cannot be read as an expression of DuckDB's SQL") from None
+        raise ValueError("is not an expression of DuckDB's SQL") from None
     except RecursionError:
-        raise ValueError("is nested too deeply to be read") from None
+        raise ValueError("is nested too deeply") from None
     found = [expression for expression in parsed if expression is not None]
     if len(found) != 1:
         raise ValueError(f"expected one expression, not {len(found)}")
@@ -108,17 +108,16 @@ def _parse(text: str) -> exp.Expr:
 
 
 def _check(node: exp.Expr) -> None:
-    """Raise a ValueError where a node is not one of those that may be."""
+    """Raise a ValueError if a node is not allowed in an expression."""
     if isinstance(node, exp.Anonymous):
         if node.name.upper() not in _ALLOWED_NAMES:
-            raise ValueError(f"may not call {node.name.upper()}")
+            raise ValueError(f"the function {node.name.upper()} is not allowed")
     elif type(node) not in _ALLOWED:
-        raise ValueError(
-            f"may not have {node.sql_name() if isinstance(node, exp.Func) else node.key.upper()}"
-        )
+        name = node.sql_name() if isinstance(node, exp.Func) else node.key.upper()
+        raise ValueError(f"{name} is not allowed")
     elif isinstance(node, exp.Column) and (node.table or not isinstance(node.this, exp.Identifier)):
-        raise ValueError(f"may not have {node.sql(dialect='duckdb')}: columns are named alone")
+        raise ValueError(f"{node.sql(dialect='duckdb')} is not allowed: write the column's name alone")
     elif isinstance(node, exp.DataType) and node.this not in _CAST_TYPES:
-        raise ValueError(f"may not cast to {node.sql(dialect='duckdb')}")
+        raise ValueError(f"a cast to {node.sql(dialect='duckdb')} is not allowed")
     elif isinstance(node, exp.Var) and not _WORD.fullmatch(node.name):
-        raise ValueError(f"may not have {node.name}")
+        raise ValueError(f"{node.name} is not allowed")

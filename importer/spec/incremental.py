@@ -1,4 +1,4 @@
-"""How an import that reads only what is new tells what that is."""
+"""How an import finds the rows that are new since the version before."""
 
 from typing import Annotated, Self
 
@@ -12,27 +12,27 @@ Overlap = Span | Annotated[int, Field(ge=1)]
 
 
 class Incremental(Section):
-    """Each version adds the rows that are new since the one before it."""
+    """Each version adds the rows that are new since the version before."""
 
     column: ColumnName = Field(
-        description="Column that grows with every new or changed row: a date, a timestamp or a number."
+        description="Column that increases with every new or changed row: a date, a timestamp or a number."
     )
     key: list[ColumnName] = Field(
         default=[],
-        description="Columns that tell rows apart: of several rows with the same key the newest stays.",
+        description="Columns that identify a row: of several rows with the same key the newest is kept.",
     )
     overlap: Overlap | None = Field(
         default=None,
-        description="How far back every import reads again, for rows that came late: `30m`, `6h`, `2d`, or a "
-        "number where `column` is one. Needs `key`.",
+        description="How far back every import reads again, for late rows: `30m`, `6h`, `2d`, or a number if "
+        "`column` is a number. Needs `key`.",
     )
     full_every: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         default=None,
-        description="Every so many versions one is read in full, without the rows that were deleted since.",
+        description="Number of versions after which one is read in full, without the rows deleted since.",
     )
 
     @model_validator(mode="after")
     def _overlap_needs_a_key(self) -> Self:
         if self.overlap is not None and not self.key:
-            raise ValueError("overlap needs key: without one, what is read again would be there twice")
+            raise ValueError("overlap needs key: without it, rows that are read again would be duplicated")
         return self

@@ -7,10 +7,10 @@ import sqlglot
 from sqlglot import TokenType, exp
 from sqlglot.errors import ParseError, TokenError
 
-# sqlglot warns on standard error where it falls back to a Command; that is refused below in our own words.
+# sqlglot warns on standard error when it falls back to a Command; that case is an error below.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
-# Whatever writes, wherever it stands in the tree: `WITH … DELETE`, a call, a SELECT … INTO.
+# Statements and clauses that write, anywhere in the tree: `WITH … DELETE`, a call, a SELECT … INTO.
 _WRITES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Alter, exp.Drop, exp.TruncateTable)
 
 
@@ -21,7 +21,7 @@ def normalise_query(query: str) -> str:
     except (ParseError, TokenError) as error:
         raise ValueError(f"expected one SELECT statement in Snowflake's SQL; {_where(error)}") from None
     except RecursionError:
-        raise ValueError("expected one SELECT statement; this one is nested too deeply to be read") from None
+        raise ValueError("expected one SELECT statement; this one is nested too deeply") from None
     # a comment after a semicolon is a node of its own
     statements = [s for s in parsed if s is not None and not isinstance(s, exp.Semicolon)]
     if len(statements) != 1:
@@ -30,7 +30,7 @@ def normalise_query(query: str) -> str:
     if not isinstance(statement, exp.Query):
         raise ValueError(f"expected one SELECT statement, not {statement.key.upper()}")
     for node in statement.walk():
-        # sqlglot counts a Query among the DDL, as CREATE … AS takes one
+        # in sqlglot a Query is DDL too, because of CREATE … AS
         if isinstance(node, _WRITES) and not isinstance(node, exp.Query):
             raise ValueError(f"expected a SELECT that only reads, not one with {node.key.upper()}")
         if isinstance(node, exp.Anonymous) and _has_side_effects(node.name.upper()):
@@ -46,7 +46,7 @@ def _has_side_effects(function: str) -> bool:
 
 
 def _without_semicolons(query: str) -> str:
-    """Return the one statement of `query`, with the comments that are on its side of the semicolons."""
+    """Return the one statement of `query` with its comments, without semicolons around it."""
     tokens = sqlglot.tokenize(query, dialect="snowflake")
     semicolons = [token.start for token in tokens if token.token_type is TokenType.SEMICOLON]
     code = [token for token in tokens if token.token_type is not TokenType.SEMICOLON]
@@ -56,13 +56,13 @@ def _without_semicolons(query: str) -> str:
 
 
 def _where(error: ParseError | TokenError) -> str:
-    """Return what the parser could not read and where, without the excerpt marked up for a terminal."""
+    """Return where the parser failed, without its excerpt, which has terminal codes."""
     if isinstance(error, ParseError) and error.errors:
         first = error.errors[0]
-        return f"cannot be read at line {first['line']}, column {first['col']}"
-    return "cannot be read"
+        return f"the syntax is wrong at line {first['line']}, column {first['col']}"
+    return "the syntax is wrong"
 
 
 def query_hash(query: str) -> str:
-    """Return the SHA-256 of the query as written, in hex: the tag that tells which query made a version."""
+    """Return the SHA-256 of the query as written, in hex: versions have it as a tag."""
     return hashlib.sha256(query.encode()).hexdigest()

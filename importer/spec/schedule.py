@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from tzlocal.windows_tz import tz_win, win_tz
 
-#: What Azure ML takes in each field that it looks at: its place, one value, and that value in words
+#: The fields that Azure ML reads: the place of each, a pattern of one value, and that value in words
 #: (https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job).
 _FIELDS = {
     "minute": (0, r"[0-5]?\d", "0 to 59"),
@@ -17,18 +17,20 @@ _FIELDS = {
 
 
 def check_cron(expression: str) -> str:
-    """Return `expression` with single spaces; a ValueError says why Azure ML would not run it.
+    """Return `expression` with single spaces; a ValueError says why Azure ML would not run it as written.
 
-    Azure ML ignores the fields for day of month and month, so anything but `*` there would fire at other
-    times than it says. Of cron's dialects it has the plain one: no `L`, no `#`, and Sunday is not 7.
+    Azure ML ignores the fields for day of month and month: only `*` there means what it says. It supports
+    plain cron only: `L` and `#` are errors, and Sunday is 0.
     """
     fields = expression.split()
     if len(fields) != 5:
         raise ValueError(f"expected 5 fields (minute hour day month weekday), not {len(fields)}")
     try:
         next(CronSim(expression, datetime.now(UTC)))
-    except (CronSimError, StopIteration) as error:
-        raise ValueError(f"not a cron expression that ever fires: {error}") from None
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression: {error}") from None
+    except StopIteration:
+        raise ValueError("the cron expression never fires") from None
     if fields[2] != "*" or fields[3] != "*":
         raise ValueError("day and month must be *, as Azure ML ignores them")
     for name, (place, value, words) in _FIELDS.items():
@@ -39,25 +41,27 @@ def check_cron(expression: str) -> str:
 
 
 def windows_time_zone(name: str) -> str:
-    """Return the Windows name (Azure ML wants it) of an IANA or Windows time zone; ValueError if neither."""
+    """Return the Windows name, as Azure ML takes it, of an IANA or Windows time zone; else a ValueError."""
     if name in win_tz:
         return name
-    if not name or name not in tz_win:  # tzlocal takes "" for Mexico's
+    if not name or name not in tz_win:  # tzlocal maps "" to a zone of Mexico
         raise ValueError("not a time zone; expected a name such as Europe/Berlin or W. Europe Standard Time")
     return tz_win[name]
 
 
 def next_tick(expression: str, time_zone: str, after: datetime) -> datetime:
-    """Return the first time after `after` (aware) at which the cron fires, in UTC; ValueError if none."""
+    """Return the first time in UTC after `after` at which the cron fires; a ValueError if it never does."""
     zone = ZoneInfo(win_tz[windows_time_zone(time_zone)])
     try:
         return next(CronSim(expression, after.astimezone(zone))).astimezone(UTC)
-    except (CronSimError, StopIteration) as error:
-        raise ValueError(f"not a cron expression that ever fires: {error}") from None
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression: {error}") from None
+    except StopIteration:
+        raise ValueError("the cron expression never fires") from None
 
 
 def parse_tick(text: str) -> datetime:
-    """Return a scheduled time from ISO 8601 (in UTC where it names no zone) or from a version of it."""
+    """Return a scheduled time from ISO 8601, in UTC if it has no zone, or from the name of a version."""
     try:
         tick = datetime.fromisoformat(text)
     except ValueError:

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from azure.ai.ml.entities import Schedule
 
-#: The environment variable that carries an `ImportSpec` as JSON into the job; who reads the schedule finds
-#: it there too. Azure ML keeps a schedule's tags short, and its properties as they were first.
+#: The environment variable that carries an `ImportSpec` as JSON into the job; commands read it from the
+#: schedule too. Azure ML limits the length of a schedule's tags, and never changes its properties.
 SPEC_VARIABLE = "IMPORT_SPEC"
 
-#: The environment variable that tells the job which image it runs in.
+#: The environment variable with the name of the image that the job runs in.
 IMAGE_VARIABLE = "IMPORTER_IMAGE"
 
-#: The one step of the job's pipeline.
+#: The only step of the job's pipeline.
 JOB_STEP = "import"
 
 #: The tag of a schedule and of its jobs that holds the import's name.
@@ -22,7 +22,7 @@ IMPORT_TAG = "import"
 def step_variables(schedule: "Schedule") -> dict[str, str]:
     """Return the environment variables that a schedule gives to the step that runs the importer.
 
-    There are none where a person has put another job in its place, or taken the step away.
+    They are empty if a person has replaced the job or removed the step.
     """
     steps: dict[str, Any] = getattr(schedule.create_job, "jobs", None) or {}
     variables = getattr(steps.get(JOB_STEP), "environment_variables", None) or {}

@@ -1,4 +1,4 @@
-"""Names of Snowflake's types, of which many mean the same.
+"""The names of Snowflake's types: many types have several.
 
 https://docs.snowflake.com/en/sql-reference/intro-summary-data-types
 """
@@ -37,7 +37,7 @@ _LONGEST_TEXT = 16_777_216
 
 
 def normal_type(written: str) -> str:
-    """Return a type as Snowflake writes it; a ValueError says that it is not one of its types."""
+    """Return a type as Snowflake describes it; a ValueError if Snowflake has no such type."""
     found = _WRITTEN.fullmatch(" ".join(written.upper().split()))
     name, *numbers = found.groups() if found else ("",)
     first, second = (None if number is None else int(number) for number in numbers or (None, None))
@@ -50,7 +50,7 @@ def normal_type(written: str) -> str:
         if name in _MOMENTS:
             return f"{_MOMENTS[name]}({9 if first is None else first})"
         if name in _BYTES:
-            return "BINARY"  # the length is not described
+            return "BINARY"  # Snowflake does not describe its length
     if first is None:
         if name in _WHOLE:
             return "NUMBER(38,0)"
@@ -58,4 +58,6 @@ def normal_type(written: str) -> str:
             return "FLOAT"
         if name in _PLAIN:
             return name
-    raise ValueError(f"{written} is no type of Snowflake's, such as NUMBER(12,2) or TIMESTAMP_NTZ(9)")
+    raise ValueError(
+        f"{written} is not a Snowflake type; expected one such as NUMBER(12,2) or TIMESTAMP_NTZ(9)"
+    )

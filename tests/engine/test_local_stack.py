@@ -178,7 +178,7 @@ IMPORT = {"name": "raw_house_data", "query": "SELECT 1", "schedule": "0 6 * * *"
         ),
         (
             {"imports": [{**IMPORT, "schedule": "0 0 30 2 *"}]},
-            "ai-platform:imports[0].schedule: not a cron expression that ever fires",
+            "ai-platform:imports[0].schedule: not a cron expression",
         ),
     ],
 )

@@ -154,7 +154,7 @@ def sorted_examples(text: str) -> str:
 
 
 @MODES
-def test_every_breach_is_named_and_counted_and_leaves_nothing(home: Home, mode: str) -> None:
+def test_every_breach_is_named_and_counted_and_nothing_is_registered(home: Home, mode: str) -> None:
     name = f"odd_{mode}"
     broken = spec(name, BREACHES, f"{ALL_ODD} -- all", mode=mode)
     line = error_line(command("run", name, "--version", "2026-11-23T06:00:00Z", spec=broken))
@@ -166,7 +166,7 @@ def test_every_breach_is_named_and_counted_and_leaves_nothing(home: Home, mode: 
 
 
 @MODES
-def test_what_holds_is_in_the_manifest_and_the_log(
+def test_results_of_a_contract_that_holds_are_in_manifest_and_log(
     home: Home, mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = f"kept_{mode}"
@@ -214,7 +214,7 @@ def test_what_holds_is_in_the_manifest_and_the_log(
         ),
     ],
 )
-def test_columns_are_checked_before_a_row_moves(
+def test_wrong_columns_fail_before_the_query_runs(
     home: Home, mode: str, contract: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("stream", "unload"):
@@ -225,7 +225,7 @@ def test_columns_are_checked_before_a_row_moves(
     assert blob_names(home, "early") == []
 
 
-def test_what_changed_after_the_check_is_seen_in_the_files(home: Home) -> None:
+def test_rows_changed_after_the_check_are_found_in_the_files(home: Home) -> None:
     sql("CREATE OR REPLACE TABLE GLOBOREALTY.REAL_ESTATE.MOVING AS SELECT 1 AS ID")
     rules = {"columns": {"ID": {"nullable": False, "max": 1}}, "rows": {"max": 2}}
     moving = spec("moving", rules, "SELECT * FROM GLOBOREALTY.REAL_ESTATE.MOVING", mode="unload")
@@ -256,7 +256,7 @@ FIRST = {
 
 
 @pytest.mark.parametrize("name", FIRST)
-def test_a_first_contract_is_kept_by_the_rows_it_is_from(home: Home, name: str) -> None:
+def test_first_contract_holds_for_the_rows_it_is_made_from(home: Home, name: str) -> None:
     result = command("contract", name, spec=cloud.spec(name, FIRST[name]))
     assert (result.returncode, result.stderr) == (0, "")
     first = yaml.safe_load(result.stdout)["contract"]
@@ -269,7 +269,7 @@ def test_a_first_contract_is_kept_by_the_rows_it_is_from(home: Home, name: str) 
     assert read_passwords(home)["IMPORTER"] not in result.stdout
 
 
-def test_a_first_contract_of_the_houses_says_what_they_are_like() -> None:
+def test_first_contract_of_the_houses_has_their_values_and_ranges() -> None:
     result = command("contract", "first_houses", spec=cloud.spec("first_houses"))
     columns = yaml.safe_load(result.stdout)["contract"]["columns"]
     assert columns["STREET"] == {"type": "VARCHAR", "nullable": False, "allowed": ["Grvl", "Pave"]}
@@ -277,20 +277,20 @@ def test_a_first_contract_of_the_houses_says_what_they_are_like() -> None:
     assert "allowed" not in columns["NEIGHBORHOOD"]
 
 
-def test_the_contract_that_the_docs_show_holds_for_the_houses() -> None:
+def test_contract_in_the_docs_holds_for_the_houses() -> None:
     page = (cloud.REPOSITORY / "docs" / "contracts.md").read_text()
     (shown,) = yaml.safe_load(page.partition("```yaml")[2].partition("```")[0])["imports"]
     run(spec("shown", shown["contract"], shown["query"]))
     assert [found.version for found in Workspace().versions("shown")] == [V1]
 
 
-def test_a_first_contract_of_a_query_that_fails_is_one_line() -> None:
+def test_first_contract_of_a_failing_query_is_one_error_line() -> None:
     broken = cloud.spec("broken", "SELECT * FROM NO.SUCH.TABLE")
     assert "Snowflake refuses the query: 002003" in error_line(command("contract", "broken", spec=broken))
 
 
 @MODES
-def test_an_increment_is_checked_as_read_and_its_rows_as_a_whole(
+def test_increment_is_checked_alone_and_its_row_count_with_earlier_rows(
     home: Home, mode: str, tmp_path: Path
 ) -> None:
     name, table = f"grows_{mode}", f"GLOBOREALTY.REAL_ESTATE.GROWS_{mode}"

@@ -110,7 +110,7 @@ def test_a_result_that_is_gone_is_said(home: Home, sales: SnowflakeCursor) -> No
     tables = arrow_batches(sales, 1)
     next(tables)
     shutil.rmtree(stored(home, sales))
-    with pytest.raises(ImporterError, match="failed: chunk 2 of 5: storage answers 404; import again"):
+    with pytest.raises(ImporterError, match="failed: chunk 2 of 5: storage responds with 404; import again"):
         next(tables)
 
 
@@ -142,16 +142,16 @@ def short(content: bytes) -> bytes:
 
 
 BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "cut-off": (lambda content: content[:-1000], "it is no whole Arrow stream: EOFError"),
-    "cut-off-checksum": (lambda content: content[:-4], "it is no whole Arrow stream: EOFError"),
-    "wrong-checksum": (lambda content: content[:-8] + bytes(8), "it is no whole Arrow stream"),
+    "cut-off": (lambda content: content[:-1000], "the Arrow stream is incomplete or damaged: EOFError"),
+    "cut-off-checksum": (lambda content: content[:-4], "the Arrow stream is incomplete or damaged: EOFError"),
+    "wrong-checksum": (lambda content: content[:-8] + bytes(8), "the Arrow stream is incomplete or damaged"),
     "cut-off-arrow": (
         lambda content: gzip.compress(gzip.decompress(content)[:-1000]),
-        "it is no whole Arrow stream",
+        "the Arrow stream is incomplete or damaged",
     ),
     "short": (short, "it has 738 rows instead of 739"),
-    "empty": (lambda _: b"", "it is no whole Arrow stream: ArrowInvalid"),
-    "other": (lambda _: b"<html>", "it is no whole Arrow stream: EOFError"),
+    "empty": (lambda _: b"", "the Arrow stream is incomplete or damaged: ArrowInvalid"),
+    "other": (lambda _: b"<html>", "the Arrow stream is incomplete or damaged: EOFError"),
 }
 
 

@@ -187,7 +187,7 @@ def store(home: Home, secret: str) -> None:
     write_atomically(home.vault_file, json.dumps(kept), mode=0o600)
 
 
-def test_a_managed_identity_is_the_user_that_has_its_object_id(home: Home) -> None:
+def test_managed_identity_signs_in_as_the_user_with_its_object_id(home: Home) -> None:
     made = target(home, SignIn.WORKLOAD_IDENTITY, user=None)
     let_in(home, made, "--user", "importer", "--tenant-id", TENANT_ID, "--object-id", DEPLOYER_ID)
     assert signed_in(made, None) == LET_IN
@@ -196,7 +196,7 @@ def test_a_managed_identity_is_the_user_that_has_its_object_id(home: Home) -> No
         connect(made, None, "sign-in")
 
 
-def test_the_identity_of_azure_mls_compute_signs_in(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identity_of_azure_mls_compute_signs_in(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     made = target(home, SignIn.WORKLOAD_IDENTITY, user=None)
     let_in(home, made, "--user", "importer", "--tenant-id", TENANT_ID, "--object-id", ROBOT_ID)
     asked: list[dict[str, list[str]]] = []
@@ -217,7 +217,7 @@ def test_the_identity_of_azure_mls_compute_signs_in(home: Home, monkeypatch: pyt
     assert (asked[0]["clientid"], asked[0]["secret"]) == (["robot"], ["s"])
 
 
-def test_the_identity_of_a_pod_on_aks_signs_in(
+def test_identity_of_a_pod_on_aks_signs_in(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     made = target(home, SignIn.WORKLOAD_IDENTITY, user=None)
@@ -270,7 +270,7 @@ def test_oauth_by_a_client_with_a_secret(home: Home) -> None:
     assert "canary" not in str(refused.value)
 
 
-def test_a_key_is_changed_in_two_steps_with_no_import_that_fails(home: Home) -> None:
+def test_key_rotation_in_two_steps_fails_no_import(home: Home) -> None:
     made = target(home, SignIn.KEY_PAIR, secret_uri=f"{home.azure_url}/vaults/kv/secrets/snowflake-importer")
     (old, old_public), (new, new_public) = new_key(), new_key()
 
@@ -292,7 +292,7 @@ def test_a_key_is_changed_in_two_steps_with_no_import_that_fails(home: Home) -> 
         connect(made, old, "sign-in")
 
 
-def test_the_script_sets_the_public_key_of_a_file(home: Home, tmp_path: Path) -> None:
+def test_script_sets_the_public_key_of_a_file(home: Home, tmp_path: Path) -> None:
     made = target(home, SignIn.KEY_PAIR)
     private, public = new_key()
     file = tmp_path / "public.pem"
@@ -301,7 +301,7 @@ def test_the_script_sets_the_public_key_of_a_file(home: Home, tmp_path: Path) ->
     assert signed_in(made, private) == LET_IN
 
 
-def test_a_programmatic_token_is_shown_once_and_can_be_taken_back(home: Home) -> None:
+def test_removed_programmatic_token_is_refused(home: Home) -> None:
     made = target(home, SignIn.PROGRAMMATIC_TOKEN)
     add = "ALTER USER IMPORTER ADD PROGRAMMATIC ACCESS TOKEN AI_PLATFORM ROLE_RESTRICTION = 'IMPORTER'"
     [(_, token)] = administer(home, add)
@@ -312,7 +312,7 @@ def test_a_programmatic_token_is_shown_once_and_can_be_taken_back(home: Home) ->
     assert token not in str(refused.value)
 
 
-def test_what_an_administrator_has_set_survives_a_restart(home: Home) -> None:
+def test_public_key_of_a_user_survives_a_restart(home: Home) -> None:
     made = target(home, SignIn.KEY_PAIR)
     private, public = new_key()
     administer(home, f"ALTER USER IMPORTER SET RSA_PUBLIC_KEY = '{public}'")
@@ -322,12 +322,12 @@ def test_what_an_administrator_has_set_survives_a_restart(home: Home) -> None:
     assert signed_in(made, private) == LET_IN
 
 
-def test_only_an_administrator_changes_a_user(home: Home) -> None:
+def test_alter_user_in_the_importers_role_is_refused(home: Home) -> None:
     with pytest.raises(ImporterError, match="'IMPORTER' does not exist or not authorized"):
         administer(home, "USE ROLE IMPORTER", "ALTER USER IMPORTER SET LOGIN_NAME = 'x'")
 
 
-def test_no_token_and_no_key_is_in_any_log(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_contain_no_token_and_no_key(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     private, public = new_key()
     administer(home, f"ALTER USER IMPORTER SET RSA_PUBLIC_KEY = '{public}' LOGIN_NAME = '{DEPLOYER_ID}'")

@@ -35,7 +35,7 @@ def lake(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[ContainerClien
         yield client
 
 
-def test_no_more_imports_than_the_limit_run_at_once(lake: ContainerClient) -> None:
+def test_parallel_imports_never_exceed_the_limit(lake: ContainerClient) -> None:
     inside, most = set[str](), 0
     counting = threading.Lock()
     two = threading.Barrier(2, timeout=60)
@@ -59,7 +59,9 @@ def test_no_more_imports_than_the_limit_run_at_once(lake: ContainerClient) -> No
     assert most == 2
 
 
-def test_another_warehouse_is_not_waited_for(lake: ContainerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_warehouse_does_not_delay_imports_of_another(
+    lake: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         "importer.snowflake.warehouse_slots.TURNS", TURNS.copy(wait=wait_none(), stop=stop_after_attempt(1))
     )
@@ -72,7 +74,7 @@ def test_another_warehouse_is_not_waited_for(lake: ContainerClient, monkeypatch:
             assert slot.get_blob_properties().lease.state == "leased"
 
 
-def test_an_import_waits_for_its_turn_and_says_so(
+def test_import_waits_for_a_slot_and_logs_it(
     lake: ContainerClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     connection = Workspace.connection
@@ -104,21 +106,24 @@ def blob_names_of(lake: ContainerClient) -> list[str]:
     return list(lake.list_blob_names())
 
 
-def test_who_waits_in_vain_is_told_what_to_do(lake: ContainerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_without_a_slot_fails_with_what_to_change(
+    lake: ContainerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(
         "importer.snowflake.warehouse_slots.TURNS", TURNS.copy(wait=wait_none(), stop=stop_after_attempt(3))
     )
     with (
         import_slot(lake, target(1, "FULL_WH"), "a", JsonLines()),
         pytest.raises(
-            ImporterError, match=r"warehouse FULL_WH had no room .* raise snowflake\.concurrentImports"
+            ImporterError,
+            match=r"no slot of warehouse FULL_WH was free .* raise snowflake\.concurrentImports",
         ),
         import_slot(lake, target(1, "FULL_WH"), "b", JsonLines()),
     ):
         pass
 
 
-def test_a_slot_is_kept_and_ends_by_itself_where_its_holder_dies(
+def test_slot_is_a_lease_of_limited_time_that_is_renewed(
     lake: ContainerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renewed = threading.Event()
@@ -137,7 +142,7 @@ def test_a_slot_is_kept_and_ends_by_itself_where_its_holder_dies(
     assert lake.get_blob_client("_slots/local/KEPT_WH/0").get_blob_properties().lease.state == "available"
 
 
-def test_a_lake_that_refuses_is_no_busy_warehouse(home: Home) -> None:
+def test_storage_error_is_not_reported_as_a_busy_warehouse(home: Home) -> None:
     nowhere = ContainerClient(f"{home.blob_url}/lake", "no-such-container", credential=BLOB_KEY)
     with (
         pytest.raises(ImporterError, match="no-such-container"),
@@ -146,7 +151,7 @@ def test_a_lake_that_refuses_is_no_busy_warehouse(home: Home) -> None:
         pass
 
 
-def test_an_import_that_fails_leaves_its_slot(home: Home, lake: ContainerClient) -> None:
+def test_failed_import_frees_its_slot(home: Home, lake: ContainerClient) -> None:
     with pytest.raises(ImporterError, match="failed in Snowflake"):
         run(spec("slotless", "SELECT * FROM NO.SUCH.TABLE"))
     assert blob_names(home, "slotless") == []

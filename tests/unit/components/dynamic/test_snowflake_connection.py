@@ -342,5 +342,5 @@ def test_a_query_that_names_a_column_twice_is_refused_before_its_first_import(se
     server.columns["SELECT price, price FROM raw"] = [twice, twice]
     result = PROVIDER.check({}, given(queries={"raw_house_data": "SELECT price, price FROM raw"}))
     assert [failure.reason for failure in result.failures] == [
-        "imports[raw_house_data].query: the query returns column PRICE twice: give each an alias of its own"
+        "imports[raw_house_data].query: the query returns column PRICE twice: give each its own alias"
     ]

@@ -59,14 +59,14 @@ def profiled(name: str, family: Family, kind: str, **fields: Any) -> ColumnProfi
         ),
     ],
 )
-def test_a_first_rule_has_room(column: ColumnProfile, rules: dict[str, Any]) -> None:
+def test_first_bounds_leave_a_tenth_of_the_range(column: ColumnProfile, rules: dict[str, Any]) -> None:
     written = yaml.safe_load(render("houses", Profile(10, [column]), NOW))["contract"]
     Contract.model_validate(written)
     assert written["columns"] == {column.name: {"type": column.type, "nullable": False, **rules}}
     assert written["rows"] == {"min": 5, "maxDecrease": 20}
 
 
-def test_what_yaml_would_change_is_quoted() -> None:
+def test_text_that_yaml_would_read_as_another_type_is_quoted() -> None:
     odd = [
         "no",
         "1e5",
@@ -90,6 +90,6 @@ def test_what_yaml_would_change_is_quoted() -> None:
     assert all(line.startswith("      ") for line in text.splitlines())
 
 
-def test_no_rows_have_a_contract_of_types() -> None:
+def test_empty_result_contract_has_only_types() -> None:
     text = render("houses", Profile(0, [profiled("N", Family.NUMBER, "NUMBER(38,0)", distinct=0)]), NOW)
     assert yaml.safe_load(text)["contract"] == {"columns": {"N": {"type": "NUMBER(38,0)"}}}

@@ -27,26 +27,26 @@ def parts(*rows: dict[str, int] | None, zone: bool = False) -> pa.Array:
 
 
 @pytest.mark.parametrize("kind", [pa.int8(), pa.int16(), pa.int32(), pa.int64()])
-def test_a_whole_number_with_a_scale_is_a_decimal(kind: pa.DataType) -> None:
+def test_whole_number_with_a_scale_becomes_a_decimal(kind: pa.DataType) -> None:
     column = decoded(pa.array([0, 125, None, -7], kind), "FIXED", 2)
     assert column.to_pylist() == [Decimal("1.25"), None, Decimal("-0.07")]
 
 
-def test_the_largest_number_and_the_largest_scale_keep_their_digits() -> None:
+def test_largest_number_and_the_largest_scale_keep_their_digits() -> None:
     assert decoded(pa.array([0, 2**63 - 1, -(2**63)]), "FIXED", 37).to_pylist() == [
         Decimal(2**63 - 1).scaleb(-37),
         Decimal(-(2**63)).scaleb(-37),
     ]
 
 
-def test_whole_numbers_decimals_and_text_stay_as_they_are() -> None:
+def test_whole_numbers_decimals_and_text_are_unchanged() -> None:
     assert decoded(pa.array([0, 1], pa.int8()), "FIXED").to_pylist() == [1]
     digits = Decimal("9" * 36 + ".99")
     assert decoded(pa.array([None, digits], pa.decimal128(38, 2)), "FIXED", 2).to_pylist() == [digits]
     assert decoded(pa.array(["", "{}"]), "VARIANT").to_pylist() == ["{}"]
 
 
-def test_times_have_the_digits_that_they_have_in_snowflake() -> None:
+def test_times_keep_the_digits_of_their_scale() -> None:
     assert decoded(pa.array([0, 1_500, None], pa.int32()), "TIME", 3).to_pylist() == [
         time(0, 0, 1, 500_000),
         None,
@@ -56,37 +56,37 @@ def test_times_have_the_digits_that_they_have_in_snowflake() -> None:
 
 
 @pytest.mark.parametrize(("scale", "unit"), [(0, "us"), (3, "us"), (6, "us"), (7, "ns"), (9, "ns")])
-def test_a_timestamp_in_one_number_is_of_its_scale(scale: int, unit: str) -> None:
+def test_timestamp_in_one_number_is_read_by_its_scale(scale: int, unit: str) -> None:
     column = decoded(pa.array([0, -(10**scale), None]), "TIMESTAMP_NTZ", scale)
     assert column.type == pa.timestamp(unit)
     assert column.cast(pa.timestamp("us")).to_pylist() == [datetime(1969, 12, 31, 23, 59, 59), None]
 
 
-def test_a_timestamp_in_parts_has_its_fraction_after_its_second() -> None:
+def test_timestamp_in_seconds_and_fraction_is_their_sum() -> None:
     before_1970: Any = parts({"epoch": -1, "fraction": 999_999_999}, None)
     column = decoded(before_1970, "TIMESTAMP_NTZ", 9)
     assert column.cast(pa.int64()).to_pylist() == [-1, None]
 
 
 @pytest.mark.parametrize("kind", ["TIMESTAMP_TZ", "TIMESTAMP_LTZ"])
-def test_a_timestamp_with_a_zone_is_in_utc(kind: str) -> None:
+def test_timestamp_with_a_zone_is_converted_to_utc(kind: str) -> None:
     rows = parts({"epoch": 0, "fraction": 1000, "timezone": 1500}, zone=True)
     assert decoded(rows, kind, 6).to_pylist() == [datetime(1970, 1, 1, microsecond=1, tzinfo=UTC)]
 
 
-def test_a_short_timestamp_with_a_zone_has_no_fraction() -> None:
+def test_short_timestamp_with_a_zone_has_no_fraction() -> None:
     kind = pa.struct([("epoch", pa.int64()), ("timezone", pa.int32())])
     rows = pa.array([None, {"epoch": 1_500, "timezone": 1440}], kind)
     assert decoded(rows, "TIMESTAMP_TZ", 3).to_pylist() == [datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)]
 
 
-def test_a_timestamp_beyond_nanoseconds_has_microseconds() -> None:
+def test_timestamp_beyond_the_range_of_nanoseconds_has_microseconds() -> None:
     year_9999 = 253_402_300_799
     column = decoded(parts({"epoch": year_9999, "fraction": 1000}), "TIMESTAMP_NTZ", 9)
     assert column.to_pylist() == [datetime(9999, 12, 31, 23, 59, 59, 1)]
 
 
-def test_a_timestamp_that_neither_unit_holds_is_refused() -> None:
+def test_timestamp_beyond_both_units_is_an_error_with_the_cast_to_use() -> None:
     with pytest.raises(ImporterError, match=r"^column C has a timestamp .*: cast it .* TIMESTAMP_NTZ\(6\)$"):
         decoded(parts({"epoch": 253_402_300_799, "fraction": 1}), "TIMESTAMP_NTZ", 9)
 
@@ -151,7 +151,7 @@ def encodings() -> list[tuple[pa.Field, pa.Array]]:
 
 
 @pytest.mark.parametrize("encoding", encodings(), ids=lambda encoding: encoding[0].name)
-def test_values_are_those_that_the_connector_makes_of_them(encoding: tuple[pa.Field, pa.Array]) -> None:
+def test_decoded_values_equal_those_of_the_connector(encoding: tuple[pa.Field, pa.Array]) -> None:
     field, values = encoding
     table = pa.table([values], schema=pa.schema([field]))
     sink = pa.BufferOutputStream()

@@ -40,7 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     return lambda: arguments
 
 
-def test_a_connection_acts_in_the_importers_role(asked: Asked) -> None:
+def test_connection_has_the_role_of_the_importer(asked: Asked) -> None:
     connect(TARGET, "secret", "ai-platform import houses:1")
     assert (asked()["role"], asked()["warehouse"]) == ("IMPORTER", "WH")
     assert asked()["session_parameters"]["QUERY_TAG"] == "ai-platform import houses:1"
@@ -48,11 +48,13 @@ def test_a_connection_acts_in_the_importers_role(asked: Asked) -> None:
 
 
 @pytest.mark.usefixtures("asked")
-def test_without_a_sign_in_of_the_deployer_there_is_none() -> None:
+def test_deployer_sign_in_of_an_empty_environment_is_none() -> None:
     assert deployer_sign_in() is None
 
 
-def test_the_deployer_signs_in_from_the_environment(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deployer_sign_in_comes_from_snowflakes_variables(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {"USER": "ME", "PASSWORD": "mine", "HOST": "127.0.0.1", "PORT": "8084"}.items():
         monkeypatch.setenv(f"SNOWFLAKE_{name}", value)
     deployer_connection(TARGET, deployer_sign_in() or {})
@@ -67,7 +69,9 @@ def test_the_deployer_signs_in_from_the_environment(asked: Asked, monkeypatch: p
     }
 
 
-def test_the_deployer_signs_in_by_a_named_connection(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_connection_of_the_deployer_keeps_the_importers_role(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SNOWFLAKE_DEFAULT_CONNECTION_NAME", "acme_dev")
     deployer_connection(TARGET, deployer_sign_in() or {})
     assert asked()["connection_name"] == "acme_dev"
@@ -75,7 +79,7 @@ def test_the_deployer_signs_in_by_a_named_connection(asked: Asked, monkeypatch: 
     assert "host" not in asked()
 
 
-def test_a_refusal_is_not_tried_again_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_sign_in_is_not_retried_and_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
     def refuse(**_: Any) -> None:
@@ -89,7 +93,7 @@ def test_a_refusal_is_not_tried_again_and_one_line(monkeypatch: pytest.MonkeyPat
     assert "canary" not in str(refused.value)
 
 
-def test_a_server_that_comes_back_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sign_in_is_retried_until_the_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([OperationalError("Could not connect to Snowflake backend", errno=250001), None])
 
     def answer(**_: Any) -> SimpleNamespace:

@@ -60,7 +60,7 @@ def scopes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-def test_a_workload_identity_has_a_token_for_snowflakes_own_application(scopes: list[str]) -> None:
+def test_workload_identity_gets_a_token_for_snowflakes_application(scopes: list[str]) -> None:
     given = sign_in_arguments(target(SignIn.WORKLOAD_IDENTITY, user=None), None)
     assert given == {
         "authenticator": "WORKLOAD_IDENTITY",
@@ -70,13 +70,13 @@ def test_a_workload_identity_has_a_token_for_snowflakes_own_application(scopes: 
     assert scopes == ["api://fd3f753b-eed3-462c-b6a7-a4b5bb650aad/.default"]
 
 
-def test_oauth_without_a_client_is_by_the_importers_own_identity(scopes: list[str]) -> None:
+def test_oauth_without_a_client_uses_the_importers_own_identity(scopes: list[str]) -> None:
     given = sign_in_arguments(target(SignIn.OAUTH, user=None, oauth_scope=SCOPE), None)
     assert given == {"authenticator": "OAUTH", "token": SECRET}
     assert scopes == [SCOPE]
 
 
-def test_oauth_by_a_client_takes_its_secret_from_the_vault(scopes: list[str]) -> None:
+def test_oauth_client_gets_the_secret_of_the_vault_without_its_line_break(scopes: list[str]) -> None:
     url = "https://id.example/token"
     client = {"oauth_client_id": "importer", "oauth_token_url": url}
     given = sign_in_arguments(target(SignIn.OAUTH, oauth_scope=SCOPE, **client), f"{SECRET}\n")
@@ -91,13 +91,13 @@ def test_oauth_by_a_client_takes_its_secret_from_the_vault(scopes: list[str]) ->
     assert not scopes
 
 
-def test_a_programmatic_token_is_the_vaults_secret() -> None:
+def test_programmatic_token_is_the_secret_of_the_vault_without_its_line_break() -> None:
     given = sign_in_arguments(target(SignIn.PROGRAMMATIC_TOKEN), f"{SECRET}\n")
     expected = {"user": "IMPORTER", "authenticator": "PROGRAMMATIC_ACCESS_TOKEN", "token": SECRET}
     assert given == expected
 
 
-def test_a_key_pair_signs_in_with_the_key_of_the_vault() -> None:
+def test_key_pair_uses_the_private_key_of_the_vault() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     given = load_der_private_key(sign_in_arguments(target(SignIn.KEY_PAIR), pem)["private_key"], None)
@@ -105,7 +105,7 @@ def test_a_key_pair_signs_in_with_the_key_of_the_vault() -> None:
     assert given.private_numbers() == key.private_numbers()
 
 
-def test_a_secret_that_is_no_key_is_refused_without_showing_it() -> None:
+def test_secret_other_than_a_private_key_is_refused_without_showing_it() -> None:
     with pytest.raises(ImporterError, match="not an unencrypted private key in PEM") as refused:
         sign_in_arguments(target(SignIn.KEY_PAIR), SECRET)
     assert SECRET not in str(refused.value)
@@ -176,7 +176,7 @@ def test_wrong_fields_say_what_follows_from_the_oauth_client() -> None:
         ),
     ],
 )
-def test_a_token_that_entra_id_does_not_give_is_one_line(
+def test_token_refused_by_entra_id_is_one_line_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
 ) -> None:
     def get_token(_: str) -> None:
@@ -189,7 +189,7 @@ def test_a_token_that_entra_id_does_not_give_is_one_line(
 
 
 @pytest.mark.usefixtures("scopes")
-def test_a_token_of_entra_id_goes_to_snowflakes_hosts_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_token_of_entra_id_is_not_sent_to_other_hosts(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     given = sign_in_arguments(target(SignIn.WORKLOAD_IDENTITY), None)
     with pytest.raises(Exception, match="recognized Snowflake host") as refused:
@@ -199,7 +199,7 @@ def test_a_token_of_entra_id_goes_to_snowflakes_hosts_only(caplog: pytest.LogCap
     assert SECRET not in str(refused.value) + caplog.text
 
 
-def test_metadata_never_has_a_secret_and_survives_the_connection() -> None:
+def test_metadata_of_a_target_has_no_secret_and_gives_the_same_target() -> None:
     given = target(SignIn.OAUTH, oauth_scope=SCOPE, oauth_client_id="c", oauth_token_url="https://id.example")
     metadata = given.to_metadata()
     assert SnowflakeTarget.from_metadata(metadata) == given

@@ -15,7 +15,7 @@ TARGET = SnowflakeTarget(
 )
 
 
-def test_a_spec_survives_the_environment_variable() -> None:
+def test_spec_read_from_its_json_is_the_same_spec() -> None:
     spec = ImportSpec(name="houses", connection="snowflake", query="SELECT 1;", keep_versions=3)
     assert ImportSpec.model_validate_json(spec.model_dump_json()) == spec
     assert spec.query == "SELECT 1"
@@ -32,20 +32,20 @@ def test_a_spec_survives_the_environment_variable() -> None:
         ("keep_version", 3),
     ],
 )
-def test_a_spec_names_the_field_that_is_wrong(field: str, value: object) -> None:
+def test_spec_with_a_wrong_value_is_refused_by_its_field(field: str, value: object) -> None:
     good = {"name": "houses", "connection": "snowflake", "query": "SELECT 1"}
     with pytest.raises(ValidationError) as refused:
         ImportSpec.model_validate({**good, field: value})
     assert [error["loc"] for error in refused.value.errors()] == [(field,)]
 
 
-def test_a_schedule_of_a_job_by_its_id_gives_no_variables() -> None:
+def test_schedule_of_a_job_given_by_its_id_has_no_variables() -> None:
     trigger = RecurrenceTrigger(frequency="day", interval=1)
     for job in ("azureml:/jobs/1", PipelineJob()):
         assert step_variables(JobSchedule(name="import_houses", trigger=trigger, create_job=job)) == {}
 
 
-def test_a_target_survives_a_connection_whose_metadata_are_strings() -> None:
+def test_target_read_from_connection_metadata_is_the_same_target() -> None:
     metadata = TARGET.to_metadata()
     assert set(map(type, metadata.values())) == {str}
     assert "user" not in metadata

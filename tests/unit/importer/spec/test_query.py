@@ -16,7 +16,7 @@ from importer.spec.query import normalise_query, query_hash
         "SELECT nextval FROM t",
     ],
 )
-def test_one_select_is_kept_as_written(query: str) -> None:
+def test_one_select_is_returned_as_written(query: str) -> None:
     assert normalise_query(query) == query
 
 
@@ -30,7 +30,7 @@ def test_one_select_is_kept_as_written(query: str) -> None:
         ("SELECT 'ä;' -- b;\n;", "SELECT 'ä;' -- b;"),
     ],
 )
-def test_semicolons_around_the_statement_go(query: str, statement: str) -> None:
+def test_semicolons_around_the_statement_are_removed(query: str, statement: str) -> None:
     assert normalise_query(query) == statement
 
 
@@ -48,11 +48,11 @@ def test_semicolons_around_the_statement_go(query: str, statement: str) -> None:
         ("SELECT 1 INTO t", "INTO"),
         ("SELECT a.b.s.nextval + 1", "not one that advances s"),
         ("SELECT * FROM t, TABLE(GETNEXTVAL(s)) n", "calls GETNEXTVAL"),
-        ("SELECT FROM WHERE", "cannot be read"),
-        ("SELECT 'a", "cannot be read"),
+        ("SELECT FROM WHERE", "the syntax is wrong"),
+        ("SELECT 'a", "the syntax is wrong"),
     ],
 )
-def test_anything_else_is_refused_with_the_reason(query: str, reason: str) -> None:
+def test_query_other_than_one_reading_select_is_refused_with_the_reason(query: str, reason: str) -> None:
     with pytest.raises(ValueError, match="expected") as refused:
         normalise_query(query)
     assert reason in str(refused.value)
@@ -60,6 +60,6 @@ def test_anything_else_is_refused_with_the_reason(query: str, reason: str) -> No
     assert "\x1b" not in str(refused.value)
 
 
-def test_the_hash_tells_queries_apart() -> None:
+def test_different_queries_have_different_hashes() -> None:
     assert query_hash("SELECT 1") == query_hash("SELECT 1")
     assert query_hash("SELECT 1") != query_hash("SELECT 2")

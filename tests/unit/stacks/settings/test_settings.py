@@ -116,8 +116,7 @@ def test_a_name_of_digits_alone_stays_text() -> None:
         ),
         (
             {"imports": imports(schedule="0 0 30 2 *")},
-            "ai-platform:imports[0].schedule: not a cron expression that ever fires: Bad day-of-month; "
-            'it is "0 0 30 2 *"',
+            'ai-platform:imports[0].schedule: not a cron expression: Bad day-of-month; it is "0 0 30 2 *"',
         ),
         (
             {"imports": imports(timeZone="Mars/Olympus")},

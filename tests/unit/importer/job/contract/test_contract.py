@@ -41,7 +41,7 @@ from tests.unit.importer.job.contract.contracts import COLUMNS, NOW, columns, co
         ("variant", "VARIANT"),
     ],
 )
-def test_a_type_has_one_name(written: str, normal: str) -> None:
+def test_type_is_returned_by_its_one_name(written: str, normal: str) -> None:
     assert normal_type(written) == normal
     assert columns(A={"type": written}).columns["A"].type == normal
 
@@ -49,8 +49,8 @@ def test_a_type_has_one_name(written: str, normal: str) -> None:
 @pytest.mark.parametrize(
     ("rules", "place", "message"),
     [
-        ({"columns": {"A": {"type": "NUMBR"}}}, "columns.A.type", "NUMBR is no type of Snowflake's"),
-        ({"columns": {"A": {"type": "DATE(3)"}}}, "columns.A.type", "is no type"),
+        ({"columns": {"A": {"type": "NUMBR"}}}, "columns.A.type", "NUMBR is not a Snowflake type"),
+        ({"columns": {"A": {"type": "DATE(3)"}}}, "columns.A.type", "is not a Snowflake type"),
         ({"columns": {"A": {"min": 3, "max": 2}}}, "columns.A", "min 3 is above max 2"),
         ({"columns": {"A": {"min": True}}}, "columns.A", "min is true, which has no order"),
         ({"columns": {"A": {"max": float("nan")}}}, "columns.A.max", ""),
@@ -62,7 +62,9 @@ def test_a_type_has_one_name(written: str, normal: str) -> None:
         ({"rows": {"maxDecrease": 101}}, "rows.maxDecrease", "less than or equal to 100"),
     ],
 )
-def test_rules_that_nothing_can_keep_are_refused(rules: dict[str, Any], place: str, message: str) -> None:
+def test_contradictory_rules_are_refused_by_their_path(
+    rules: dict[str, Any], place: str, message: str
+) -> None:
     with pytest.raises(ValidationError) as refused:
         Contract.model_validate(rules)
     places = {".".join(map(str, error["loc"])): error["msg"] for error in refused.value.errors()}
@@ -103,7 +105,7 @@ def test_rules_that_nothing_can_keep_are_refused(rules: dict[str, Any], place: s
         ),
     ],
 )
-def test_a_rule_that_does_not_fit_its_column_is_named(
+def test_rule_that_does_not_fit_its_columns_type_is_named(
     column: str, rules: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ImporterError, match=f"import houses: {message}"):
@@ -187,7 +189,7 @@ def test_columns_are_compared_by_name_and_type() -> None:
         ({"maxDecrease": 0, "maxIncrease": 0}, 5, 0, {}),
     ],
 )
-def test_rows_are_compared_with_the_version_before(
+def test_row_count_is_compared_with_the_rules_and_the_version_before(
     rules: dict[str, Any], rows: int, before: int | None, breached: dict[str, str]
 ) -> None:
     results = check_rows(RowRules.model_validate(rules), rows, before)
@@ -203,7 +205,7 @@ def enforcement(rules: Contract, previous: Manifest | None = None, **fields: Any
     return Enforcement(spec, previous, JsonLines())
 
 
-def test_all_breaches_are_one_line_and_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_breaches_are_in_one_error_line_and_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     with enforcement(contract(columns={"NAME": {"allowed": ["a"]}}, rows={"min": 5}), manifest(9)) as held:
         held.check_columns(COLUMNS)
         held.watch()(one("NAME", ["a", "b\nc\x1b[31m"], pa.string()))
@@ -218,7 +220,7 @@ def test_all_breaches_are_one_line_and_told(capsys: pytest.CaptureFixture[str]) 
     )
 
 
-def test_an_increment_without_new_rows_is_as_new_as_the_version_before() -> None:
+def test_empty_increment_has_the_age_of_the_version_before() -> None:
     rules, incremental = columns(TZ={"maxAge": "1d"}), {"column": "TZ"}
     newest = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     before = RuleResult(
@@ -237,7 +239,7 @@ def test_an_increment_without_new_rows_is_as_new_as_the_version_before() -> None
                     held.conclude(9)
 
 
-def test_a_breach_is_a_failure_that_the_alert_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_breach_is_recorded_as_a_failure_that_the_alert_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr("importer.job.telemetry._send", lambda record, *_: sent.append(record))
     monkeypatch.setenv(LOG_ENDPOINT_VARIABLE, "https://logs")

@@ -42,7 +42,7 @@ def breaches(rules: Contract, *groups: pa.Table) -> dict[str, str]:
     return {rule: result.measured for rule, result in watched(rules, *groups).items() if not result.passed}
 
 
-def test_counts_and_examples_are_of_all_row_groups() -> None:
+def test_counts_and_examples_cover_all_row_groups() -> None:
     groups = [one("ID", [1, None, -5, 7], pa.int64()), one("ID", [-5, -6, None], pa.int64())]
     rules = columns(ID={"nullable": False, "min": 0, "max": 10, "allowed": [1, 7, -6], "unique": True})
     assert breaches(rules, *groups) == {
@@ -54,7 +54,7 @@ def test_counts_and_examples_are_of_all_row_groups() -> None:
     assert watched(rules, *groups)["columns.ID.max"].measured == "largest 7"
 
 
-def test_examples_are_few_different_and_short() -> None:
+def test_examples_are_at_most_five_different_shortened_values() -> None:
     texts = [letter * 1000 for letter in "aaabcdefg"]
     result = breaches(columns(NAME={"max": "A"}), one("NAME", texts, pa.string()))["columns.NAME.max"]
     shown = ", ".join(f"'{letter * 60}…'" for letter in "abcde")
@@ -150,14 +150,14 @@ def test_keys_are_compared_exactly(name: str, values: list[Any], kind: pa.DataTy
     assert [int(text.split()[0]) for text in found.values()] == ([repeated] if repeated else [])
 
 
-def test_columns_are_unique_together_where_none_is_null() -> None:
+def test_unique_group_ignores_rows_with_a_null_in_the_group() -> None:
     table = pa.table({"ID": [1, 1, 1, 1, 2], "NAME": ["a", "b", None, None, "a"]})
     assert breaches(contract(unique=[["NAME", "ID"]]), table, table.slice(0, 1)) == {
         "unique[0]": "1 row with values of NAME, ID that another row has, such as ('a', 1)"
     }
 
 
-def test_long_keys_take_no_more_memory_than_short_ones() -> None:
+def test_long_keys_are_compared_in_the_memory_of_short_keys() -> None:
     keys = Keys()
     for group in range(20):
         keys.add("k", [pa.chunked_array([[f"{'é' * 200_000}{group}-{n}" for n in range(20)]])])
@@ -168,7 +168,7 @@ def test_long_keys_take_no_more_memory_than_short_ones() -> None:
     keys.close()
 
 
-def test_keys_for_which_there_is_no_room_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_do_not_fit_in_memory_are_an_error_that_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importer.job.contract.keys._LONGEST", 10**9)
     keys = Keys()
 
@@ -182,7 +182,7 @@ def test_keys_for_which_there_is_no_room_are_a_failure(monkeypatch: pytest.Monke
     keys.close()
 
 
-def test_keys_are_on_disk_while_they_are_wanted() -> None:
+def test_keys_are_on_disk_until_they_are_closed() -> None:
     keys = Keys()
     folder = Path(keys._folder.name)
     setting = "SELECT current_setting('memory_limit'), current_setting('temp_directory')"
@@ -193,7 +193,7 @@ def test_keys_are_on_disk_while_they_are_wanted() -> None:
     assert not folder.exists()
 
 
-def test_a_restart_forgets_what_was_seen() -> None:
+def test_restarted_stream_forgets_earlier_rows_and_keys() -> None:
     watch = StreamChecks(plan_checks("houses", columns(ID={"max": 9, "unique": True}), COLUMNS[:1]))
     tables = [one("ID", [10, 10], pa.int64()), one("ID", [Decimal(2**70)], pa.decimal128(38, 0))]
     folders: list[Path] = []
@@ -236,7 +236,9 @@ def test_a_restart_forgets_what_was_seen() -> None:
         ("D", None, pa.date32(), "the column has no value"),
     ],
 )
-def test_the_newest_value_has_an_age(name: str, newest: Any, kind: pa.DataType, breach: str | None) -> None:
+def test_age_of_the_newest_value_is_compared_with_max_age(
+    name: str, newest: Any, kind: pa.DataType, breach: str | None
+) -> None:
     older = None if newest is None else newest - timedelta(days=1)
     found = breaches(columns(**{name: {"maxAge": "6h"}}), one(name, [newest], kind), one(name, [older], kind))
     assert found == ({f"columns.{name}.maxAge": breach} if breach else {})
@@ -255,7 +257,9 @@ class Snowflake:
         return SimpleNamespace(fetchall=lambda: self._answers.pop(0))
 
 
-def test_the_statements_are_these(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_in_snowflake_are_one_statement_and_one_for_each_breach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     name = 'a "b'
     described = [*COLUMNS, ResultMetadata(name, FIELD_NAME_TO_ID["TEXT"], None, None, None, None, True)]
     rules = contract(
@@ -302,7 +306,7 @@ def footer(table: pa.Table) -> pq.FileMetaData:
     return pq.read_metadata(pa.BufferReader(sink.getvalue()))
 
 
-def test_footers_prove_nulls_and_ranges() -> None:
+def test_footers_show_nulls_and_values_out_of_range() -> None:
     rules = columns(
         ID={"nullable": False, "min": 0, "max": 9},
         PRICE={"max": "1.50"},

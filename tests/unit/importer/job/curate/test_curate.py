@@ -295,7 +295,7 @@ def test_what_does_not_fit_the_columns_is_named(tmp_path: Path, rules: dict[str,
 def test_a_name_that_may_be_two_columns_must_be_quoted(tmp_path: Path) -> None:
     table = pa.table({"Ab": [1], "aB": [2]})
     derive = {"X": {"expression": "ab + 1"}}
-    assert "ab may be Ab or aB: quote it" in refusal(tmp_path, table, derive=derive)
+    assert "ab is ambiguous: quote Ab or aB" in refusal(tmp_path, table, derive=derive)
     assert Applied(tmp_path / "2", table, derive={"X": {"expression": '"aB"'}}).clean["X"].to_pylist() == [2]
 
 
@@ -350,7 +350,7 @@ ATTACKS = [
 
 @pytest.mark.parametrize("expression", ATTACKS, ids=range(len(ATTACKS)))
 def test_an_expression_that_is_more_than_one_is_refused(expression: str) -> None:
-    with pytest.raises(ValueError, match=r"may not|expected one|cannot be read|nested|alone"):
+    with pytest.raises(ValueError, match=r"not allowed|expected one|is not an expression|nested|alone"):
         check_expression(expression)
 
 
@@ -359,7 +359,7 @@ def test_a_refused_expression_is_named_by_its_path() -> None:
         curate(derive={"X": {"expression": "read_csv('/etc/passwd')"}})
     (error,) = raised.value.errors()
     assert error["loc"] == ("derive", "X", "expression")
-    assert "may not" in error["msg"]
+    assert "READ_CSV is not allowed" in error["msg"]
 
 
 @pytest.mark.parametrize(
@@ -421,10 +421,10 @@ def test_duckdb_itself_is_shut_off(tmp_path: Path, statement: str) -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"columns": {"A": {"cast": "BLOB"}}}, "BLOB is none of BOOLEAN"),
+        ({"columns": {"A": {"cast": "BLOB"}}}, "unknown type BLOB: use BOOLEAN"),
         ({"columns": {"A": {"cast": "DECIMAL(39,2)"}}}, "up to 38 digits"),
         ({"columns": {"A": {"cast": "DECIMAL(2,3)"}}}, "up to 38 digits"),
-        ({"columns": {"A": {"cast": "DATE) FROM x --"}}}, "is none of"),
+        ({"columns": {"A": {"cast": "DATE) FROM x --"}}}, "unknown type"),
         ({"columns": {"A": {"name": "X"}, "B": {"name": "X"}}}, "two clean columns have the name X"),
         ({"columns": {"A": {}}, "derive": {"A": {"expression": "1"}}}, "two clean columns have the name A"),
         ({"asset": "Not-A-Name"}, "String should match pattern"),
