@@ -64,7 +64,7 @@ class ImportScheduleInputs(ManagedInputs):
             return code
         has_image = info.data["image"] is not None
         if (info.data["environment"] is None, code is None) != (has_image, has_image):
-            raise ValueError("expected an image, or an environment and code, and not both")
+            raise ValueError("expected either an image or both environment and code")
         return code
 
     @property

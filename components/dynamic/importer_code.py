@@ -152,7 +152,7 @@ def _register_code(workspace: WorkspaceRef, snapshot: Snapshot) -> None:
         try:
             client._code.create_or_update(Code(name=NAME, version=snapshot.version, path=root))
         except AzureError as error:
-            raise ImporterError(f"upload of the importer's code: {_without_signature(error)}") from None
+            raise ImporterError(f"cannot upload the importer's code: {_without_signature(error)}") from None
 
 
 def _without_signature(error: AzureError) -> str:

@@ -117,7 +117,7 @@ class Stack:
         return dict(job["jobs"]["import"]["environment_variables"])
 
     def imports(self) -> int:
-        """Return how many imports have started; the jobs that they are may have ended in any way."""
+        """Return how many imports have started, whether or not their jobs succeeded."""
         return len(self.cloud.store.children(f"{self.workspace_id}/jobs"))
 
 
@@ -208,7 +208,7 @@ def stack(cloud: Cloud, tmp_path: Path) -> Stack:
     return stack
 
 
-def test_a_second_up_changes_nothing_and_imports_nothing(stack: Stack) -> None:
+def test_second_up_changes_nothing_and_starts_no_import(stack: Stack) -> None:
     stack.settings["import"]["run_on_create"] = True
     output = stack.up()
     assert "experimental" not in output
@@ -225,7 +225,7 @@ def test_a_second_up_changes_nothing_and_imports_nothing(stack: Stack) -> None:
     assert "not-for-the-state" not in stack.succeed("stack", "export")
 
 
-def test_create_adopts_namesakes_and_does_not_import_again(stack: Stack) -> None:
+def test_create_adopts_existing_resources_and_starts_no_import(stack: Stack) -> None:
     stack.settings["import"]["run_on_create"] = True
     stack.up()
     state = json.loads(stack.succeed("stack", "export"))
@@ -233,19 +233,19 @@ def test_create_adopts_namesakes_and_does_not_import_again(stack: Stack) -> None
     (stack.directory / "empty.json").write_text(json.dumps(state))
     stack.succeed("stack", "import", "--file", "empty.json")
     stack.settings["import"]["cron"] = "30 7 * * *"
-    stack.settings["target"]["user"] = "SOMEBODY_ELSE"
+    stack.settings["target"]["user"] = "OTHER_USER"
 
     assert "4 created" in stack.up()
 
     assert stack.schedule()["trigger"]["expression"] == "30 7 * * *"
     connection = stack.child("connections/snowflake")
     assert connection
-    assert connection["properties"]["metadata"]["user"] == "SOMEBODY_ELSE"
+    assert connection["properties"]["metadata"]["user"] == "OTHER_USER"
     assert stack.imports() == 1
     stack.up("--expect-no-changes")
 
 
-def test_cron_and_query_change_in_place(stack: Stack) -> None:
+def test_changed_cron_and_query_update_in_place(stack: Stack) -> None:
     stack.up()
     query = "SELECT id FROM GLOBOREALTY.REAL_ESTATE.HOUSES"
     stack.settings["import"]["cron"] = "30 5 * * *"
@@ -263,7 +263,7 @@ def test_cron_and_query_change_in_place(stack: Stack) -> None:
     assert stack.imports() == 0
 
 
-def test_what_happens_behind_pulumis_back_shows_in_a_preview_with_refresh(stack: Stack) -> None:
+def test_changes_outside_pulumi_show_in_a_preview_with_refresh(stack: Stack) -> None:
     stack.up()
     schedule_id = f"{stack.workspace_id}/schedules/import_houses"
     document = stack.cloud.store.get(schedule_id)
@@ -280,7 +280,7 @@ def test_what_happens_behind_pulumis_back_shows_in_a_preview_with_refresh(stack:
     assert stack.schedule()["isEnabled"] is True
 
 
-def test_a_column_added_in_snowflake_shows_in_a_preview_with_refresh(stack: Stack) -> None:
+def test_column_added_in_snowflake_shows_in_a_preview_with_refresh(stack: Stack) -> None:
     stack.up()
     stack.cloud.sql("ALTER TABLE GLOBOREALTY.REAL_ESTATE.HOUSES ADD COLUMN style VARCHAR(20)")
 
@@ -296,7 +296,7 @@ def test_a_column_added_in_snowflake_shows_in_a_preview_with_refresh(stack: Stac
     assert json.loads(stack.succeed("stack", "output", "columns", "--json")) == ["ID", "PRICE", "STYLE"]
 
 
-def test_destroy_is_good_whether_or_not_the_resources_are_there(stack: Stack) -> None:
+def test_destroy_succeeds_with_and_without_the_resources(stack: Stack) -> None:
     stack.up()
     stack.cloud.store.delete(f"{stack.workspace_id}/schedules/import_houses")
     stack.cloud.store.delete(f"{stack.workspace_id}/connections/snowflake")
@@ -325,7 +325,7 @@ def test_bad_input_is_one_line_and_registers_nothing(stack: Stack) -> None:
         ({}, {"role": "WRONG"}, "Role 'WRONG'"),
     ],
 )
-def test_a_wrong_sign_in_is_one_line_with_snowflakes_message(
+def test_wrong_password_or_role_is_one_line_with_snowflakes_message(
     stack: Stack, variables: dict[str, str], settings: dict[str, str], message: str
 ) -> None:
     stack.environment |= variables

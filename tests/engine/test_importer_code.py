@@ -98,7 +98,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     cloud.run("stop")
 
 
-def test_only_a_changed_importer_shows_in_the_preview_and_is_registered(stack: Stack) -> None:
+def test_changed_importer_shows_in_the_preview_and_is_registered(stack: Stack) -> None:
     first = read_snapshot(stack.package).version
     shown = stack.succeed("up", "--yes", "--skip-preview")
     assert "Uploading" not in shown

@@ -1,4 +1,4 @@
-"""What a stack makes for the importer's code: nothing with an image, else one snapshot for all imports."""
+"""The importer's code in a stack: with an image nothing is registered, without one a shared snapshot."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def build(kind: str, **changes: Any) -> Declared:
 
 
 @pytest.mark.parametrize("kind", ["platform", "alone"])
-def test_without_an_image_every_import_runs_the_one_snapshot(kind: str) -> None:
+def test_imports_without_an_image_share_one_snapshot(kind: str) -> None:
     declared = build(kind, importerImage=None)
     (code,) = declared.all(CODE)
     snapshot = read_snapshot()
@@ -42,7 +42,7 @@ def test_without_an_image_every_import_runs_the_one_snapshot(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["platform", "alone"])
-def test_with_an_image_nothing_is_registered(kind: str) -> None:
+def test_imports_with_an_image_register_no_code(kind: str) -> None:
     declared = build(kind)
     assert declared.all(CODE) == []
     assert [schedule.inputs["image"] for schedule in declared.all(SCHEDULE)] == [IMAGE, IMAGE]
@@ -56,5 +56,5 @@ def test_jobs_reach_the_registry_of_an_image_and_no_other() -> None:
     assert hosts() - hosts(importerImage=None) == {"globo.azurecr.io"}
 
 
-def test_a_stack_needs_no_image() -> None:
+def test_stack_without_an_image_is_valid() -> None:
     assert load(config(importerImage=None)).importer_image is None

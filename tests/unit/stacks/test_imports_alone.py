@@ -1,4 +1,4 @@
-"""Imports without the platform: what is made in a workspace that is there already, and nothing else."""
+"""Imports in an existing workspace, without the platform."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def roles(declared: Declared) -> set[tuple[str, str]]:
     return {(a["roleDefinitionId"].rsplit("/", 1)[1], a["scope"]) for a in assignments}
 
 
-def test_only_connection_schedule_and_roles_are_made() -> None:
+def test_existing_workspace_gets_only_connection_schedule_and_roles() -> None:
     declared = declare_imports_alone(EXISTING_WORKSPACE)
     made = {r.typ for r in declared.resources if not r.typ.startswith(("ai-platform:", "pulumi:"))}
     assert made == {
@@ -45,12 +45,12 @@ def test_only_connection_schedule_and_roles_are_made() -> None:
     }
 
 
-def test_a_datastore_of_ones_own_needs_no_container() -> None:
+def test_datastore_without_a_container_gets_no_role_on_one() -> None:
     declared = declare_imports_alone({**EXISTING_WORKSPACE, "containerId": None})
     assert roles(declared) == {("globodev-data-registrar", WORKSPACE_ID)}
 
 
-def test_a_container_without_a_datastore_becomes_one() -> None:
+def test_container_without_a_datastore_is_registered_as_one() -> None:
     declared = declare_imports_alone(
         {key: value for key, value in EXISTING_WORKSPACE.items() if key != "datastore"}
     )
@@ -64,7 +64,7 @@ def test_a_container_without_a_datastore_becomes_one() -> None:
     assert declared.one(SCHEDULE)["spec"]["datastore"] == "rawdata"
 
 
-def test_the_secret_comes_from_the_given_vault() -> None:
+def test_secret_is_read_from_the_given_vault() -> None:
     key = snowflake(signIn="key_pair", user="IMPORTER", secretName="key")
     declared = declare_imports_alone({**EXISTING_WORKSPACE, "vaultId": VAULT_ID}, snowflake=key)
     assert declared.one(CONNECTION)["secret_uri"] == "https://kv.vault.azure.net/secrets/key"
@@ -79,13 +79,13 @@ def test_the_secret_comes_from_the_given_vault() -> None:
         ({"identityClientId": None}, "existing.identityClientId: "),
     ],
 )
-def test_what_is_missing_or_malformed_is_one_line(changes: dict[str, Any], line: str) -> None:
+def test_missing_or_malformed_setting_is_one_line(changes: dict[str, Any], line: str) -> None:
     said = refusal(existing={**EXISTING_WORKSPACE, **changes})
     assert said.startswith(f"ai-platform:{line}")
     assert "\n" not in said
 
 
-def test_a_secret_without_its_vault_is_one_line() -> None:
+def test_secret_without_a_vault_is_one_line() -> None:
     key = snowflake(signIn="key_pair", user="IMPORTER", secretName="key")
     assert refusal(existing=EXISTING_WORKSPACE, snowflake=key) == (
         "ai-platform:existing.vaultId: required where snowflake.secretName is set"

@@ -1,4 +1,4 @@
-"""A hundred imports in one stack: none waits for another."""
+"""A stack with a hundred imports."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ IMPORTS = [
 ]
 
 
-def test_no_import_waits_for_another_one() -> None:
+def test_imports_do_not_depend_on_each_other() -> None:
     declared = declare_imports_alone(EXISTING_WORKSPACE, imports=IMPORTS)
     assert {r.inputs["spec"]["name"] for r in declared.all(SCHEDULE)} == set(NAMES)
     waiting = [urn for urn in declared.dependencies if urn.rpartition("::")[2].startswith("globodev-table_")]
@@ -28,19 +28,19 @@ def test_no_import_waits_for_another_one() -> None:
         assert waited_for <= {own}
 
 
-def test_the_connection_knows_every_query_and_the_limit() -> None:
+def test_connection_has_every_query_and_the_default_limit() -> None:
     declared = declare_imports_alone(EXISTING_WORKSPACE, imports=IMPORTS)
     connection = declared.one(CONNECTION)
     assert set(connection["queries"]) == set(NAMES)
     assert connection["concurrent_imports"] == 8
 
 
-def test_the_limit_is_a_setting() -> None:
+def test_concurrent_imports_setting_reaches_the_connection() -> None:
     declared = declare_imports_alone(EXISTING_WORKSPACE, snowflake=snowflake(concurrentImports=3))
     assert declared.one(CONNECTION)["concurrent_imports"] == 3
 
 
-def test_an_import_takes_its_own_columns_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_selects_its_columns_without_an_output_for_each_value(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = [{"name": f"C{n}", "type": "NUMBER(38,0)", "nullable": True} for n in range(80)]
     calls = 0
     from_input = pulumi.Output.from_input
@@ -67,5 +67,5 @@ def test_an_import_takes_its_own_columns_alone(monkeypatch: pytest.MonkeyPatch) 
 
     declare(program)
     assert seen == [columns]
-    # with an Output for each value of all imports there would be 32,000
+    # an Output for each value of all imports would be 32,000
     assert calls < 2000

@@ -1,4 +1,4 @@
-"""The importer's code on its way through the local cloud: uploaded, registered, run by a job, archived."""
+"""The importer's code in the local cloud: uploaded, registered, run by a job, archived."""
 
 import shutil
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 @pytest.fixture
 def package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A small importer of the test's own, which says where it runs."""
+    """A small importer that prints where it runs."""
     package = tmp_path / "importer"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -99,9 +99,9 @@ def log(home: Home, job: Job) -> str:
     return (home.path / "jobs" / str(job.name) / "user_logs" / "std_log.txt").read_text()
 
 
-def test_a_job_runs_what_was_registered(home: Home, package: Path) -> None:
+def test_job_runs_the_registered_code(home: Home, package: Path) -> None:
     outs = register()
-    shutil.rmtree(package)  # what is beside the program by now does not matter
+    shutil.rmtree(package)  # the job does not need the source beside the program
     schedule(outs)
 
     job = run()
@@ -113,7 +113,7 @@ def test_a_job_runs_what_was_registered(home: Home, package: Path) -> None:
     forget_jobs(home)
 
 
-def test_a_new_importer_is_run_by_the_next_job(home: Home, package: Path) -> None:
+def test_next_job_runs_new_code(home: Home, package: Path) -> None:
     schedule(register())
     (package / "__main__.py").write_text("raise SystemExit('error: it is new')\n")
     schedule(register())
@@ -126,7 +126,7 @@ def test_a_new_importer_is_run_by_the_next_job(home: Home, package: Path) -> Non
 
 
 @pytest.mark.usefixtures("package")
-def test_the_upload_goes_to_the_workspaces_own_account_by_a_signature(home: Home) -> None:
+def test_upload_goes_to_the_workspaces_own_account_with_a_signature(home: Home) -> None:
     outs = register()
     document = ArmStore(home.arm_db).get(outs["code"])
     assert document
@@ -140,7 +140,7 @@ def test_the_upload_goes_to_the_workspaces_own_account_by_a_signature(home: Home
 
 
 @pytest.mark.usefixtures("home")
-def test_a_second_registration_uploads_nothing_and_delete_archives(home: Home, package: Path) -> None:
+def test_second_registration_uploads_nothing_and_delete_archives(home: Home, package: Path) -> None:
     (package / "__main__.py").write_text("pass\n")
     outs = register()
     store = ArmStore(home.arm_db)
@@ -160,7 +160,7 @@ def test_a_second_registration_uploads_nothing_and_delete_archives(home: Home, p
 
 @pytest.mark.parametrize("missing", ["code", "environment"])
 @pytest.mark.usefixtures("package")
-def test_a_job_whose_code_or_environment_is_not_there_fails_in_words(home: Home, missing: str) -> None:
+def test_job_with_missing_code_or_environment_fails_with_a_message(home: Home, missing: str) -> None:
     outs = register()
     schedule(outs)
     document = ArmStore(home.arm_db).get(outs[missing])
@@ -178,7 +178,7 @@ def test_a_job_whose_code_or_environment_is_not_there_fails_in_words(home: Home,
 
 
 @pytest.mark.usefixtures("home", "package")
-def test_what_a_version_is_cannot_be_changed(home: Home) -> None:
+def test_registered_version_cannot_be_changed(home: Home) -> None:
     outs = register()
     client = REF.client()
     environment = client.environments.get("importer", outs["environment_version"])

@@ -1,4 +1,4 @@
-"""An Azure ML workspace in memory: the real azure-ai-ml client over a transport that answers by itself."""
+"""An Azure ML workspace in memory: the real azure-ai-ml client with a transport that answers itself."""
 
 import json
 import time
@@ -18,14 +18,14 @@ ROOT = "/subscriptions/5ab0/resourceGroups/rg/providers/Microsoft.MachineLearnin
 
 
 class FakeWorkspace(BaseAdapter):
-    """ARM documents by their path below the workspace, and the requests that changed something."""
+    """ARM documents by their path in the workspace, and the write requests."""
 
     def __init__(self) -> None:
         super().__init__()
         self.documents: dict[str, Any] = {}
         self.writes: list[str] = []
         self.refused: dict[str, int] = {}
-        """The status to answer with, by a part of the request's `METHOD path body`."""
+        """The status of requests whose `METHOD path body` contains the key."""
 
     def client(self, show_progress: bool = False) -> MLClient:
         """Return azure-ai-ml's client of this workspace."""

@@ -27,7 +27,7 @@ def workspace(monkeypatch: pytest.MonkeyPatch) -> FakeWorkspace:
 
 
 def declared(**changes: Any) -> dict[str, Any]:
-    """Return what a program declares, through check, as Pulumi passes it on."""
+    """Return the checked properties that a program declares, as Pulumi passes them on."""
     query = changes.pop("query", "SELECT * FROM raw")
     given = {
         "workspace": WORKSPACE,
@@ -57,13 +57,13 @@ def live_job(workspace: FakeWorkspace) -> dict[str, Any]:
 
 
 def writes(workspace: FakeWorkspace) -> list[str]:
-    """Return the requests that changed the schedule, and forget them."""
+    """Return the requests that changed the schedule, and clear them."""
     lines = [line for line in workspace.writes if SCHEDULE in line]
     workspace.writes.clear()
     return lines
 
 
-def test_check_normalises_what_azure_ml_and_snowflake_take() -> None:
+def test_check_normalises_cron_time_zone_and_query() -> None:
     inputs = declared(cron=" 0  6 * * 1 ", query="SELECT 1;")
     assert inputs["cron"] == "0 6 * * 1"
     assert inputs["time_zone"] == "W. Europe Standard Time"
@@ -83,7 +83,7 @@ def test_check_normalises_what_azure_ml_and_snowflake_take() -> None:
         ),
     ],
 )
-def test_check_names_the_property_and_the_rule(changes: dict[str, Any], reason: str) -> None:
+def test_broken_rule_is_reported_with_its_property(changes: dict[str, Any], reason: str) -> None:
     failures = PROVIDER.check({}, declared() | changes).failures
     assert [failure.reason.startswith(reason) for failure in failures] == [True]
 
@@ -124,14 +124,14 @@ def test_create_starts_the_first_import_once(workspace: FakeWorkspace) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"run_on_create": False}, {"enabled": False}])
-def test_create_starts_no_import_that_is_not_wanted(
+def test_create_without_run_on_create_or_disabled_starts_no_import(
     workspace: FakeWorkspace, changes: dict[str, Any]
 ) -> None:
     create(**changes)
     assert TRIGGER not in workspace.writes
 
 
-def test_create_adopts_a_namesake_and_brings_it_to_the_declared_state(workspace: FakeWorkspace) -> None:
+def test_create_updates_an_existing_schedule_with_its_name(workspace: FakeWorkspace) -> None:
     create(cron="5 5 * * *", query="SELECT 1")
     create()
     assert workspace.documents[SCHEDULE]["properties"]["trigger"]["expression"] == "0 6 * * *"
@@ -146,7 +146,7 @@ def test_create_adopts_a_namesake_and_brings_it_to_the_declared_state(workspace:
         ("data/raw_house_data/versions/1", {"dataType": "mltable", "dataUri": "azureml://x"}),
     ],
 )
-def test_a_create_that_is_tried_again_does_not_import_again(
+def test_retried_create_after_a_started_import_starts_no_other(
     workspace: FakeWorkspace, path: str, properties: dict[str, Any]
 ) -> None:
     workspace.refused[TRIGGER] = 504
@@ -161,7 +161,7 @@ def test_a_create_that_is_tried_again_does_not_import_again(
     assert writes(workspace) == [f"PUT {SCHEDULE}"]
 
 
-def test_a_create_that_failed_before_the_import_starts_it_when_tried_again(workspace: FakeWorkspace) -> None:
+def test_retried_create_before_a_started_import_starts_it(workspace: FakeWorkspace) -> None:
     workspace.refused[TRIGGER] = 503
     with pytest.raises(ResourceError):
         create()
@@ -202,7 +202,7 @@ VARIABLES = ("action", "jobDefinition", "jobs", "import", "environment_variables
         (("action", "jobDefinition", "settings"), {"default_compute": f"{ROOT}/computes/gpu"}, "compute"),
     ],
 )
-def test_read_shows_what_a_person_changed(
+def test_read_after_a_change_in_the_workspace_shows_it_as_drift(
     workspace: FakeWorkspace, path: tuple[str, ...], value: object, name: str
 ) -> None:
     outs = create()
@@ -219,7 +219,7 @@ def test_read_shows_what_a_person_changed(
     assert live.inputs.get(name) != declared().get(name)
 
 
-def test_what_a_person_broke_can_be_refreshed_updated_and_deleted(workspace: FakeWorkspace) -> None:
+def test_schedule_without_variables_can_be_refreshed_updated_and_deleted(workspace: FakeWorkspace) -> None:
     outs = create()
     live_job(workspace)["jobs"]["import"]["environment_variables"] = {}
 
@@ -251,7 +251,7 @@ COMMAND_JOB = {
     ],
     ids=["command-job", "no-steps", "no-settings", "no-variables"],
 )
-def test_another_job_shows_as_drift_and_is_put_right(
+def test_changed_job_shows_as_drift_and_an_update_restores_it(
     workspace: FakeWorkspace, change: Callable[[dict[str, Any]], Any]
 ) -> None:
     outs = create()
@@ -264,14 +264,14 @@ def test_another_job_shows_as_drift_and_is_put_right(
     assert PROVIDER.diff(ID, updated, declared()).changes is False
 
 
-def test_read_of_a_schedule_that_is_gone_forgets_it(workspace: FakeWorkspace) -> None:
+def test_read_of_a_deleted_schedule_returns_no_id(workspace: FakeWorkspace) -> None:
     outs = create()
     del workspace.documents[SCHEDULE]
     result = PROVIDER.read(ID, outs)
     assert (result.id, result.outs) == (None, {})
 
 
-def test_cron_and_query_change_in_place(workspace: FakeWorkspace) -> None:
+def test_changed_cron_and_query_update_the_schedule_in_place(workspace: FakeWorkspace) -> None:
     outs = create()
     writes(workspace)
     news = declared(cron="30 5 * * *", query="SELECT 2")
@@ -294,7 +294,7 @@ def test_cron_and_query_change_in_place(workspace: FakeWorkspace) -> None:
     [({"image": "importer:2"}, True), ({"cron": "0 7 * * *"}, False), ({"enabled": False}, False)],
 )
 @pytest.mark.usefixtures("workspace")
-def test_a_schedule_says_since_when_it_has_its_times(
+def test_scheduled_since_changes_only_with_the_times(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], is_kept: bool
 ) -> None:
     before = create()
@@ -308,7 +308,7 @@ def test_a_schedule_says_since_when_it_has_its_times(
     assert after["scheduled_since"] == (before["scheduled_since"] if is_kept else "later")
 
 
-def test_the_job_knows_where_to_tell_how_it_ended(workspace: FakeWorkspace) -> None:
+def test_job_gets_the_log_endpoint_and_rule(workspace: FakeWorkspace) -> None:
     outs = create(log_endpoint="https://imports.ingest", log_rule="dcr-1")
     variables = live_job(workspace)["jobs"]["import"]["environment_variables"]
     assert variables["IMPORT_LOG_ENDPOINT"] == "https://imports.ingest"
@@ -318,16 +318,16 @@ def test_the_job_knows_where_to_tell_how_it_ended(workspace: FakeWorkspace) -> N
     assert (live["log_endpoint"], live["log_rule"]) == ("https://imports.ingest", "dcr-1")
 
 
-def test_another_import_name_is_another_schedule() -> None:
+def test_changed_import_name_replaces_the_schedule() -> None:
     news = declared(spec={"name": "other", "connection": "snowflake", "query": "SELECT 1"})
     assert PROVIDER.diff(ID, declared(), news).replaces == ["spec"]
 
 
-def test_run_on_create_counts_only_at_creation() -> None:
+def test_changed_run_on_create_is_no_difference() -> None:
     assert PROVIDER.diff(ID, declared(), declared(run_on_create=False)).changes is False
 
 
-def test_delete_disables_the_schedule_first_and_twice_is_as_good_as_once(workspace: FakeWorkspace) -> None:
+def test_delete_disables_then_deletes_and_a_second_delete_does_nothing(workspace: FakeWorkspace) -> None:
     outs = create()
     writes(workspace)
 
@@ -339,7 +339,7 @@ def test_delete_disables_the_schedule_first_and_twice_is_as_good_as_once(workspa
     assert writes(workspace) == []
 
 
-def test_an_error_names_the_resource_and_the_request_in_one_line(workspace: FakeWorkspace) -> None:
+def test_refused_request_is_one_line_with_resource_and_request_id(workspace: FakeWorkspace) -> None:
     workspace.refused[f"PUT {SCHEDULE}"] = 403
     with pytest.raises(ResourceError) as caught:
         create()

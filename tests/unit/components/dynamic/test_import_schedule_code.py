@@ -1,4 +1,4 @@
-"""Schedules of imports whose code is registered in the workspace, in place of an image."""
+"""Schedules of imports without an image, whose code is registered in the workspace."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ __all__ = ["workspace"]
 
 ENVIRONMENT = f"{ROOT}/environments/importer/versions/e1"
 CODE = f"{ROOT}/codes/importer/versions/c1"
-#: A program that registers its importer, in place of an image.
+#: The changes that replace the image by registered code.
 FROM_CODE = {"image": None, "environment": ENVIRONMENT, "code": CODE}
 
 
@@ -36,23 +36,25 @@ FROM_CODE = {"image": None, "environment": ENVIRONMENT, "code": CODE}
         ({"image": None}, False),
         ({"code": CODE}, False),
         ({"environment": ENVIRONMENT}, False),
-        # in a preview of a new importer
+        # in a preview of a changed importer
         (FROM_CODE | {"environment": UNKNOWN, "code": UNKNOWN}, True),
         (FROM_CODE | {"environment": UNKNOWN}, True),
         (FROM_CODE | {"code": UNKNOWN}, True),
     ],
 )
-def test_the_code_comes_from_one_place(changes: dict[str, Any], is_right: bool) -> None:
+def test_check_requires_either_an_image_or_environment_and_code(
+    changes: dict[str, Any], is_right: bool
+) -> None:
     given = {name: value for name, value in (declared() | changes).items() if value is not None}
     reasons = [failure.reason for failure in PROVIDER.check({}, given).failures]
     assert (reasons == []) is is_right
     assert all(
-        reason.startswith("code: expected an image, or an environment and code, and not both; got")
+        reason.startswith("code: expected either an image or both environment and code; got")
         for reason in reasons
     )
 
 
-def test_a_job_without_an_image_runs_the_code_in_the_environment(workspace: FakeWorkspace) -> None:
+def test_job_without_an_image_runs_the_code_in_the_environment(workspace: FakeWorkspace) -> None:
     outs = create(**FROM_CODE)
 
     (component,) = (d for path, d in workspace.documents.items() if path.startswith("components/"))
@@ -66,7 +68,7 @@ def test_a_job_without_an_image_runs_the_code_in_the_environment(workspace: Fake
     assert PROVIDER.diff(ID, outs, declared(**FROM_CODE)).changes is False
 
 
-def test_new_code_changes_the_schedule_in_place(workspace: FakeWorkspace) -> None:
+def test_new_code_updates_the_schedule_in_place(workspace: FakeWorkspace) -> None:
     outs = create(**FROM_CODE)
     writes(workspace)
     news = declared(**FROM_CODE | {"code": CODE.replace("c1", "c2")})
@@ -79,7 +81,7 @@ def test_new_code_changes_the_schedule_in_place(workspace: FakeWorkspace) -> Non
     assert live_job(workspace)["jobs"]["import"]["environment_variables"]["IMPORTER_CODE"].endswith("c2")
 
 
-def test_an_image_gives_way_to_code_and_back(workspace: FakeWorkspace) -> None:
+def test_image_can_be_replaced_by_code_and_back(workspace: FakeWorkspace) -> None:
     outs = create()
     assert PROVIDER.changes(outs, declared(**FROM_CODE)) == ["code", "environment", "image"]
     updated = PROVIDER.update(ID, outs, declared(**FROM_CODE)).outs or {}

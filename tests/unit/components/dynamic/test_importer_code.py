@@ -23,7 +23,7 @@ PROVIDER = ImporterCodeProvider()
 
 
 class Blobs:
-    """A Blob service in memory: what was put, and the status that every upload gets."""
+    """A Blob service in memory: the stored blobs, and the status of every upload."""
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
@@ -61,7 +61,7 @@ class Blobs:
 
 
 class CodeWorkspace(FakeWorkspace):
-    """A workspace that takes uploads of code."""
+    """A workspace that accepts uploads of code."""
 
     blob_url = ""
 
@@ -85,7 +85,7 @@ def blobs() -> Iterator[Blobs]:
 
 @pytest.fixture
 def package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The importer beside the program: a small one of the test's own."""
+    """A small importer in place of the one beside the program."""
     package = tmp_path / "importer"
     package.mkdir()
     (package / "__init__.py").write_bytes(b"")
@@ -104,7 +104,7 @@ def workspace(monkeypatch: pytest.MonkeyPatch, blobs: Blobs, package: Path) -> C
 
 
 def declared() -> dict[str, Any]:
-    """Return what a program declares of the files as they are, through check."""
+    """Return the checked properties that a program declares for the current files."""
     snapshot = read_snapshot()
     given = {
         "workspace": WORKSPACE,
@@ -129,7 +129,7 @@ def document(workspace: FakeWorkspace, arm_id: str) -> dict[str, Any]:
 
 
 def writes(workspace: FakeWorkspace) -> list[str]:
-    """Return the kinds of what was written, and forget them."""
+    """Return the method and the collection of each write, and clear them."""
     lines = [f"{line.split()[0]} {line.split()[1].split('/')[0]}" for line in workspace.writes]
     workspace.writes.clear()
     return lines
@@ -152,9 +152,7 @@ def test_create_uploads_and_registers_code_and_environment(workspace: CodeWorksp
     assert SIGNATURE not in f"{outs} {workspace.documents}"
 
 
-def test_create_adopts_what_is_there_and_takes_it_out_of_the_archive(
-    workspace: CodeWorkspace, blobs: Blobs
-) -> None:
+def test_create_restores_archived_versions_without_an_upload(workspace: CodeWorkspace, blobs: Blobs) -> None:
     outs = create()
     PROVIDER.delete(ID, outs)
     blobs.stored.clear()
@@ -172,11 +170,11 @@ def test_create_adopts_what_is_there_and_takes_it_out_of_the_archive(
 
 
 @pytest.mark.parametrize("status", [403, 400])
-def test_an_upload_that_is_refused_registers_nothing(
+def test_refused_upload_registers_nothing_and_hides_the_signature(
     workspace: CodeWorkspace, blobs: Blobs, status: int
 ) -> None:
     blobs.status = status
-    with pytest.raises(ResourceError, match="codes/importer in workspace mlw: upload of the") as raised:
+    with pytest.raises(ResourceError, match="codes/importer in workspace mlw: cannot upload the") as raised:
         create()
     assert "is refused, by its signature" in str(raised.value)
     assert SIGNATURE not in str(raised.value)
@@ -187,17 +185,17 @@ def test_an_upload_that_is_refused_registers_nothing(
     assert document(workspace, create()["code"])
 
 
-def test_storage_that_cannot_be_reached_is_one_line(
+def test_unreachable_storage_is_one_line_without_the_signature(
     monkeypatch: pytest.MonkeyPatch, workspace: CodeWorkspace, blobs: Blobs
 ) -> None:
-    monkeypatch.setattr(HttpTransport, "sleep", lambda *_: None)  # before it tries again
+    monkeypatch.setattr(HttpTransport, "sleep", lambda *_: None)  # the pause before a retry
     workspace.blob_url = blobs.url.replace(str(blobs.server.server_port), "9")
-    with pytest.raises(ResourceError, match=r"upload of the importer's code: .*refused") as raised:
+    with pytest.raises(ResourceError, match=r"cannot upload the importer's code: .*refused") as raised:
         create()
     assert SIGNATURE not in str(raised.value)
 
 
-def test_an_unchanged_importer_changes_nothing(workspace: CodeWorkspace) -> None:
+def test_unchanged_importer_is_no_difference(workspace: CodeWorkspace) -> None:
     outs = create()
     assert PROVIDER.diff(ID, outs, declared()).changes is False
     read = PROVIDER.read(ID, outs)
@@ -212,7 +210,7 @@ def test_an_unchanged_importer_changes_nothing(workspace: CodeWorkspace) -> None
         ("requirements.txt", "duckdb==2.0.1\n", ["code_version", "environment_version"]),
     ],
 )
-def test_a_changed_importer_is_registered_beside_the_old_one(
+def test_changed_importer_registers_new_versions_and_archives_the_old_ones(
     workspace: CodeWorkspace, package: Path, file: str, content: str, changed: list[str]
 ) -> None:
     before = create()
@@ -232,7 +230,7 @@ def test_a_changed_importer_is_registered_beside_the_old_one(
 
 
 @pytest.mark.usefixtures("workspace")
-def test_what_changes_while_the_workspace_comes_up_is_in_the_state(package: Path) -> None:
+def test_file_changed_before_create_is_registered_and_recorded(package: Path) -> None:
     inputs = declared()
     (package / "run.py").write_text("print('later')\n")
     outs = PROVIDER.create(inputs).outs or {}
@@ -242,7 +240,7 @@ def test_what_changes_while_the_workspace_comes_up_is_in_the_state(package: Path
 
 
 @pytest.mark.parametrize("gone", ["code", "environment"])
-def test_a_version_that_is_gone_shows_as_drift_and_is_registered_again(
+def test_deleted_version_shows_as_drift_and_an_update_registers_it(
     workspace: CodeWorkspace, gone: str
 ) -> None:
     outs = create()
@@ -255,14 +253,14 @@ def test_a_version_that_is_gone_shows_as_drift_and_is_registered_again(
     assert document(workspace, outs[gone])
 
 
-def test_read_of_what_is_gone_forgets_it(workspace: CodeWorkspace) -> None:
+def test_read_of_deleted_versions_returns_no_id(workspace: CodeWorkspace) -> None:
     outs = create()
     workspace.documents.clear()
     result = PROVIDER.read(ID, outs)
     assert (result.id, result.outs) == (None, {})
 
 
-def test_delete_archives_and_twice_is_as_good_as_once(workspace: CodeWorkspace) -> None:
+def test_delete_archives_and_a_second_delete_does_nothing(workspace: CodeWorkspace) -> None:
     outs = create()
     PROVIDER.delete(ID, outs)
     assert document(workspace, outs["code"])["isArchived"] is True
@@ -273,7 +271,7 @@ def test_delete_archives_and_twice_is_as_good_as_once(workspace: CodeWorkspace) 
 
 
 @pytest.mark.parametrize("version", ["", "latest", "A" * 32])
-def test_check_refuses_what_is_no_version(version: str) -> None:
+def test_check_refuses_a_malformed_version(version: str) -> None:
     given = {"workspace": WORKSPACE, "code_version": version, "environment_version": "0" * 32}
     (failure,) = PROVIDER.check({}, given).failures
     assert failure.reason.startswith("code_version: ")

@@ -1,4 +1,4 @@
-"""What every dynamic provider shares: validation, diff, retries, and what is kept in the state."""
+"""What the dynamic providers share: validation, diff, retries, and what the state keeps of a provider."""
 
 import base64
 import json
@@ -84,7 +84,7 @@ def test_check_reports_every_broken_rule_with_its_path_and_value() -> None:
     ]
 
 
-def test_check_passes_what_a_preview_does_not_know_yet() -> None:
+def test_check_accepts_unknown_values() -> None:
     news = thing(name=UNKNOWN, workspace={**WORKSPACE, "name": UNKNOWN})
     result = PROVIDER.check({}, news)
     assert result.failures == []
@@ -92,7 +92,7 @@ def test_check_passes_what_a_preview_does_not_know_yet() -> None:
     assert PROVIDER.check({}, thing(workspace=UNKNOWN)).failures == []
 
 
-def test_diff_is_none_for_equal_values_of_other_types_and_for_defaults_left_out() -> None:
+def test_equal_value_of_another_type_and_omitted_default_are_no_difference() -> None:
     assert PROVIDER.diff(ID, thing(size=1, growth=0), thing(greeting="hello")).changes is False
 
 
@@ -107,7 +107,7 @@ def test_diff_is_none_for_equal_values_of_other_types_and_for_defaults_left_out(
         ({"workspace": {**WORKSPACE, "name": UNKNOWN}}, ["workspace"], []),
     ],
 )
-def test_diff_names_what_changes_and_replaces_only_for_another_arm_id(
+def test_diff_replaces_only_if_the_arm_id_changes(
     changes: dict[str, Any], changed: list[str], replaces: list[str]
 ) -> None:
     news = thing(**changes)
@@ -130,12 +130,12 @@ def test_create_and_update_return_declared_and_computed_properties() -> None:
     assert (updated["size"], updated["growth"]) == (5, 1)
 
 
-def test_read_returns_the_live_values_normalised_also_as_inputs() -> None:
+def test_read_returns_normalised_live_values_as_inputs() -> None:
     result = PROVIDER.read(ID, thing())
     assert result.inputs == {"workspace": WORKSPACE, "name": "a", "size": 3, "greeting": "hello"}
 
 
-def test_an_error_is_one_line_that_names_the_resource() -> None:
+def test_service_error_is_one_line_with_the_resource() -> None:
     with pytest.raises(ResourceError, match=r"^things/a in workspace mlw: the service$"):
         PROVIDER.delete(ID, thing())
 
@@ -159,7 +159,7 @@ def test_a_pickled_provider_is_only_the_name_of_its_class(provider: type[Managed
 
 
 class Service:
-    """A server that answers with `script` first, then with 200; `None` in it drops the connection."""
+    """A server that answers with `script`, then with 200; a `None` in the script drops the connection."""
 
     def __init__(self, url: str, script: list[tuple[int, dict[str, str], str] | None]) -> None:
         self.url = url
@@ -167,7 +167,7 @@ class Service:
         self.requests = 0
 
     def call(self, method: str = "PUT") -> tuple[int, list[float]]:
-        """Return the last answer's status and the pauses in seconds, which are noted and not made."""
+        """Return the last answer's status and the pauses in seconds, which are recorded and skipped."""
         transport = RequestsTransport()
         pauses: list[float] = []
         transport.sleep = pauses.append
@@ -214,7 +214,7 @@ def service() -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_throttling_and_server_errors_are_tried_again_with_growing_random_pauses(
+def test_throttling_and_server_errors_are_retried_with_growing_random_pauses(
     service: Service, status: int
 ) -> None:
     service.script += [(status, {}, "Busy")] * 3
@@ -224,36 +224,36 @@ def test_throttling_and_server_errors_are_tried_again_with_growing_random_pauses
     assert len(set(pauses)) == 3
 
 
-def test_a_post_that_is_throttled_is_tried_again(service: Service) -> None:
+def test_throttled_post_is_retried(service: Service) -> None:
     service.script += [(429, {}, "Busy")]
     assert service.call("POST")[0] == 200
 
 
-def test_retry_after_is_kept_to(service: Service) -> None:
+def test_retry_after_sets_the_pause(service: Service) -> None:
     service.script += [(429, {"Retry-After": "7"}, "Busy"), (503, {"Retry-After": "2"}, "Busy")]
     assert service.call() == (200, [7, 2])
 
 
-def test_a_connection_that_is_reset_is_tried_again(service: Service) -> None:
+def test_reset_connection_is_retried(service: Service) -> None:
     service.script += [None, None]
     assert service.call()[0] == 200
     assert service.requests == 3
 
 
-def test_a_conflict_is_tried_again_only_while_another_operation_is_in_progress(service: Service) -> None:
+def test_conflict_is_retried_only_while_another_operation_is_in_progress(service: Service) -> None:
     service.script += [(409, {}, "AnotherOperationInProgress"), (409, {}, "NameIsTaken")]
     assert service.call()[0] == 409
     assert service.requests == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_request_that_is_wrong_is_not_tried_again(service: Service, status: int) -> None:
+def test_client_error_is_not_retried(service: Service, status: int) -> None:
     service.script += [(status, {}, "No")]
     assert service.call()[0] == status
     assert service.requests == 1
 
 
-def test_retries_end_after_six_tries(service: Service) -> None:
+def test_retries_end_after_six_attempts(service: Service) -> None:
     service.script += [(503, {}, "Busy")] * 10
     assert service.call()[0] == 503
     assert service.requests == 6
@@ -263,6 +263,6 @@ def test_retries_end_after_six_tries(service: Service) -> None:
     assert service.requests == 12
 
 
-def test_a_pause_that_is_too_long_is_not_waited_for(service: Service) -> None:
+def test_retry_after_of_an_hour_is_not_waited_for(service: Service) -> None:
     service.script += [(429, {"Retry-After": "3600"}, "Busy")]
     assert service.call() == (429, [])

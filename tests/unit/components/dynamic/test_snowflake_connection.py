@@ -26,7 +26,7 @@ STYLE = Column("STYLE", "VARCHAR(20)", True)
 
 
 class FakeSnowflake:
-    """What each query returns; a query that is not here is refused."""
+    """The columns that each query returns; any other query is refused."""
 
     def __init__(self) -> None:
         self.columns = {"SELECT * FROM raw": [PRICE]}
@@ -73,7 +73,7 @@ def no_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def given(**changes: Any) -> dict[str, Any]:
-    """Return what a program declares."""
+    """Return the properties that a program declares."""
     return {
         "workspace": WORKSPACE,
         "connection_name": "snowflake",
@@ -92,7 +92,7 @@ def given(**changes: Any) -> dict[str, Any]:
 
 
 def declared(**changes: Any) -> dict[str, Any]:
-    """Return what a program declares, through check, as Pulumi passes it on; nothing is new in it."""
+    """Return the checked properties that a program declares, as Pulumi passes them on, without a change."""
     known = given(**changes)
     known["queries"] = {name: query.rstrip(";") for name, query in known["queries"].items()}
     result = PROVIDER.check(known, given(**changes))
@@ -126,13 +126,13 @@ def test_create_registers_the_target_without_a_credential(
 
 
 @pytest.mark.usefixtures("no_sign_in")
-def test_create_falls_back_to_a_custom_connection(workspace: FakeWorkspace) -> None:
+def test_refused_snowflake_category_falls_back_to_custom(workspace: FakeWorkspace) -> None:
     workspace.refused['"category": "Snowflake"'] = 400
     PROVIDER.create(declared())
     assert workspace.documents[CONNECTION]["properties"]["category"] == "CustomKeys"
 
 
-def test_create_proves_each_query_and_records_its_columns(server: FakeSnowflake) -> None:
+def test_create_probes_each_query_and_records_its_columns(server: FakeSnowflake) -> None:
     outs = create()
     assert outs["columns"] == outs["observed_columns"] == {"raw_house_data": [column(PRICE)]}
     assert outs["probe"] == "ok"
@@ -140,7 +140,7 @@ def test_create_proves_each_query_and_records_its_columns(server: FakeSnowflake)
     assert server.closed == 1
 
 
-def test_a_query_that_snowflake_refuses_stops_before_anything_is_registered(workspace: FakeWorkspace) -> None:
+def test_refused_query_registers_nothing(workspace: FakeWorkspace) -> None:
     with pytest.raises(ResourceError) as caught:
         create(queries={"raw_house_data": "SELECT * FROM raw", "other": "SELECT nope FROM raw"})
     assert str(caught.value) == (
@@ -150,7 +150,7 @@ def test_a_query_that_snowflake_refuses_stops_before_anything_is_registered(work
     assert workspace.writes == []
 
 
-def test_a_sign_in_that_fails_is_an_error_with_snowflakes_message(
+def test_failed_sign_in_is_an_error_with_snowflakes_message(
     workspace: FakeWorkspace, server: FakeSnowflake
 ) -> None:
     server.problem = "cannot sign in to Snowflake: 250001: Incorrect username or password was specified."
@@ -160,7 +160,7 @@ def test_a_sign_in_that_fails_is_an_error_with_snowflakes_message(
 
 
 @pytest.mark.usefixtures("no_sign_in")
-def test_without_a_sign_in_the_probe_is_skipped_and_says_so(workspace: FakeWorkspace) -> None:
+def test_missing_sign_in_skips_the_probe_and_records_it(workspace: FakeWorkspace) -> None:
     outs = create()
     assert deployer_sign_in() is None
     assert (outs["columns"], outs["probe"]) == ({}, SKIPPED)
@@ -168,7 +168,7 @@ def test_without_a_sign_in_the_probe_is_skipped_and_says_so(workspace: FakeWorks
     assert PROVIDER.diff(ID, PROVIDER.read(ID, outs).outs or {}, declared()).changes is False
 
 
-def test_create_adopts_a_namesake(workspace: FakeWorkspace) -> None:
+def test_create_updates_an_existing_connection_with_its_name(workspace: FakeWorkspace) -> None:
     create(warehouse="OTHER_WH")
     create()
     assert workspace.documents[CONNECTION]["properties"]["metadata"]["warehouse"] == "IMPORT_WH"
@@ -194,7 +194,7 @@ def test_read_after_create_shows_no_drift(workspace: FakeWorkspace) -> None:
     ],
     ids=["appears", "goes", "changes-type", "changes-nullability"],
 )
-def test_a_column_that_changes_in_snowflake_shows_and_the_next_update_records_it(
+def test_changed_column_shows_after_a_refresh_and_an_update_records_it(
     server: FakeSnowflake, before: list[Column], now: list[Column]
 ) -> None:
     server.columns["SELECT * FROM raw"] = before
@@ -218,7 +218,7 @@ def test_a_column_that_changes_in_snowflake_shows_and_the_next_update_records_it
     assert PROVIDER.diff(ID, updated, declared()).changes is False
 
 
-def test_a_query_that_fails_by_now_is_drift_not_an_error(server: FakeSnowflake) -> None:
+def test_query_that_fails_in_a_refresh_is_drift_and_no_error(server: FakeSnowflake) -> None:
     outs = create()
     server.columns.clear()
     live = PROVIDER.read(ID, outs).outs
@@ -228,7 +228,7 @@ def test_a_query_that_fails_by_now_is_drift_not_an_error(server: FakeSnowflake) 
     assert PROVIDER.changes(live, declared()) == ["columns"]
 
 
-def test_a_refresh_without_a_sign_in_keeps_what_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refresh_without_a_sign_in_keeps_the_recorded_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     outs = create()
     monkeypatch.delenv("SNOWFLAKE_USER")
     assert PROVIDER.read(ID, outs).outs == outs
@@ -237,7 +237,7 @@ def test_a_refresh_without_a_sign_in_keeps_what_was_recorded(monkeypatch: pytest
     assert updated["columns"] == outs["columns"]
 
 
-def test_read_shows_what_a_person_changed(workspace: FakeWorkspace) -> None:
+def test_read_after_a_change_in_the_workspace_shows_it_as_drift(workspace: FakeWorkspace) -> None:
     outs = create()
     workspace.documents[CONNECTION]["properties"]["metadata"]["warehouse"] = "OTHER_WH"
     live = PROVIDER.read(ID, outs)
@@ -245,7 +245,9 @@ def test_read_shows_what_a_person_changed(workspace: FakeWorkspace) -> None:
     assert (live.inputs or {})["warehouse"] == "OTHER_WH"
 
 
-def test_what_a_person_broke_can_be_refreshed_updated_and_deleted(workspace: FakeWorkspace) -> None:
+def test_connection_with_broken_metadata_can_be_refreshed_updated_and_deleted(
+    workspace: FakeWorkspace,
+) -> None:
     outs = create()
     workspace.documents[CONNECTION]["properties"]["metadata"] = {"sign_in": "by fax"}
 
@@ -259,7 +261,7 @@ def test_what_a_person_broke_can_be_refreshed_updated_and_deleted(workspace: Fak
     assert workspace.documents == {}
 
 
-def test_read_of_a_connection_that_is_gone_forgets_it(workspace: FakeWorkspace) -> None:
+def test_read_of_a_deleted_connection_returns_no_id(workspace: FakeWorkspace) -> None:
     outs = create()
     workspace.documents.clear()
     result = PROVIDER.read(ID, outs)
@@ -280,11 +282,11 @@ def test_update_probes_the_new_query(workspace: FakeWorkspace, server: FakeSnowf
     assert workspace.documents[CONNECTION]["properties"]["metadata"]["warehouse"] == "BIG_WH"
 
 
-def test_another_name_is_another_connection() -> None:
+def test_changed_name_replaces_the_connection() -> None:
     assert PROVIDER.diff(ID, declared(), declared(connection_name="other")).replaces == ["connection_name"]
 
 
-def test_delete_twice_is_as_good_as_once(workspace: FakeWorkspace) -> None:
+def test_second_delete_does_nothing(workspace: FakeWorkspace) -> None:
     outs = create()
     PROVIDER.delete(ID, outs)
     assert workspace.documents == {}
@@ -292,7 +294,7 @@ def test_delete_twice_is_as_good_as_once(workspace: FakeWorkspace) -> None:
 
 
 @pytest.mark.parametrize("workspace_ref", [WORKSPACE, UNKNOWN], ids=["known", "first-preview"])
-def test_a_preview_fails_where_snowflake_refuses_a_new_query(workspace_ref: object) -> None:
+def test_check_of_a_refused_new_query_fails(workspace_ref: object) -> None:
     queries = {"raw_house_data": "SELECT * FROM raw;", "other": "SELECT nope FROM raw"}
     result = PROVIDER.check({}, given(workspace=workspace_ref, secret_uri=UNKNOWN, queries=queries))
     assert [failure.reason for failure in result.failures] == [
@@ -300,7 +302,7 @@ def test_a_preview_fails_where_snowflake_refuses_a_new_query(workspace_ref: obje
     ]
 
 
-def test_a_table_that_has_gone_stops_no_other_import(server: FakeSnowflake) -> None:
+def test_dropped_table_fails_its_own_import_only(server: FakeSnowflake) -> None:
     outs = create()
     del server.columns["SELECT * FROM raw"]
     server.columns["SELECT style FROM raw"] = [STYLE]
@@ -314,7 +316,7 @@ def test_a_table_that_has_gone_stops_no_other_import(server: FakeSnowflake) -> N
     assert updated["probe"].startswith("imports[raw_house_data].query: Snowflake refuses the query")
 
 
-def test_a_query_that_another_role_cannot_run_stops_the_change(server: FakeSnowflake) -> None:
+def test_changed_role_that_cannot_run_a_query_fails(server: FakeSnowflake) -> None:
     outs = create()
     del server.columns["SELECT * FROM raw"]
     result = PROVIDER.check(outs, given(role="OTHER"))
@@ -325,19 +327,19 @@ def test_a_query_that_another_role_cannot_run_stops_the_change(server: FakeSnowf
         PROVIDER.update(ID, outs, declared(role="OTHER"))
 
 
-def test_a_preview_fails_where_the_role_cannot_be_taken(server: FakeSnowflake) -> None:
+def test_check_of_an_unknown_role_fails(server: FakeSnowflake) -> None:
     old = declared()
     server.problem = "cannot sign in to Snowflake: 390189: Role 'NOSUCH' does not exist."
     result = PROVIDER.check(old, given(role="NOSUCH"))
     assert [failure.reason for failure in result.failures] == [server.problem]
 
 
-def test_a_preview_asks_snowflake_nothing_where_nothing_is_new(server: FakeSnowflake) -> None:
+def test_check_without_a_change_does_not_connect_to_snowflake(server: FakeSnowflake) -> None:
     PROVIDER.check(declared(), given())
     assert server.targets == []
 
 
-def test_a_query_that_names_a_column_twice_is_refused_before_its_first_import(server: FakeSnowflake) -> None:
+def test_check_of_a_query_with_a_repeated_column_fails(server: FakeSnowflake) -> None:
     twice = Column("PRICE", "NUMBER(38,0)", True)
     server.columns["SELECT price, price FROM raw"] = [twice, twice]
     result = PROVIDER.check({}, given(queries={"raw_house_data": "SELECT price, price FROM raw"}))
