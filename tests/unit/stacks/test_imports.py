@@ -1,0 +1,45 @@
+"""What the settings of an import become in its schedule."""
+
+from typing import Any
+
+import pytest
+
+from importer.spec.import_spec import ImportOptions, ImportSpec
+from stacks.settings.stack import load
+from tests.unit.stacks.declared_stacks import EXISTING_WORKSPACE, SCHEDULE, declare_imports_alone
+from tests.unit.stacks.stack_config import config, imports, snowflake
+
+EXISTING = {**EXISTING_WORKSPACE, "cleanDatastore": "clean"}
+INTEGRATION = snowflake(unload={"storageIntegration": "LAKE"})
+
+
+def spec_of(**changes: Any) -> ImportSpec:
+    """Return the specification that the job of the stack's one import gets."""
+    return ImportSpec.model_validate(declare_imports_alone(EXISTING, **changes).one(SCHEDULE)["spec"])
+
+
+def test_every_option_of_an_import_reaches_its_job() -> None:
+    declared = imports(
+        mode="unload",
+        memoryMb=500,
+        keepVersions=3,
+        keepDays=9,
+        incremental={"column": "ID", "fullEvery": 7},
+        contract={"rows": {"maxDecrease": 5}, "otherColumns": False},
+        curate={"asset": "clean_house_data", "maxQuarantined": 2},
+    )
+    (settings,) = load(config(existing=EXISTING, imports=declared)).imports
+    spec = spec_of(imports=declared)
+    for option in ImportOptions.model_fields:
+        assert getattr(spec, option) == getattr(settings, option), option
+
+
+def test_specification_names_the_connection_and_the_datastores() -> None:
+    spec = spec_of()
+    assert (spec.connection, spec.datastore, spec.clean_datastore) == ("snowflake", "raw", "clean")
+
+
+@pytest.mark.parametrize(("mode", "integration"), [("unload", "LAKE"), ("stream", None)])
+def test_only_unload_imports_get_the_storage_integration(mode: str, integration: str | None) -> None:
+    spec = spec_of(imports=imports(mode=mode), snowflake=INTEGRATION)
+    assert spec.storage_integration == integration
