@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 
 _PREFIX = "import_"
 
-#: The environment variables that record the job's environment and code, for imports without an image: the
-#: schedule itself, as the service returns it, names neither.
-_ENVIRONMENT_VARIABLE = "IMPORTER_ENVIRONMENT"
-_CODE_VARIABLE = "IMPORTER_CODE"
+#: The environment variable of the job that carries each of these inputs: the job reads some of them, and a
+#: refresh reads them all, as the service returns no other place that has them.
+_VARIABLES = {
+    "image": IMAGE_VARIABLE,
+    "environment": "IMPORTER_ENVIRONMENT",
+    "code": "IMPORTER_CODE",
+    "identity_client_id": "AZURE_CLIENT_ID",
+    "log_endpoint": LOG_ENDPOINT_VARIABLE,
+    "log_rule": LOG_RULE_VARIABLE,
+}
 
 #: The properties that only the state has: the service does not return them.
 _NOT_IN_THE_SERVICE = ("run_on_create", "schedule_name", "asset_name", "mode", "scheduled_since")
@@ -215,18 +221,10 @@ def _environment(inputs: ImportScheduleInputs) -> dict[str, str]:
         "AZUREML_WORKSPACE": inputs.workspace.name,
     }
     if inputs.identity_client_id:
-        # azure-identity reads the first, Snowflake's connector the second.
-        environment |= dict.fromkeys(
-            ("AZURE_CLIENT_ID", "MANAGED_IDENTITY_CLIENT_ID"), inputs.identity_client_id
-        )
-    given = {
-        IMAGE_VARIABLE: inputs.image,
-        _ENVIRONMENT_VARIABLE: inputs.environment,
-        _CODE_VARIABLE: inputs.code,
-        LOG_ENDPOINT_VARIABLE: inputs.log_endpoint,
-        LOG_RULE_VARIABLE: inputs.log_rule,
-    }
-    return environment | {name: value for name, value in given.items() if value}
+        # Snowflake's connector reads this one, azure-identity the one below.
+        environment["MANAGED_IDENTITY_CLIENT_ID"] = inputs.identity_client_id
+    given = {variable: getattr(inputs, name) for name, variable in _VARIABLES.items()}
+    return environment | {variable: value for variable, value in given.items() if value}
 
 
 def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Outputs:
@@ -243,13 +241,8 @@ def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Ou
         "cron": getattr(schedule.trigger, "expression", None),
         "time_zone": schedule.trigger.time_zone if schedule.trigger else None,
         "enabled": schedule.is_enabled is not False,
-        "image": environment.get(IMAGE_VARIABLE),
-        "environment": environment.get(_ENVIRONMENT_VARIABLE),
-        "code": environment.get(_CODE_VARIABLE),
+        **{name: environment.get(variable) for name, variable in _VARIABLES.items()},
         "compute": (getattr(settings, "default_compute", None) or "").rsplit("/", 1)[-1],
-        "identity_client_id": environment.get("AZURE_CLIENT_ID"),
-        "log_endpoint": environment.get(LOG_ENDPOINT_VARIABLE),
-        "log_rule": environment.get(LOG_RULE_VARIABLE),
         "tags": {key: tags[key] for key in state.get("tags", {}) if key in tags},
     }
     return {key: value for key, value in live.items() if value is not None}

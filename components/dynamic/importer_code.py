@@ -6,7 +6,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
 import pulumi
 from azure.core.exceptions import AzureError, ResourceNotFoundError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: The name of the code and of the environment in the workspace.
 NAME = "importer"
+
+#: What a snapshot is registered as.
+_Kind = Literal["code", "environment"]
 
 _Version = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
@@ -60,7 +63,7 @@ class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
         environment = read_environment(snapshot)
         _register_environment(inputs.workspace.client(), environment)
         _register_code(inputs.workspace, snapshot)
-        now = {"code": snapshot.version, "environment": environment.version}
+        now: dict[_Kind, str] = {"code": snapshot.version, "environment": environment.version}
         _archive(inputs.workspace, {kind: old for kind, old in _versions(state).items() if old != now[kind]})
         return _registered(inputs.workspace, now)
 
@@ -80,13 +83,13 @@ class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
         _archive(arm_id.workspace, _versions(state))
 
 
-def _versions(properties: Properties) -> dict[str, str]:
+def _versions(properties: Properties) -> dict[_Kind, str]:
     """Return the versions of `code` and `environment` that the properties have."""
-    names = {"code": "code_version", "environment": "environment_version"}
+    names: dict[_Kind, str] = {"code": "code_version", "environment": "environment_version"}
     return {kind: str(properties[name]) for kind, name in names.items() if name in properties}
 
 
-def _registered(workspace: WorkspaceRef, versions: dict[str, str]) -> Outputs:
+def _registered(workspace: WorkspaceRef, versions: dict[_Kind, str]) -> Outputs:
     """Return the properties of registered versions: each version and its ARM id."""
     ids = {
         kind: str(ChildId(workspace, f"{kind}s", f"{NAME}/versions/{version}"))
@@ -95,29 +98,38 @@ def _registered(workspace: WorkspaceRef, versions: dict[str, str]) -> Outputs:
     return {f"{kind}_version": version for kind, version in versions.items()} | ids
 
 
-def _find(client: "MLClient", kind: str, version: str) -> bool:
-    """Return whether the version is registered.
-
-    `MLClient` has no public attribute for code, but a private one with the usual operations.
-    """
-    operations = client._code if kind == "code" else client.environments
+def _find(client: "MLClient", kind: _Kind, version: str) -> bool:
+    """Return whether the version is registered."""
     try:
-        operations.get(NAME, version)
+        _operations(client, kind).get(NAME, version)
     except ResourceNotFoundError:
         return False
     return True
 
 
-def _archive(workspace: WorkspaceRef, versions: dict[str, str]) -> None:
+def _operations(client: "MLClient", kind: _Kind) -> Any:
+    match kind:
+        case "code":
+            return client._code  # no public attribute has the operations for code
+        case "environment":
+            return client.environments
+        case _:
+            assert_never(kind)
+
+
+def _archive(workspace: WorkspaceRef, versions: dict[_Kind, str]) -> None:
     """Archive the versions that exist."""
     client = workspace.client()
     for kind, version in versions.items():
         if not _find(client, kind, version):
             continue
-        if kind == "code":
-            _set_code_archived(client, workspace, version, is_archived=True)
-        else:
-            client.environments.archive(NAME, version)
+        match kind:
+            case "code":
+                _set_code_archived(client, workspace, version, is_archived=True)
+            case "environment":
+                client.environments.archive(NAME, version)
+            case _:
+                assert_never(kind)
 
 
 def _register_environment(client: "MLClient", environment: Environment) -> None:
