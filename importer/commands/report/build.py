@@ -1,4 +1,4 @@
-"""Makes the report of a version: reads it and the version before it, and writes the page."""
+"""Makes the report of a version from its rows and those of the previous version."""
 
 import tempfile
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from importer.versions.workspace import Workspace
 
 @dataclass(frozen=True)
 class ColumnReport:
-    """A column of the version; `before` and `drift` are None where the previous one has no such column."""
+    """A column of the version; `before` and `drift` are None if the previous version has no such column."""
 
     column: Column
     snowflake_type: str
@@ -30,7 +30,7 @@ class ColumnReport:
 
 @dataclass(frozen=True)
 class Report:
-    """All that is on the page; `versions` are newest first, from the reported one on."""
+    """The content of the page; `versions` are newest first, beginning with the reported one."""
 
     asset: str
     versions: list[VersionFacts]
@@ -43,9 +43,9 @@ class Report:
 
 
 def make_report(workspace: Workspace, spec: ImportSpec, version: str | None, without: set[str]) -> Report:
-    """Return the report of `version`, or of the newest; columns in `without` are not read.
+    """Return the report of `version`, or of the newest one; columns in `without` are not read.
 
-    An ImporterError says that there is no such version or column, or which of its files cannot be read.
+    An ImporterError says that the version or a column does not exist, or which file cannot be read.
     """
     blobs = AssetBlobs(workspace.datastore(spec.datastore), spec.name)
     versions = version_facts(workspace, blobs, spec.name)
@@ -54,7 +54,7 @@ def make_report(workspace: Workspace, spec: ImportSpec, version: str | None, wit
     if manifest is None:
         raise ImporterError(
             f"asset {spec.name}:{versions[0].version} has no manifest in datastore {spec.datastore}: "
-            "it was not made by this importer, or its blobs are gone"
+            "it was not made by this importer, or its blobs are deleted"
         )
     unknown = without - {column.name for column in manifest.columns}
     if unknown:
@@ -79,7 +79,7 @@ def make_report(workspace: Workspace, spec: ImportSpec, version: str | None, wit
 def _read(
     blobs: AssetBlobs, manifest: Manifest, before: Manifest | None, without: set[str], folder: Path
 ) -> tuple[list[ColumnReport], Places | None]:
-    """Return the columns of `manifest`, compared with those of `before`, and its map."""
+    """Return the columns of `manifest`, compared with those of `before`, and the map."""
     rows = _rows(blobs, manifest, folder / "now")
     columns = rows.columns(without)
     samples = dict(zip(columns, sample(rows, columns), strict=True))
@@ -118,12 +118,12 @@ def _drift(now: Profile, before: Profile) -> Drift | None:
 
 
 def _changes(before: Manifest, now: Manifest, without: set[str]) -> list[str]:
-    """Return, a sentence each, how the columns differ from the previous version's."""
+    """Return a line for each column that was added or removed, or has another type."""
     old = {c.name: c.snowflake_type for c in before.columns if c.name not in without}
     new = {c.name: c.snowflake_type for c in now.columns if c.name not in without}
     return [
         *(f"{name} ({kind}) is new" for name, kind in new.items() if name not in old),
-        *(f"{name} ({kind}) is gone" for name, kind in old.items() if name not in new),
+        *(f"{name} ({kind}) was removed" for name, kind in old.items() if name not in new),
         *(
             f"{name} was {old[name]}, is {kind}"
             for name, kind in new.items()

@@ -1,4 +1,4 @@
-"""The page's charts: Vega-Lite specifications that vl-convert draws as SVG; the page's style colours them."""
+"""The charts of the page: Vega-Lite specifications, drawn as SVG; the page's style colours them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,13 +13,13 @@ from importer.commands.report.text import edge_text, number_text
 
 Spec = dict[str, Any]
 
-#: A value that fewer rows than this have, in both versions, is not named.
+#: A value is named only if this many rows have it, in either version.
 LEAST_ROWS = 5
 _NAMED_VALUES = 5
 _LABEL_CHARACTERS = 28
 _VEGA_LITE = "6.4"
 
-#: Dark to bright on a dark ground, in either theme; steps, so that no mean of a single row can be read off.
+#: Dark to bright, on a dark background in both themes; few, so that the mean of a single row cannot be read.
 _SHADES = ("#3f4fa0", "#5a66b8", "#2f8f9d", "#35b779", "#90d743", "#fde725")
 
 _CONFIG: Spec = {
@@ -31,9 +31,9 @@ _CONFIG: Spec = {
 
 
 class Distribution(NamedTuple):
-    """What a chart of a column shows: the rows of its bars, and those of the previous version.
+    """The rows of a column's bars in this version, and in the previous one.
 
-    The previous version's are drawn times `scale`, so that shapes compare where the number of rows differs.
+    The previous version's are multiplied by `scale`, so that shapes compare if the number of rows differs.
     """
 
     kind: Kind
@@ -44,7 +44,7 @@ class Distribution(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A bar as it is shown: what it is of, and its rows in this and in the previous version."""
+    """A bar of a chart: its label, and its rows in this and in the previous version."""
 
     label: str
     now: int
@@ -57,12 +57,12 @@ def draw(spec: Spec) -> str:
 
 
 def distribution_chart(shown: Distribution) -> str:
-    """Return the chart of a column's distribution, the previous version's as a line over it."""
+    """Return the chart of a column's distribution, with the previous version's as a line over it."""
     return draw(_values_spec(shown) if shown.bars.values is not None else _ranges_spec(shown))
 
 
 def value_bars(shown: Distribution) -> list[Bar]:
-    """Return the most frequent values, then all others as one bar; rare ones are never named."""
+    """Return the most frequent values, then all others as one bar; rare values are never named."""
     values, before = shown.bars.values or (), shown.before
     found = [
         Bar(value or "(empty text)", shown.now[i], before[i] if before else None)
@@ -86,7 +86,7 @@ def _values_spec(shown: Distribution) -> Spec:
             "text": _cut(bar.label),
             "rows": bar.now,
             "before": shown.scale * (bar.before or 0),
-            "tell": f"{_cut(bar.label)}: {_rows_text(bar.now, bar.before)}",
+            "description": f"{_cut(bar.label)}: {_rows_text(bar.now, bar.before)}",
         }
         for place, bar in enumerate(bars)
     ]
@@ -98,7 +98,7 @@ def _values_spec(shown: Distribution) -> Spec:
         {
             "name": "now",
             "mark": {"type": "bar", "cornerRadiusEnd": 2, "height": 9, "yOffset": 5},
-            "encoding": {"y": y, "x": {"field": "rows", **x}, "description": {"field": "tell"}},
+            "encoding": {"y": y, "x": {"field": "rows", **x}, "description": {"field": "description"}},
         },
         {
             "name": "words",
@@ -154,7 +154,7 @@ def _ranges_spec(shown: Distribution) -> Spec:
                 "x2": {"field": "to"},
                 "y": {"field": "rows", **y},
                 "y2": {"datum": 0},
-                "description": {"field": "tell"},
+                "description": {"field": "description"},
             },
         }
     ]
@@ -186,14 +186,14 @@ def _range_row(shown: Distribution, bar: int) -> Spec:
         label = low
     before = shown.before[bar] if shown.before else None
     unit = 1000 if shown.kind in (Kind.MOMENT, Kind.CLOCK) else 1
-    # a whole number's bar has it in the middle
+    # the bar of a single whole number is centred on it
     shift = 0.5 if shown.kind == Kind.INTEGER and bars.step == 1 else 0.0
     return {
         "from": (start - shift) * unit,
         "to": (end - shift) * unit,
         "rows": shown.now[bar],
         "before": shown.scale * (before or 0),
-        "tell": f"{label}: {_rows_text(shown.now[bar], before)}",
+        "description": f"{label}: {_rows_text(shown.now[bar], before)}",
     }
 
 
@@ -206,9 +206,9 @@ def _any(shown: Distribution, bar: int) -> bool:
 
 
 def history_chart(points: Sequence[tuple[datetime, float, str]]) -> str:
-    """Return a chart of one number of each version, over the versions' times; the last is this version's."""
+    """Return a chart of a number over the versions' times; the last point is this version's."""
     data = [
-        {"at": moment.isoformat(), "value": value, "tell": f"{moment:%Y-%m-%d %H:%M}Z: {text}"}
+        {"at": moment.isoformat(), "value": value, "description": f"{moment:%Y-%m-%d %H:%M}Z: {text}"}
         for moment, value, text in points
     ]
     x = {
@@ -237,14 +237,14 @@ def history_chart(points: Sequence[tuple[datetime, float, str]]) -> str:
         {
             "name": "dots",
             "mark": {"type": "point", "filled": True, "size": 36, "opacity": 1},
-            "encoding": {"x": x, "y": y, "description": {"field": "tell"}},
+            "encoding": {"x": x, "y": y, "description": {"field": "description"}},
         },
     ]
     return draw({"width": 320, "height": 90, "data": {"values": data}, "layer": layers})
 
 
 def map_chart(places: Places) -> str:
-    """Return the map: one dot for each cell, coloured by the mean's step; by its rows if there is none."""
+    """Return the map: a dot for each cell, coloured by its mean, or by its rows if there is no mean."""
     width = 760.0 if places.height < 1 else 560 / places.height
     numbers = [cell.mean if places.colouring else cell.rows for cell in places.cells]
     edges = _steps([number for number in numbers if number is not None])
@@ -253,7 +253,7 @@ def map_chart(places: Places) -> str:
             "x": cell.longitude,
             "y": cell.latitude,
             "shade": number,
-            "tell": f"{cell.latitude:.3f}°, {cell.longitude:.3f}°: {_rows_text(cell.rows, None)}",
+            "description": f"{cell.latitude:.3f}°, {cell.longitude:.3f}°: {_rows_text(cell.rows, None)}",
         }
         for cell, number in zip(places.cells, numbers, strict=True)
         if number is not None
@@ -278,14 +278,14 @@ def map_chart(places: Places) -> str:
                 "x": {"field": "x", "type": "quantitative", "scale": ends, "axis": None},
                 "y": {"field": "y", "type": "quantitative", "scale": ends, "axis": None},
                 "color": {"field": "shade", "type": "quantitative", "scale": scale, "legend": legend},
-                "description": {"field": "tell"},
+                "description": {"field": "description"},
             },
         }
     )
 
 
 def _steps(numbers: list[float]) -> list[float]:
-    """Return the round edges between as many steps as there are shades, each of about as many cells."""
+    """Return round edges that divide the numbers into one step per shade, of about equally many cells."""
     ordered = sorted(numbers)
     found = [ordered[len(ordered) * i // len(_SHADES)] for i in range(1, len(_SHADES))]
     return sorted({float(f"{edge:.2g}") for edge in found})

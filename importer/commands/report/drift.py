@@ -1,10 +1,10 @@
-"""How much a column's distribution differs from the previous version's.
+"""Measures how much a column's distribution differs from that of the previous version.
 
 The population stability index sums (a - e) ln(a / e) over bars, a and e being the shares of this and of the
 previous version; 0.1 and 0.25 are its customary thresholds (N. Siddiqi, Credit Risk Scorecards, 2006). Of two
 samples of the same population it is about (1/n + 1/m) times a chi-square variable (B. Yurdakul and
 J. Naranjo, Statistical properties of the population stability index, Journal of Risk Model Validation, 2020),
-so small tables reach those thresholds by chance: what chance explains is no drift.
+so small tables reach those thresholds by chance: an index that chance explains is not reported as drift.
 """
 
 import math
@@ -15,12 +15,12 @@ from typing import NamedTuple
 SOME = 0.1
 MUCH = 0.25
 
-#: Stands in for the share of an empty bar, whose logarithm does not exist.
+#: The share that replaces 0 for an empty bar, since 0 has no logarithm.
 _LEAST_SHARE = 1e-4
 
 
 class Level(StrEnum):
-    """What an index means."""
+    """The meaning of an index."""
 
     STABLE = "stable"
     SOME = "some drift"
@@ -28,7 +28,7 @@ class Level(StrEnum):
 
 
 class Drift(NamedTuple):
-    """A column's index, what chance alone may make of it, and the verdict."""
+    """A column's index, the index that chance alone may produce, and the level."""
 
     psi: float
     chance: float
@@ -36,7 +36,7 @@ class Drift(NamedTuple):
 
 
 def measure_drift(before: Sequence[int], now: Sequence[int]) -> Drift | None:
-    """Return the drift between the rows of the same bars; None if a version has no rows."""
+    """Return the drift between the counts of the same bars; None if a version has no rows."""
     n, m = sum(before), sum(now)
     if not n or not m:
         return None

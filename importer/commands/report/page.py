@@ -1,10 +1,9 @@
-"""The page itself: what the report holds, in the words and the order in which it is read."""
+"""Renders the report as an HTML page."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -21,7 +20,7 @@ from importer.commands.report.charts import (
 )
 from importer.commands.report.drift import Level
 from importer.commands.report.rows import Kind
-from importer.commands.report.statistics import MAX_VALUES
+from importer.commands.report.statistics import MAX_VALUES, Profile
 from importer.commands.report.text import NONE, bytes_text, number_text, seconds_text, share_text, value_text
 from importer.commands.report.versions import VersionFacts
 from importer.lake.contract_result import RuleResult
@@ -33,7 +32,7 @@ _CHANGED_COLUMNS = 6
 
 @dataclass(frozen=True)
 class Stat:
-    """A number of a column: its name, its value, and how it reads."""
+    """A number of a column: its name, its value, and its text."""
 
     name: str
     value: float | None
@@ -42,7 +41,7 @@ class Stat:
 
 @dataclass(frozen=True)
 class Card:
-    """A column as the page shows it."""
+    """The card of a column on the page."""
 
     name: str
     type: str
@@ -58,7 +57,7 @@ class Card:
 
 
 class History(NamedTuple):
-    """One number of all versions: its name, this version's, its change, and the chart where there are two."""
+    """A number over the versions: its name, this version's value, its change, a chart if there are two."""
 
     name: str
     text: str
@@ -103,7 +102,7 @@ def render(report: Report, made: datetime) -> str:
 
 
 def _contract(report: Report) -> list[RuleResult]:
-    """Return how the rules turned out, without those of columns that are left out."""
+    """Return the results of the contract's rules, without those of columns that are left out."""
     left_out = tuple(f"columns.{name}." for name in report.without)
     return [result for result in report.manifest.contract if not f"{result.rule}.".startswith(left_out)]
 
@@ -139,30 +138,42 @@ def _card(report: ColumnReport) -> Card:
 
 
 def _stats(report: ColumnReport) -> list[Stat]:
+    """Return the numbers below the chart of a column."""
     now, kind = report.now, report.column.kind
-    not_finite = Stat("not finite", now.not_finite, number_text(now.not_finite)) if now.not_finite else None
-    if kind == Kind.OTHER or now.low is None:
-        return [not_finite] if not_finite else []
+    not_finite = [Stat("not finite", now.not_finite, number_text(now.not_finite))] if now.not_finite else []
+    if now.low is None:
+        return not_finite
     about = "" if now.is_distinct_exact else "≈ "
     distinct = Stat("distinct", now.distinct, about + number_text(now.distinct))
-    if kind == Kind.BOOLEAN or report.bars.values is not None:
-        return [distinct]
-    text: Callable[[float | None], str] = partial(value_text, kind=kind)
-    if kind in (Kind.TEXT, Kind.BYTES):
-        lengths = [Stat("shortest", now.low, text(now.low)), Stat("longest", now.high, text(now.high))]
-        return [distinct, *lengths] if kind == Kind.TEXT else lengths
-    median = round(now.median) if kind == Kind.INTEGER and now.median is not None else now.median
-    is_time = kind in (Kind.MOMENT, Kind.CLOCK)
-    mean = None if now.mean is None or is_time else Stat("mean", now.mean, number_text(now.mean))
-    stats = [
-        Stat("min", now.low, text(now.low)),
-        Stat("median", median, f"≈ {text(median)}"),
-        mean,
-        Stat("max", now.high, text(now.high)),
-        distinct,
-        not_finite,
+    lengths = [
+        Stat("shortest", now.low, value_text(now.low, kind)),
+        Stat("longest", now.high, value_text(now.high, kind)),
     ]
-    return [stat for stat in stats if stat is not None]
+    match kind:
+        case Kind.OTHER:
+            return not_finite
+        case Kind.BOOLEAN:
+            return [distinct]
+        case Kind.TEXT:
+            return [distinct] if report.bars.values is not None else [distinct, *lengths]
+        case Kind.BYTES:
+            return lengths
+        case Kind.INTEGER | Kind.NUMBER | Kind.MOMENT | Kind.CLOCK:
+            return [*_range_stats(now, kind), distinct, *not_finite]
+        case _:
+            assert_never(kind)
+
+
+def _range_stats(now: Profile, kind: Kind) -> list[Stat]:
+    """Return smallest, median, mean and largest; moments have no mean."""
+    median = round(now.median) if kind == Kind.INTEGER and now.median is not None else now.median
+    mean = None if kind in (Kind.MOMENT, Kind.CLOCK) else now.mean
+    return [
+        Stat("min", now.low, value_text(now.low, kind)),
+        Stat("median", median, f"≈ {value_text(median, kind)}"),
+        *([Stat("mean", mean, number_text(mean))] if mean is not None else []),
+        Stat("max", now.high, value_text(now.high, kind)),
+    ]
 
 
 def _histories(versions: list[VersionFacts]) -> list[History]:
@@ -179,7 +190,7 @@ def _history(
     numbers: Sequence[float | None],
     text: Callable[[float], str],
 ) -> History:
-    """Return the history of one number, `numbers` being those of the versions, newest first."""
+    """Return the history of a number; `numbers` are those of the versions, newest first."""
     points = [
         (tick, number, text(number))
         for version, number in zip(versions, numbers, strict=True)
@@ -199,7 +210,7 @@ def _history(
 def _tick(version: VersionFacts) -> datetime | None:
     try:
         return parse_tick(version.version)
-    except ValueError:  # named by someone else
+    except ValueError:  # not a version of the importer
         return version.registered
 
 

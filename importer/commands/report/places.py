@@ -1,4 +1,4 @@
-"""Where the rows of a version are, if it has coordinates: rows and a mean for each cell of a grid."""
+"""The map of a version with coordinates: the number of rows and a mean for each cell of a grid."""
 
 import math
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from typing import NamedTuple
 from importer.commands.report.rows import Column, Kind, VersionRows
 from importer.commands.report.statistics import query
 
-#: Cells along the longer side: what is kept does not grow with the rows.
+#: Cells along the longer side, so that memory does not grow with the rows.
 _CELLS = 110
 _LONGITUDES = ("LONGITUDE", "LON", "LNG")
 _LATITUDES = ("LATITUDE", "LAT")
 
-#: A number whose column is named like one of these colours the cells.
+#: The cells are coloured by the first numeric column whose name contains one of these.
 _COLOURING = ("PRICE", "AMOUNT", "VALUE", "REVENUE", "COST")
 
 
 class Cell(NamedTuple):
-    """The centre of a cell, its rows, and the mean of the colouring column there."""
+    """The centre of a cell, its number of rows, and the mean of the colouring column."""
 
     longitude: float
     latitude: float
@@ -27,7 +27,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Places:
-    """The cells with rows in them; `height` is the map's for a width of 1; `metres` is a cell's side."""
+    """The cells with rows; `height` is the map's for a width of 1; `metres` is the side of a cell."""
 
     cells: list[Cell]
     colouring: str | None
@@ -44,12 +44,12 @@ class _Frame(NamedTuple):
 
     @property
     def squeeze(self) -> float:
-        """A degree of longitude in degrees of latitude, in the middle of the frame."""
+        """The length of a degree of longitude, in degrees of latitude, in the middle of the frame."""
         return math.cos(math.radians((self.south + self.north) / 2))
 
 
 def find_places(rows: VersionRows, columns: list[Column]) -> Places | None:
-    """Return the map of a version, or None where no columns are named as coordinates or none are valid."""
+    """Return the map of a version, or None if it has no columns of coordinates or no valid ones."""
     longitude, latitude = _named(columns, _LONGITUDES), _named(columns, _LATITUDES)
     if longitude is None or latitude is None:
         return None
@@ -102,5 +102,5 @@ def _is_colouring(name: str) -> bool:
 
 
 def _side(low: float, one: float, most: float, high: float) -> tuple[float, float]:
-    """Return the frame's two edges; places far from all others would make a speck of them."""
+    """Return two edges of the frame, without outliers that would shrink all other places to a dot."""
     return (one, most) if 0 < 3 * (most - one) < high - low else (low, high)

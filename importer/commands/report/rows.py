@@ -1,9 +1,9 @@
-"""The rows of a version as a stream of Arrow batches, in the few types that statistics need."""
+"""The rows of a version as a stream of Arrow batches, in the two types that the statistics need."""
 
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +18,7 @@ _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 class Kind(StrEnum):
-    """What a column's values are, for statistics; `other` are nested ones, of which only NULLs count."""
+    """The kind of a column's values; `other` are nested values, of which only NULLs are counted."""
 
     INTEGER = "integer"
     NUMBER = "number"
@@ -46,7 +46,7 @@ class VersionRows:
         self.failure: ImporterError | None = None
 
     def columns(self, without: set[str]) -> list[Column]:
-        """Return the columns but for those that are left out."""
+        """Return the columns except those in `without`."""
         if not self._parts.parts:
             return []
         return [
@@ -56,9 +56,9 @@ class VersionRows:
         ]
 
     def reader(self, columns: list[Column], parts: int | None = None) -> pa.RecordBatchReader:
-        """Return the rows with the columns named c0, c1, …; all parts, or `parts` evenly spread ones.
+        """Return the rows with the columns named c0, c1, …, of all parts or of `parts` evenly spread ones.
 
-        What stops it is also in `failure`, as whoever reads may lose its type.
+        An error is also stored in `failure`, since DuckDB would replace it by its own.
         """
         files = self._parts.parts
         chosen = files if parts is None else files[:: max(1, -(-len(files) // parts))]
@@ -88,7 +88,7 @@ class VersionRows:
 
 
 def kind_of(arrow: pa.DataType) -> Kind:
-    """Return what the values of an Arrow type are, for statistics."""
+    """Return the kind of the values of an Arrow type."""
     kinds = (
         (pa.types.is_boolean, Kind.BOOLEAN),
         (pa.types.is_integer, Kind.INTEGER),
@@ -106,19 +106,34 @@ def kind_of(arrow: pa.DataType) -> Kind:
 
 
 def _plain_type(kind: Kind) -> pa.DataType:
-    return pa.string() if kind in (Kind.TEXT, Kind.BOOLEAN) else pa.float64()
+    match kind:
+        case Kind.TEXT | Kind.BOOLEAN:
+            return pa.string()
+        case Kind.INTEGER | Kind.NUMBER | Kind.MOMENT | Kind.CLOCK | Kind.BYTES | Kind.OTHER:
+            return pa.float64()
+        case _:
+            assert_never(kind)
 
 
 def _plain(values: pa.Array, kind: Kind) -> pa.Array:
-    """Return numbers as they are, moments in seconds since 1970, bytes by their length."""
-    if kind in (Kind.TEXT, Kind.BOOLEAN):
-        return values.cast(pa.string())
-    if kind in (Kind.INTEGER, Kind.NUMBER):
-        return values.cast(pa.float64(), safe=False)
-    if kind == Kind.BYTES:
-        return pc.binary_length(values).cast(pa.float64())
-    if kind == Kind.OTHER:
-        return pc.if_else(values.is_valid(), 0.0, pa.scalar(None, pa.float64()))
+    """Return text as text, all else as numbers: moments in seconds since 1970, bytes by their length."""
+    match kind:
+        case Kind.TEXT | Kind.BOOLEAN:
+            return values.cast(pa.string())
+        case Kind.INTEGER | Kind.NUMBER:
+            return values.cast(pa.float64(), safe=False)
+        case Kind.BYTES:
+            return pc.binary_length(values).cast(pa.float64())
+        case Kind.MOMENT | Kind.CLOCK:
+            return _seconds(values)
+        case Kind.OTHER:
+            return pc.if_else(values.is_valid(), 0.0, pa.scalar(None, pa.float64()))
+        case _:
+            assert_never(kind)
+
+
+def _seconds(values: pa.Array) -> pa.Array:
+    """Return dates and timestamps in seconds since 1970, times in seconds since midnight."""
     if pa.types.is_date(values.type):
         days = values.cast(pa.date32()).cast(pa.int32()).cast(pa.float64())
         return pc.multiply(days, 86400.0)

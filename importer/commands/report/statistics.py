@@ -1,22 +1,22 @@
-"""What is known of each column: counts in bars that both versions share, by DuckDB in bounded memory."""
+"""The statistics of each column, with counts in bars that both versions share; DuckDB computes them."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import duckdb
 
 from importer.commands.report.rows import Column, Kind, VersionRows
 
-#: DuckDB spills or stops beyond it; the aggregates here keep a bounded state for each column.
+#: DuckDB's limit; the state of the aggregates used here is bounded for each column.
 _MEMORY = "256MB"
 
-#: A text column with at most as many values is counted by value, else by length.
+#: A text column with at most this many values is counted by value, else by length.
 MAX_VALUES = 50
 BARS = 24
 
-#: From as many parts of a version, evenly spread, the bars' edges are chosen; counts are of all rows.
+#: How many parts of a version are read to choose the edges of the bars; counts are of all rows.
 _SAMPLED_PARTS = 4
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 31_556_952
 _TIME_STEPS = (
@@ -27,7 +27,7 @@ _TIME_STEPS = (
 
 
 class Sample(NamedTuple):
-    """Where most of a column's values lie: smallest, 1 %, 99 %, largest; or which there are, if few."""
+    """The range of a column's values (smallest, 1 %, 99 %, largest), and its values if they are few."""
 
     range: tuple[float, float, float, float] | None
     values: list[str] | None
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Bars:
-    """What is counted: values, or `count` ranges of `step` from `low` on, with one more at either end."""
+    """The bars: one per value, or `count` ranges of width `step` from `low`, and one more at either end."""
 
     low: float = 0
     step: float = 1
@@ -47,9 +47,9 @@ class Bars:
 class Profile:
     """The statistics of a column of one version.
 
-    `counts` are the rows of each bar; of ranges the first and the last are what lies outside; of values the
-    last is all others. Numbers are of the values (moments: seconds since 1970) or of the lengths of text and
-    bytes.
+    `counts` are the rows of each bar: for ranges the first and the last bar are the rows outside, for values
+    the last bar is all others. Numbers are those of the values (moments in seconds since 1970), or of the
+    lengths of text and bytes.
     """
 
     rows: int
@@ -65,7 +65,7 @@ class Profile:
 
 
 def sample(rows: VersionRows, columns: list[Column]) -> list[Sample]:
-    """Return where the values of each column lie, by a few parts of the version."""
+    """Return the range or the values of each column, from a few parts of the version."""
     if not columns:
         return []
     selected = [
@@ -79,7 +79,7 @@ def sample(rows: VersionRows, columns: list[Column]) -> list[Sample]:
 
 
 def choose_bars(column: Column, samples: Sequence[Sample]) -> Bars:
-    """Return the bars in which a column of all the sampled versions is counted."""
+    """Return the bars in which a column is counted in all the sampled versions."""
     if column.kind in (Kind.TEXT, Kind.BOOLEAN) and all(s.values is not None for s in samples):
         values = {value for s in samples for value in s.values or ()}
         if len(values) <= MAX_VALUES:
@@ -91,7 +91,7 @@ def choose_bars(column: Column, samples: Sequence[Sample]) -> Bars:
         *(min(r[i] for r in ranges) for i in (0, 1)),
         *(max(r[i] for r in ranges) for i in (2, 3)),
     )
-    # a few values far out would leave all others in one bar
+    # a few outliers would leave all other values in one bar
     if 0 < 3 * (least - most) < high - low:
         low, high = most, least
     step = _step(high - low, column.kind)
@@ -100,7 +100,7 @@ def choose_bars(column: Column, samples: Sequence[Sample]) -> Bars:
 
 
 def profiles(rows: VersionRows, columns: list[Column], bars: Sequence[Bars]) -> list[Profile]:
-    """Return the statistics of each column, by one pass over all rows of the version."""
+    """Return the statistics of each column, in one pass over all rows of the version."""
     if not columns:
         return []
     parameters: dict[str, object] = {}
@@ -125,11 +125,11 @@ def query(
     parts: int | None = None,
     rest: str = "",
 ) -> list[tuple[Any, ...]]:
-    """Return what `SELECT {select} FROM rows {rest}` gives; columns are c0, c1, …, in their order."""
+    """Return the result of `SELECT {select} FROM rows {rest}`; the columns are c0, c1, … in their order."""
     with duckdb.connect(config={"memory_limit": _MEMORY, "threads": 2}) as connection:
         connection.register("rows", rows.reader(columns, parts))
         try:
-            # no name and no value of the data is in the statement
+            # the statement contains no name and no value of the data
             return connection.execute(f"SELECT {select} FROM rows {rest}", parameters or {}).fetchall()  # noqa: S608
         except duckdb.Error:
             if rows.failure is not None:
@@ -157,7 +157,7 @@ def _aggregates(i: int, column: Column, bars: Bars) -> str:
         bar = f"list_position($values{i}::VARCHAR[], c{i})"
         counted = f"histogram_exact({bar}, range(1, {len(bars.values) + 1})) FILTER ({bar} IS NOT NULL)"
     else:
-        # 0 is below the first range, `count` + 1 above the last
+        # bar 0 is below the first range, bar `count` + 1 above the last
         bar = f"least(greatest(floor(({x} - $low{i}) / $step{i}), -1), $count{i}) + 1"
         counted = f"histogram_exact(({bar})::BIGINT, range({bars.count + 2})) {finite}"
     return (
@@ -203,12 +203,22 @@ def _few(values: list[str] | None, column: Column) -> list[str] | None:
 
 
 def _step(span: float, kind: Kind) -> float:
-    """Return a round width of about BARS bars over `span`."""
+    """Return a round width of which about BARS bars cover `span`."""
     wanted = span / BARS
-    if kind in (Kind.MOMENT, Kind.CLOCK):
-        return next((step for step in _TIME_STEPS if step >= wanted), _TIME_STEPS[-1])
+    match kind:
+        case Kind.MOMENT | Kind.CLOCK:
+            return next((step for step in _TIME_STEPS if step >= wanted), _TIME_STEPS[-1])
+        case Kind.NUMBER:
+            return _number_step(wanted)
+        case Kind.INTEGER | Kind.TEXT | Kind.BOOLEAN | Kind.BYTES | Kind.OTHER:
+            return max(1.0, math.ceil(_number_step(wanted)))
+        case _:
+            assert_never(kind)
+
+
+def _number_step(wanted: float) -> float:
+    """Return a round number that is at least `wanted`."""
     if wanted <= 0 or not math.isfinite(wanted):
         return 1.0 if wanted <= 0 else 1e307
     power = 10.0 ** math.floor(math.log10(wanted))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= wanted * 0.999)
-    return step if kind == Kind.NUMBER else max(1.0, math.ceil(step))
+    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= wanted * 0.999)

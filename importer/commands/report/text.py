@@ -1,11 +1,12 @@
-"""Numbers and moments as people read them."""
+"""Formats numbers, sizes, durations and moments for the page."""
 
 import math
 from datetime import UTC, datetime, timedelta
+from typing import assert_never
 
 from importer.commands.report.rows import Kind
 
-#: Stands for a number that there is not.
+#: The text for a missing number.
 NONE = "\N{EN DASH}"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -13,19 +14,25 @@ _YEAR = 31_556_952
 
 
 def value_text(value: float | None, kind: Kind) -> str:
-    """Return a value of a column of `kind`: moments are seconds since 1970."""
+    """Return the text of a value of a column of `kind`; moments are in seconds since 1970."""
     if value is None or not math.isfinite(value):
         return NONE
-    if kind == Kind.MOMENT:
-        return _moment_text(value)
-    if kind == Kind.CLOCK:
-        return _clock_text(value)
-    # years are whole numbers too
-    return f"{value:.0f}" if kind == Kind.INTEGER and abs(value) < 10_000 else number_text(value)
+    match kind:
+        case Kind.MOMENT:
+            return _moment_text(value)
+        case Kind.CLOCK:
+            return _clock_text(value)
+        case Kind.INTEGER:
+            # it may be a year, which has no thousands separator
+            return f"{value:.0f}" if abs(value) < 10_000 else number_text(value)
+        case Kind.NUMBER | Kind.TEXT | Kind.BOOLEAN | Kind.BYTES | Kind.OTHER:
+            return number_text(value)
+        case _:
+            assert_never(kind)
 
 
 def number_text(value: float) -> str:
-    """Return a number with thousands separated and about four digits that matter."""
+    """Return a number with thousands separators and about four significant digits."""
     size = abs(value)
     if size >= 1e15 or 0 < size < 1e-4:
         return f"{value:.3e}"
@@ -55,7 +62,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def share_text(part: int, whole: int) -> str:
-    """Return a share in percent that is 0 or 100 only where it is so exactly."""
+    """Return a share in percent; 0% and 100% are exact."""
     if not whole or part in (0, whole):
         return "0%" if not part else "100%"
     share = 100 * part / whole
@@ -65,7 +72,7 @@ def share_text(part: int, whole: int) -> str:
 
 
 def edge_text(value: float, kind: Kind, step: float) -> str:
-    """Return the edge of a range `step` wide, exact enough to differ from the next one's."""
+    """Return the edge of a range of width `step`, with enough digits to differ from the next edge."""
     if kind != Kind.NUMBER or step >= 10 or abs(value) >= 1e15 or step < 1e-12:
         return value_text(value, kind)
     digits = 1 - math.floor(math.log10(step))

@@ -1,4 +1,4 @@
-"""The versions of an asset over time, by what is registered and by their manifests."""
+"""The versions of an asset over time, from the workspace and from their manifests."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from importer.lake.manifest import Manifest
 from importer.spec.schedule import parse_tick, version_of
 from importer.versions.workspace import AssetVersion, Workspace
 
-#: As many versions, the newest, are on the page; each takes two calls.
+#: How many of the newest versions are read; each takes two calls.
 SHOWN_VERSIONS = 60
 
 
 @dataclass(frozen=True)
 class VersionFacts:
-    """A registered version; `manifest` is None where its blobs are not the importer's, or are gone."""
+    """A registered version; `manifest` is None if the importer did not make it, or its blobs are deleted."""
 
     version: str
     registered: datetime | None
@@ -38,14 +38,14 @@ def version_facts(workspace: Workspace, blobs: AssetBlobs, asset: str) -> list[V
 
 
 def find_version(versions: list[VersionFacts], asset: str, version: str | None) -> int:
-    """Return where `version`, or the newest of the importer's, is; an ImporterError says which there are."""
+    """Return the index of `version`, or of the newest with a manifest; an ImporterError lists the newest."""
     if not versions:
         raise ImporterError(f"asset {asset} has no version yet: run the import first")
     if version is None:
         return next((i for i, found in enumerate(versions) if found.manifest), 0)
     known = [found.version for found in versions]
     if version not in known:
-        # a scheduled time, as `run` takes it
+        # it may be a scheduled time, as for `run`
         with suppress(ValueError):
             version = version_of(parse_tick(version))
     if version not in known:
@@ -56,7 +56,7 @@ def find_version(versions: list[VersionFacts], asset: str, version: str | None) 
 def _facts(found: AssetVersion, blobs: AssetBlobs) -> VersionFacts:
     try:
         manifest = blobs.committed_manifest(found.version)
-    except ImporterError:  # registered by someone else, or on its way out
+    except ImporterError:  # made by something else, or being deleted
         rows, size = found.tags.get("rows"), found.tags.get("bytes")
         return VersionFacts(
             found.version, found.registered, int(rows) if rows else None, int(size) if size else None, None

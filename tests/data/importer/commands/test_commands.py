@@ -1,4 +1,4 @@
-"""The commands beside `run`, and what they read of the workspace."""
+"""`importer list` and `preview`, and unknown or broken imports."""
 
 import json
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ from tests.data_cloud import (
 
 
 @pytest.mark.usefixtures("known")
-def test_an_unknown_import_is_told_which_there_are() -> None:
+def test_unknown_import_is_an_error_that_lists_the_imports() -> None:
     line = error_line(command("run", "unknown"))
     assert "has no import unknown; it has: known" in line
 
 
 @pytest.fixture
 def known(home: Home) -> Iterator[str]:
-    """The name of an import that the workspace has a schedule of."""
+    """The name of an import with a schedule in the workspace."""
     arm_id = schedule(home, "known")
     yield "known"
     ArmStore(home.arm_db).delete(arm_id)
@@ -45,7 +45,7 @@ DAILY = {"triggerType": "Cron", "expression": "0 6 * * *", "timeZone": "W. Europ
 def schedule(
     home: Home, name: str, trigger: dict[str, Any] = DAILY, variables: dict[str, str] | None = None
 ) -> str:
-    """Store a schedule as `ImportSchedule` makes it, but for what is given, and return its id."""
+    """Store a schedule as `ImportSchedule` makes it, with another trigger or variables, and return its id."""
     arm_id = f"{WORKSPACE}/schedules/import_{name}"
     step = {
         "type": "command",
@@ -69,7 +69,7 @@ def schedule(
     return arm_id
 
 
-def test_list_shows_the_newest_version_and_the_next_tick(home: Home) -> None:
+def test_list_shows_newest_version_and_next_time(home: Home) -> None:
     listed = schedule(home, "listed")
     run(spec("listed"), V1)
     run(spec("listed"), V2)
@@ -85,7 +85,7 @@ def test_list_shows_the_newest_version_and_the_next_tick(home: Home) -> None:
 
 
 @pytest.mark.usefixtures("known")
-def test_schedules_that_a_person_changed_do_not_hide_the_others(home: Home) -> None:
+def test_list_shows_imports_beside_schedules_that_were_changed_by_hand(home: Home) -> None:
     daily = {"triggerType": "Recurrence", "frequency": "Day", "interval": 1, "timeZone": "UTC"}
     changed = [schedule(home, "recurring", daily), schedule(home, "emptied", variables={})]
     try:
@@ -118,7 +118,7 @@ def job(home: Home, name: str, status: str) -> None:
     )
 
 
-def test_list_wait_fails_with_the_job_that_failed(home: Home) -> None:
+def test_list_wait_fails_if_a_last_job_failed(home: Home) -> None:
     failing = schedule(home, "failing")
     job(home, "failing", "Failed")
     try:
@@ -128,7 +128,7 @@ def test_list_wait_fails_with_the_job_that_failed(home: Home) -> None:
     assert "import failing: job failing is Failed" in line
 
 
-def test_preview_shows_columns_and_rows_and_writes_nothing(home: Home) -> None:
+def test_preview_shows_columns_and_first_rows_and_writes_nothing(home: Home) -> None:
     result = command(
         "preview", "previewed", spec=spec("previewed", ALL_SALES.replace("*", "SALE_PRICE") + " -- all")
     )

@@ -1,4 +1,4 @@
-"""The report of versions that the importer made, over HTTP: Snowflake, Azurite and the workspace service."""
+"""The report of imported versions, with Snowflake, Azurite and the workspace service over HTTP."""
 
 from collections import Counter
 from pathlib import Path
@@ -18,7 +18,7 @@ HOUSES = spec("reported")
 
 @pytest.fixture(scope="module")
 def page(home: Home, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the third version of the houses; the first two lack some."""
+    """The page of the third version of the houses; the first two have fewer rows."""
     run(spec("reported", f"{ALL_SALES} WHERE YEAR_SOLD < 2008"), V1)
     run(spec("reported", f"{ALL_SALES} WHERE YEAR_SOLD < 2010", mode="unload"), V2)
     run(HOUSES, V3)
@@ -30,7 +30,7 @@ def page(home: Home, tmp_path_factory: pytest.TempPathFactory) -> str:
     return html
 
 
-def test_the_houses_on_the_page_are_those_of_the_table(page: str) -> None:
+def test_cards_have_the_numbers_of_the_table(page: str) -> None:
     sales, cards = house_sales(), Page(page).cards
     assert list(cards) == sales.column_names
     for name, card in cards.items():
@@ -50,7 +50,7 @@ def test_the_houses_on_the_page_are_those_of_the_table(page: str) -> None:
             assert min(named.values()) >= 5
 
 
-def test_the_page_shows_the_versions_the_drift_and_the_map(page: str) -> None:
+def test_page_shows_versions_drift_and_map(page: str) -> None:
     parsed = Page(page)
     assert loads(page) == []
     assert all(version in parsed.text for version in (V1, V2, V3))
@@ -63,7 +63,7 @@ def test_the_page_shows_the_versions_the_drift_and_the_map(page: str) -> None:
 
 
 @pytest.mark.usefixtures("page")
-def test_an_earlier_version_and_fewer_columns(tmp_path: Path) -> None:
+def test_version_and_without_select_what_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "houses.html"
     arguments = ("--version", V1, "--without", "LATITUDE", "--without", "SALE_PRICE", "--output", str(path))
     assert command("report", "reported", *arguments, spec=HOUSES).returncode == 0
@@ -75,7 +75,7 @@ def test_an_earlier_version_and_fewer_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("page")
-def test_what_cannot_be_reported_is_one_line(tmp_path: Path) -> None:
+def test_unknown_version_column_or_folder_is_one_line(tmp_path: Path) -> None:
     for arguments, message in (
         (("--version", "20200101T000000Z"), f"has no version 20200101T000000Z; the newest are: {V3}, {V2}"),
         (("--without", "NOPE"), f"--without NOPE: asset reported:{V3} has no such column"),
@@ -88,7 +88,7 @@ def test_what_cannot_be_reported_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_no_rows_have_a_page_too(tmp_path: Path) -> None:
+def test_version_without_rows_has_a_page(tmp_path: Path) -> None:
     empty = spec("reported_none", f"{ALL_SALES} WHERE 1 = 0")
     run(empty, V1)
     assert Workspace().versions("reported_none")[0].tags["rows"] == "0"

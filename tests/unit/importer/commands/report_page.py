@@ -1,4 +1,4 @@
-"""A report's page as a reader sees it: its cards, its numbers, the bars of its charts."""
+"""Parses a report's page: its cards, their numbers, and the bars of the charts."""
 
 import re
 from dataclasses import dataclass, field
@@ -38,11 +38,11 @@ class Page(HTMLParser):
         if tag == "data" and self._card and "data-stat" in found:
             self._card.values[found["data-stat"]] = float(found["value"])
         if tag == "path" and (
-            told := re.fullmatch(r"(.*): ([\d,]+) rows?( .*)?", found.get("aria-label", ""))
+            label := re.fullmatch(r"(.*): ([\d,]+) rows?( .*)?", found.get("aria-label", ""))
         ):
-            rows = int(told[2].replace(",", ""))
+            rows = int(label[2].replace(",", ""))
             if self._card:
-                self._card.bars[told[1]] = rows
+                self._card.bars[label[1]] = rows
             else:
                 self.map_rows += rows
 
@@ -64,7 +64,7 @@ class Page(HTMLParser):
 
 
 def loads(html: str) -> list[str]:
-    """Return whatever of a page makes a browser load something."""
+    """Return the parts of a page that make a browser load something."""
     page = Page(html)
     found = [
         f"{tag} {name}={value}"

@@ -1,4 +1,4 @@
-"""The report's page, made of versions that lie in memory."""
+"""The report's page, made from versions in memory."""
 
 import sys
 from collections.abc import Callable
@@ -46,7 +46,7 @@ HOSTILE = [
 
 
 class Lake(AssetBlobs):
-    """The blobs of versions that are given as tables, each a part or several."""
+    """The blobs of versions that are given as tables, each with one part or several."""
 
     def __init__(self) -> None:
         self._asset = SPEC.name
@@ -94,7 +94,7 @@ class Lake(AssetBlobs):
 
 
 class FakeWorkspace(Workspace):
-    """A workspace in which all versions of the lake are registered, and those that are named."""
+    """A workspace in which all versions of the lake are registered, and the `others`."""
 
     def __init__(self, lake: Lake, *others: str) -> None:
         self._lake = lake
@@ -117,7 +117,7 @@ def lake(monkeypatch: pytest.MonkeyPatch) -> Lake:
 
 @pytest.fixture
 def html(lake: Lake, tmp_path: Path) -> Callable[..., str]:
-    """Makes the page of a version of the lake."""
+    """Return a function that makes the page of a version of the lake."""
 
     def make(
         version: str | None = None, *, without: set[str] | None = None, others: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ def table(**columns: Any) -> pa.Table:
     return pa.table(columns)
 
 
-def test_numbers_on_the_page_are_those_of_the_data(lake: Lake, html: Callable[..., str]) -> None:
+def test_cards_have_the_numbers_of_the_data(lake: Lake, html: Callable[..., str]) -> None:
     days = [date(1969, 12, 31), date(1066, 10, 14), None, date(9999, 12, 31)] * 25
     moments = [datetime(1960, 1, 1, 12), datetime(2300, 1, 1), None, datetime(2026, 1, 1)] * 25
     data = table(
@@ -179,7 +179,7 @@ def test_numbers_on_the_page_are_those_of_the_data(lake: Lake, html: Callable[..
     assert cards["NESTED"].bars == cards["NOTHING"].bars == {}
 
 
-def test_each_bar_has_the_rows_of_its_range(lake: Lake, html: Callable[..., str]) -> None:
+def test_bar_counts_the_rows_of_its_range(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(V1, table(N=[*range(1000), 10**9, -(10**9)], X=[n / 1000 for n in range(1002)]))
     cards = Page(html()).cards
     assert cards["N"].bars.pop("below 0") == 1
@@ -198,7 +198,7 @@ def test_the_page_loads_nothing(lake: Lake, html: Callable[..., str]) -> None:
     assert loads('<img src="x"><style>@import "y"; a { b: url(z) }</style>') != []
 
 
-def test_names_and_values_are_text_only(lake: Lake, html: Callable[..., str]) -> None:
+def test_markup_in_names_and_values_is_shown_as_text(lake: Lake, html: Callable[..., str]) -> None:
     data = pa.table({name: pa.array([value] * 6) for name in HOSTILE for value in [name]})
     places = table(LATITUDE=[1.0] * 6, LONGITUDE=[1.0] * 6)
     data = data.append_column("LATITUDE", places["LATITUDE"]).append_column("LONGITUDE", places["LONGITUDE"])
@@ -219,7 +219,7 @@ def test_names_and_values_are_text_only(lake: Lake, html: Callable[..., str]) ->
     assert "49" not in page.cards["{{ 7 * 7 }}"].heading
 
 
-def test_values_that_few_rows_have_are_on_no_page(lake: Lake, html: Callable[..., str]) -> None:
+def test_values_of_few_rows_are_not_named(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(
         V1,
         table(
@@ -232,7 +232,9 @@ def test_values_that_few_rows_have_are_on_no_page(lake: Lake, html: Callable[...
     assert Page(page).cards["FEW"].bars == {"named": 196, "all others": 4}
 
 
-def test_long_values_are_cut_and_stay_apart(lake: Lake, html: Callable[..., str]) -> None:
+def test_long_values_with_a_common_start_are_cut_to_bars_of_their_own(
+    lake: Lake, html: Callable[..., str]
+) -> None:
     values = [f"{'x' * 40}{n}" for n in range(3)]
     lake.add(V1, table(LONG=values * 5))
     page = html()
@@ -240,7 +242,7 @@ def test_long_values_are_cut_and_stay_apart(lake: Lake, html: Callable[..., str]
     assert "x" * 28 not in page
 
 
-def test_a_column_can_be_left_out(lake: Lake, html: Callable[..., str]) -> None:
+def test_column_in_without_is_not_on_the_page(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(V1, table(NAME=["canary"] * 9, N=[1] * 9))
     page = html(without={"NAME"})
     assert list(Page(page).cards) == ["N"]
@@ -250,7 +252,7 @@ def test_a_column_can_be_left_out(lake: Lake, html: Callable[..., str]) -> None:
         html(without={"NOPE"})
 
 
-def test_no_rows_and_only_nulls(lake: Lake, html: Callable[..., str]) -> None:
+def test_empty_version_and_only_nulls_have_no_values(lake: Lake, html: Callable[..., str]) -> None:
     nulls = table(N=pa.nulls(5, pa.int64()), T=pa.nulls(5, pa.string()), D=pa.nulls(5, pa.date32()))
     lake.add(V1, nulls)
     lake.add(V2, nulls.slice(0, 0))
@@ -260,7 +262,7 @@ def test_no_rows_and_only_nulls(lake: Lake, html: Callable[..., str]) -> None:
     assert before.text.count("no values") == now.text.count("no values") == 3
 
 
-def test_one_version_has_nothing_to_compare_with(lake: Lake, html: Callable[..., str]) -> None:
+def test_first_version_has_no_drift(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(V1, table(N=[1, 2, 3]))
     page = Page(html())
     assert "the first version" in page.text
@@ -268,7 +270,7 @@ def test_one_version_has_nothing_to_compare_with(lake: Lake, html: Callable[...,
     assert V1 in page.text
 
 
-def test_drift_and_changed_columns_show(lake: Lake, html: Callable[..., str]) -> None:
+def test_moved_values_and_changed_columns_are_reported(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(
         V1,
         table(
@@ -291,14 +293,14 @@ def test_drift_and_changed_columns_show(lake: Lake, html: Callable[..., str]) ->
     assert "psi" not in page.cards["NEW"].values | page.cards["KIND"].values
     for change in (
         "NEW (SQL int64) is new",
-        "GONE (SQL int64) is gone",
+        "GONE (SQL int64) was removed",
         "KIND was SQL int64, is SQL string",
     ):
         assert change in page.text
     assert Page(html("2026-11-23T06:00:00Z")).cards["MOVED"].values["max"] == 999
 
 
-def test_the_index_is_the_sum_over_the_bars() -> None:
+def test_index_is_the_sum_over_the_bars() -> None:
     drift = measure_drift([50, 50, 0], [90, 10, 0])
     # (0.9 - 0.5) ln(0.9 / 0.5) + (0.1 - 0.5) ln(0.1 / 0.5)
     assert drift is not None
@@ -308,7 +310,7 @@ def test_the_index_is_the_sum_over_the_bars() -> None:
     assert measure_drift([7], [9]) == (0, 0, Level.STABLE)
 
 
-def test_what_chance_explains_is_no_drift() -> None:
+def test_same_index_is_drift_for_many_rows_and_stable_for_few() -> None:
     few, many = (
         measure_drift([3, 2, 3, 2], [2, 3, 1, 4]),
         measure_drift([300, 200, 300, 200], [200, 300, 100, 400]),
@@ -322,7 +324,7 @@ def test_what_chance_explains_is_no_drift() -> None:
     assert some.level == Level.SOME
 
 
-def test_the_map_has_every_row_but_those_far_away(lake: Lake, html: Callable[..., str]) -> None:
+def test_map_counts_every_row_except_outliers(lake: Lake, html: Callable[..., str]) -> None:
     latitudes = [42 + n / 1000 for n in range(1000)] + [0.0, 91.0]
     longitudes = [-93 - n / 2000 for n in range(1000)] + [0.0, 0.0]
     lake.add(V1, table(lat=latitudes, lon=longitudes, amount=[*range(1002)]))
@@ -333,7 +335,7 @@ def test_the_map_has_every_row_but_those_far_away(lake: Lake, html: Callable[...
     assert "Where the rows are" not in Page(html(without={"lat"})).text
 
 
-def test_a_part_of_an_earlier_version_is_found(lake: Lake, html: Callable[..., str]) -> None:
+def test_part_of_an_earlier_version_is_read(lake: Lake, html: Callable[..., str]) -> None:
     old = table(N=[1, 2])
     lake.add(V1, old)
     own = f"../../version={V1}/attempt=a/part-00000.parquet"
@@ -341,7 +343,7 @@ def test_a_part_of_an_earlier_version_is_found(lake: Lake, html: Callable[..., s
     assert Page(html()).cards["N"].values["max"] == 7
 
 
-def test_large_versions_never_lie_on_disk_whole(
+def test_large_version_has_one_part_on_disk_at_a_time(
     lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importer.lake.version_parts.KEPT_BYTES", 0)
@@ -356,14 +358,14 @@ def test_large_versions_never_lie_on_disk_whole(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sample_is_spread_over_the_parts(lake: Lake, tmp_path: Path) -> None:
+def test_sample_reads_evenly_spread_parts(lake: Lake, tmp_path: Path) -> None:
     lake.add(V1, *(table(N=[n]) for n in range(10)))
     rows = VersionRows(lake, lake.manifests[V1], tmp_path)
     read = rows.reader(rows.columns(set()), parts=4).read_all()
     assert read["c0"].to_pylist() == [0, 3, 6, 9]
 
 
-def test_a_broken_part_is_one_line(lake: Lake, html: Callable[..., str]) -> None:
+def test_corrupt_part_is_an_error_with_its_path(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(V1, table(N=[1]), table(N=[2]))
     path = lake.attempt_path(V1, "a") + "part-00001.parquet"
     lake.blobs[path] = b"x" * len(lake.blobs[path])
@@ -378,7 +380,7 @@ def test_a_broken_part_is_one_line(lake: Lake, html: Callable[..., str]) -> None
         (V2, (V2,), f"asset houses:{V2} has no manifest in datastore rawdata"),
     ],
 )
-def test_what_cannot_be_reported_is_said(
+def test_unknown_version_or_missing_manifest_is_an_error(
     lake: Lake, html: Callable[..., str], version: str, others: tuple[str, ...], message: str
 ) -> None:
     lake.add(V1, table(N=[1]))
@@ -386,7 +388,7 @@ def test_what_cannot_be_reported_is_said(
         html(version, others=others)
 
 
-def test_versions_of_others_are_listed_by_their_tags(lake: Lake, html: Callable[..., str]) -> None:
+def test_versions_without_manifest_are_listed_from_their_tags(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(V1, table(N=[1]))
     lake.add(V3, table(N=[1]))
     page = Page(html(others=(V2, "by-hand"))).text
@@ -394,9 +396,7 @@ def test_versions_of_others_are_listed_by_their_tags(lake: Lake, html: Callable[
     assert V2 in page
 
 
-def test_the_rules_of_the_contract_are_on_the_page_but_for_columns_left_out(
-    lake: Lake, html: Callable[..., str]
-) -> None:
+def test_contract_rules_are_shown_except_for_columns_in_without(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(V1, table(N=[1], M=[2]))
     rules = [
         RuleResult("columns.N.min", "at least <0>", "smallest 1", True),
@@ -415,7 +415,7 @@ def test_the_rules_of_the_contract_are_on_the_page_but_for_columns_left_out(
     assert "largest 2" not in without
 
 
-def test_no_version_and_no_package_are_one_line(
+def test_missing_version_or_package_is_an_error(
     lake: Lake, html: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ImporterError, match="asset houses has no version yet: run the import first"):
@@ -439,12 +439,14 @@ def test_no_version_and_no_package_are_one_line(
         (Kind.NUMBER, (-1e308, -1e308, 1e308, 1e308), Bars(-1e308, 1e307, 21)),
     ],
 )
-def test_bars_have_round_edges(kind: Kind, span: tuple[float, float, float, float], bars: Bars) -> None:
+def test_range_gives_bars_with_round_edges(
+    kind: Kind, span: tuple[float, float, float, float], bars: Bars
+) -> None:
     chosen = choose_bars(Column("c", kind, ""), [Sample(span, None)])
     assert (chosen.low, chosen.step, chosen.count) == pytest.approx((bars.low, bars.step, bars.count))
 
 
-def test_numbers_read_well() -> None:
+def test_numbers_sizes_durations_and_shares_are_formatted() -> None:
     assert [number_text(n) for n in (0, 1234567, 0.5, -12.345, 1e20, 1e-9)] == [
         *("0", "1,234,567", "0.5", "-12.35", "1.000e+20", "1.000e-09")
     ]
