@@ -1,3 +1,3 @@
-"""The benchmarks."""
+"""Benchmarks of imports and curation."""
 
-import importer  # noqa: F401 - which allocator Arrow has is settled before others are imported
+import importer  # noqa: F401 - it sets Arrow's allocator, before other imports

@@ -1,6 +1,6 @@
-"""`python -m bench`: measures mode `stream` and curation, prints a table and writes bench/results.json.
+"""`python -m bench`: measures imports in mode `stream` and curation, and writes bench/results.json.
 
-The local Snowflake and Azurite run on the same machine, and take their share of it.
+The local Snowflake and Azurite run on the same machine and share its cores.
 """
 
 import json
@@ -28,7 +28,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 class Case(NamedTuple):
-    """A table, and the ways to measure with it, each so many times."""
+    """A table, the ways to process it, and how often each is measured."""
 
     shape: Shape
     rows: int
@@ -36,10 +36,10 @@ class Case(NamedTuple):
     times: int
 
 
-#: What a job does; others have the packages of this project's environment.
+#: The ways that a job runs, measured with a job's packages; the others have all of this project's.
 JOB_WAYS = ("import", "curate")
 
-#: A data frame of ten million rows of a hundred columns needs more memory than 24 GB.
+#: The largest table has no way `pandas`: its data frame needs more than 24 GB of memory.
 CASES = (
     Case(NARROW, 1_000_000, ("limit", "import", "pandas"), 2),
     Case(NARROW, 10_000_000, ("limit", "import", "curate", "pandas"), 1),
@@ -49,9 +49,9 @@ CASES = (
 
 
 class Measured(NamedTuple):
-    """The fastest of the measurements of one way, and the most memory that one took.
+    """The fastest measurement of a way, and its largest memory peak.
 
-    `cloud_cpu_seconds` is what the local cloud took of the same cores meanwhile.
+    `cloud_cpu_seconds` is the CPU time of the local cloud during the measurement.
     """
 
     table: str
@@ -66,7 +66,7 @@ class Measured(NamedTuple):
 
 @contextmanager
 def local_cloud() -> Iterator[Home]:
-    """Run a local cloud of the benchmark's own, in a folder that is deleted afterwards."""
+    """Run a local cloud for the benchmark, in a folder that is deleted afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     environment = {**os.environ, "LOCALCLOUD_HOME": str(folder)}
     command = [sys.executable, "-m", "localcloud"]
@@ -81,7 +81,7 @@ def local_cloud() -> Iterator[Home]:
 
 
 def measure(home: Home, case: Case) -> list[Measured]:
-    """Return what each way took with the table of `case`; the ways take turns."""
+    """Measure each way with the table of `case`; the ways take turns."""
     query_id = Generator(home).store(case.shape, case.rows)
     runs: dict[str, list[dict[str, float]]] = {way: [] for way in case.ways}
     for _ in range(case.times):
@@ -92,7 +92,7 @@ def measure(home: Home, case: Case) -> list[Measured]:
 
 
 def _run(home: Home, way: str, query_id: str, rows: int) -> dict[str, float]:
-    """Measure in a process of its own; whoever measured before leaves no memory and no modules."""
+    """Measure in a new process, so that earlier measurements leave no memory and no modules."""
     environment = {**os.environ, **variables(home), "LOCALCLOUD_HOME": str(home.path)}
     if way in JOB_WAYS:
         environment["PYTHONPATH"] = str(Path(__file__).with_name("as_a_job"))
@@ -106,12 +106,12 @@ def _run(home: Home, way: str, query_id: str, rows: int) -> dict[str, float]:
     )
     found: dict[str, float] = json.loads(done.stdout)
     if found["rows"] != rows:
-        raise SystemExit(f"{way} of {rows} rows: {found['rows']} were written")
+        raise SystemExit(f"{way} of {rows} rows wrote {found['rows']}")
     return {**found, "cloud_cpu_seconds": _cloud_cpu_seconds(home) - before}
 
 
 def _cloud_cpu_seconds(home: Home) -> float:
-    """Return what the local cloud's services have taken (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)."""
+    """Return the CPU time of the local cloud's services (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)."""
     ticks = 0
     for service in ("blob", "snowflake", "azure"):
         stat = Path(f"/proc/{running_pid(home, SERVICES[service])}/stat").read_text()
@@ -134,7 +134,7 @@ def _best(case: Case, way: str, runs: list[dict[str, float]]) -> Measured:
 
 
 def print_table(measured: list[Measured]) -> None:
-    """Print each measurement beside the limit of the same table, with the CPU seconds of it and the cloud."""
+    """Print each measurement, also as a ratio of the limit with the same table."""
     limits = {(m.table, m.rows): m.seconds for m in measured if m.way == "limit"}
     table = Table(box=None, pad_edge=False)
     for name in (
@@ -167,7 +167,7 @@ def print_table(measured: list[Measured]) -> None:
 
 
 def main() -> None:
-    """Measure all cases; what is measured so far is written after each."""
+    """Measure all cases, and write the results after each."""
     measured: list[Measured] = []
     with local_cloud() as home:
         for case in CASES:

@@ -18,12 +18,15 @@ _BAR, _GAP, _LEFT, _WIDTH, _COLUMN = 16, 14, 150, 240, 330
 
 
 def draw(results: list[dict[str, Any]]) -> str:
-    """Return the chart: for each table a bar for each way, by rows a second and by peak of memory."""
+    """Return the chart: for each table a bar for each way, of its rows per second and of its memory peak."""
     results = [r for r in results if r["way"] in _WAYS]
     tables = list(dict.fromkeys((r["table"], r["columns"], r["rows"]) for r in results))
     quantities: tuple[tuple[str, Callable[[dict[str, Any]], float]], ...] = (
-        ("million rows a second (narrow and wide: a scale each)", lambda r: r["rows"] / r["seconds"] / 1e6),
-        ("peak of memory, MB", lambda r: float(r["peak_mb"])),
+        (
+            "million rows per second (narrow and wide tables have different scales)",
+            lambda r: r["rows"] / r["seconds"] / 1e6,
+        ),
+        ("memory peak, MB", lambda r: float(r["peak_mb"])),
     )
     lines: list[str] = []
     top = 64

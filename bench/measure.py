@@ -1,4 +1,4 @@
-"""`python -m bench.measure WAY QUERY_ID`: one measurement, in a process of its own, printed as JSON."""
+"""`python -m bench.measure WAY QUERY_ID`: makes one measurement and prints it as JSON."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from localcloud.home import BLOB_KEY, Home
 
 ACCOUNT, CONTAINER = "lake", "bench"
 
-#: What the narrow table is curated by. It repeats its rows, so that most are set aside.
+#: The curation of the narrow table. The table repeats its rows, so most are quarantined.
 RULES = Curate.model_validate(
     {
         "asset": "clean",
@@ -47,17 +47,17 @@ RULES = Curate.model_validate(
 
 
 class Silence:
-    """Progress that nobody is told of."""
+    """Progress that is not reported."""
 
     def say(self, event: str, **details: str | int) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def rows(self, done: int, total: int) -> None:
         """Say nothing."""
 
 
 def container(home: Home) -> ContainerClient:
-    """Return the container that is imported into."""
+    """Return the container of the imported data."""
     return ContainerClient(
         f"{home.blob_url}/{ACCOUNT}",
         CONTAINER,
@@ -67,7 +67,7 @@ def container(home: Home) -> ContainerClient:
 
 
 def open_result(home: Home, query_id: str) -> SnowflakeCursor:
-    """Return the cursor of a query that has run, as `execute` does of one that it runs."""
+    """Return a cursor on the result of an earlier query."""
     target = SnowflakeTarget(
         account="local",
         host="127.0.0.1",
@@ -92,7 +92,7 @@ def _asset(home: Home, name: str) -> AssetBlobs:
 def measure_import(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     """Import the result as a job does, from the query's end to the last byte in Blob storage."""
     blobs = _asset(home, "raw")
-    blobs.versions()  # signs in, as a run has by then
+    blobs.versions()  # signs in, as a run has done by now
     yield 0
     yield _import(cursor, blobs).rows
 
@@ -128,8 +128,11 @@ def _write_parts(cursor: SnowflakeCursor, blobs: AssetBlobs, version: str, attem
 
 
 def measure_curate(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
-    """Make a clean version, and its quarantine, of a raw one that the same process imports, as a job does."""
-    from importer.job.curate.write import Curation, write_clean  # with DuckDB, which an import does not have
+    """Make a clean version and its quarantine from a raw version of the same process, as a job does."""
+    from importer.job.curate.write import (
+        Curation,
+        write_clean,
+    )  # it imports DuckDB, which an import does without
 
     raw = _asset(home, "raw")
     source = _import(cursor, raw)
@@ -139,7 +142,7 @@ def measure_curate(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
 
 
 def measure_limit(_: Home, cursor: SnowflakeCursor) -> Iterator[int]:
-    """Write the result's Arrow batches, in memory by then, to local files with the importer's settings."""
+    """Write the result's Arrow batches from memory to local files, with the importer's settings."""
     schema, total = arrow_schema(cursor.description), cursor.rowcount or 0
     tables = cycle(_some_chunks(cursor, schema))
     groups: list[pa.Table] = []
@@ -162,13 +165,13 @@ def measure_limit(_: Home, cursor: SnowflakeCursor) -> Iterator[int]:
 
 
 def _some_chunks(cursor: SnowflakeCursor, schema: pa.Schema) -> list[pa.Table]:
-    """Return the chunks that the table repeats, as `bench.tables` made it."""
+    """Return the chunks that the table repeats (see `bench.tables`)."""
     chunks = (cursor.get_result_batches() or [])[2:10]
     return [chunk.to_arrow().cast(schema) for chunk in chunks]
 
 
 def measure_pandas(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
-    """Do what most people do: the whole result as a data frame, that to a file, and that to Blob storage."""
+    """Read the result as a data frame, write that to a file, and upload the file, as scripts often do."""
     blobs = container(home)
     with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
         yield 0
@@ -188,9 +191,9 @@ WAYS: dict[str, Callable[[Home, SnowflakeCursor], Iterator[int]]] = {
 
 
 def peak_memory() -> int:
-    """Return the most memory that this process had, in bytes.
+    """Return the largest resident size of this process, in bytes.
 
-    Not `ru_maxrss`: that starts with what the process had that started this one
+    Not `ru_maxrss`, which starts with the size of the parent process
     (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, VmHWM).
     """
     status = Path("/proc/self/status").read_text()
@@ -199,7 +202,7 @@ def peak_memory() -> int:
 
 
 def main(way: str, query_id: str) -> None:
-    """Measure, and print the seconds, the rows and the peak of memory."""
+    """Measure, and print the seconds, the rows and the memory peak."""
     home = Home.open()
     steps = WAYS[way](home, open_result(home, query_id))
     next(steps)

@@ -1,4 +1,4 @@
-"""The tables of the benchmark: results that the local Snowflake keeps, as if a query had made them."""
+"""The tables of the benchmark: results that are stored in the local Snowflake, as if queried before."""
 
 import base64
 import uuid
@@ -13,13 +13,13 @@ from fakesnow.rowtype import describe_as_rowtype
 from localcloud.home import Home
 from localcloud.snowflake_chunks import Chunk, StoredResults
 
-#: The chunks that differ; a table repeats them, so that ten million rows need no more time to make.
+#: How many chunks differ; a table repeats them, so that making ten million rows takes no longer.
 _DISTINCT = 8
 _INLINE_ROWS = 100
 
 
 class Shape(NamedTuple):
-    """How wide a table is: `repeats` times the eight columns of a sale. A chunk has about 15 MB."""
+    """The width of a table: `repeats` times the eight columns of a sale. A chunk has about 15 MB."""
 
     name: str
     repeats: int
@@ -27,7 +27,7 @@ class Shape(NamedTuple):
 
     @property
     def columns(self) -> int:
-        """How many columns it has."""
+        """The number of columns."""
         return 8 * self.repeats
 
 
@@ -47,7 +47,7 @@ _TYPES = {
 
 
 def sales(rows: int, repeats: int, seed: int) -> pa.Table:
-    """Return made-up sales: keys, money, coordinates, names of few and of many values, days and times."""
+    """Return random sales: keys, money, coordinates, text of few and of many values, days and times."""
     random = np.random.default_rng(seed)
     cities = np.array([f"City {n}" for n in range(200)])
     table: dict[str, pa.Array] = {}
@@ -69,13 +69,13 @@ def sales(rows: int, repeats: int, seed: int) -> pa.Table:
 
 
 class Generator:
-    """Keeps tables as results in a local Snowflake; each is there under the query id that `store` returns."""
+    """Stores tables as results in a local Snowflake, each under the query id that `store` returns."""
 
     def __init__(self, home: Home) -> None:
         self._results = StoredResults(home.path / "results", f"http://127.0.0.1:{home.ports['snowflake']}")
 
     def store(self, shape: Shape, rows: int) -> str:
-        """Keep a table of `rows` rows in chunks of `shape.chunk_rows`, and return its query id."""
+        """Store a table of `rows` rows in chunks of `shape.chunk_rows`, and return its query id."""
         described = [
             (f"{name}_{n}", kind, None, None, None, None)
             for n in range(shape.repeats)

@@ -1,4 +1,4 @@
-"""Writes docs/access.md, who may do what where; with --check it says whether the page is up to date."""
+"""Writes docs/access.md, the page of role assignments; with --check it fails if the page is out of date."""
 
 import logging
 import sys
@@ -18,16 +18,16 @@ from tools.page import write_or_check
 
 ROOT = Path(__file__).resolve().parents[1]
 
-HEAD = """# Who may do what where
+HEAD = """# Role assignments
 
-Each identity of the platform, and every role that the program assigns it. Names are those of the resources in
-`pulumi stack`, without the stack's own. This page is made from the program, with the settings of
-`Pulumi.prod.yaml` and then with those of the last column: `make docs`.
+Each identity of the platform, and every role that the program assigns to it. Names are those of the
+resources in `pulumi stack`, without the stack's name. This page is generated from the program, with the
+settings of `Pulumi.prod.yaml` and then with those in the last column: `make docs`.
 
-Nobody else gets a role. Who deploys needs Owner of the subscription, or of the resource group, where that was
-made before and taken in by `pulumi import`: role assignments, role definitions and locks take no less.
+No other role is assigned. The deployer needs Owner on the subscription, or on the resource group if that
+existed before and was adopted with `pulumi import`: role assignments, role definitions and locks require it.
 
-| identity | role | on | only where |
+| identity | role | scope | only if |
 | --- | --- | --- | --- |
 """
 
@@ -36,7 +36,7 @@ _HUB = f"/subscriptions/{uuid.UUID(int=0)}/resourceGroups/hub/providers/Microsof
 _SUBNETS = f"{_HUB}/virtualNetworks/hub/subnets"
 _ZONE = "privatelink.westeurope.azmk8s.io"
 
-#: What adds roles, by how the page says it.
+#: The settings that add roles, by their description on the page.
 VARIATIONS: dict[str, dict[str, Any]] = {
     "`snowflake.secretName` is set": {
         "snowflake": {"signIn": "key_pair", "user": "IMPORTER", "secretName": "snowflake"}
@@ -56,12 +56,12 @@ VARIATIONS: dict[str, dict[str, Any]] = {
             }
         },
     },
-    "`workspace.computeClusters` has one": {
+    "`workspace.computeClusters` is not empty": {
         "workspace": {"computeClusters": [{"name": "cpu", "vmSize": "Standard_D4ds_v5"}]}
     },
     "`workspace.dataScientists` is set": {"workspace": {"dataScientists": str(uuid.UUID(int=1))}},
     "`workspace.cosmosDbPrincipal` is set": {"workspace": {"cosmosDbPrincipal": str(uuid.UUID(int=2))}},
-    "`network.dnsZoneIds` has the API server's zone": {
+    "`network.dnsZoneIds` has the zone of the API server": {
         "network": {
             "nodesSubnetId": f"{_SUBNETS}/nodes",
             "endpointsSubnetId": f"{_SUBNETS}/endpoints",
@@ -70,7 +70,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     },
 }
 
-#: Names of built-in roles that do not follow from the enumeration's.
+#: Names of built-in roles that do not follow from the name in the enumeration.
 TITLES = {
     Role.ACR_PULL: "AcrPull",
     Role.AI_NETWORK_CONNECTION_APPROVER: "Azure AI Enterprise Network Connection Approver",
@@ -80,9 +80,9 @@ TITLES = {
 }
 
 
-#: Who is none of the platform's own identities.
+#: The principals that the program does not create.
 PRINCIPALS = {
-    "o": "who runs `pulumi up`, or `cluster.administrators`",
+    "o": "the deployer, or `cluster.administrators`",
     str(uuid.UUID(int=0)): "Snowflake's integration",
     str(uuid.UUID(int=1)): "`workspace.dataScientists`",
     str(uuid.UUID(int=2)): "Azure Cosmos DB",
@@ -91,12 +91,12 @@ PRINCIPALS = {
 
 def main() -> int:
     """Write or check the page; return the exit code."""
-    logging.disable()  # nobody asks Snowflake here, which the program would tell
+    logging.disable()  # the program warns that it has not checked the queries in Snowflake
     return write_or_check("access.md", HEAD + "".join(rows()), "the program")
 
 
 def rows() -> Iterator[str]:
-    """Yield a row for each assignment, those of the stack prod first."""
+    """Yield a row for each assignment: those of the stack prod, then those of each variation."""
     settings = prod_settings()
     always = assignments(settings)
     for assignment in sorted(always):
@@ -113,13 +113,13 @@ def row(assignment: tuple[str, str, str], condition: str) -> str:
 
 
 def prod_settings() -> dict[str, Any]:
-    """Return the settings of the stack prod, as YAML has them."""
+    """Return the settings of the stack prod, as in its YAML."""
     config = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
     return {key.removeprefix("ai-platform:"): value for key, value in config.items()}
 
 
 def with_changes(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings with the changed ones laid over their sections, or over the first import."""
+    """Return the settings with `changes` merged into their sections, or into the first import."""
     changed = dict(settings)
     for key, value in changes.items():
         if key == "imports":
@@ -130,7 +130,7 @@ def with_changes(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str,
 
 
 def assignments(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
-    """Return who has which role where."""
+    """Return the role assignments: identity, role and scope."""
     stack = Settings.model_validate(settings)
     declared = declare(lambda: Platform(stack, "prod"), arm_id)
     found = declared.all("azure-native:authorization:RoleAssignment")
@@ -145,7 +145,7 @@ def assignments(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 
 def arm_id(resource: MockResourceArgs) -> str:
-    """Return an ARM id that tells a resource's type and Pulumi name."""
+    """Return an ARM id that contains a resource's type and Pulumi name."""
     if resource.typ == "azure-native:resources:ResourceGroup":
         return _GROUP
     type_ = resource.typ.removeprefix("azure-native:").replace(":", ".")
@@ -153,14 +153,14 @@ def arm_id(resource: MockResourceArgs) -> str:
 
 
 def principal(principal_id: str, name: str) -> str:
-    """Return what the page calls a principal."""
+    """Return the name of a principal on the page."""
     if principal_id.startswith("principal-"):
         return f"`{short(principal_id.removeprefix('principal-'), name)}`"
     return PRINCIPALS[principal_id]
 
 
 def role_title(definition_id: str, declared: Declared) -> str:
-    """Return the name of a built-in role, or of the program's own."""
+    """Return the name of a built-in role, or of a role that the program defines."""
     last = definition_id.rsplit("/", 1)[1]
     if last not in set(Role):
         definition = declared.one("azure-native:authorization:RoleDefinition", last)
@@ -170,7 +170,7 @@ def role_title(definition_id: str, declared: Declared) -> str:
 
 
 def scope_title(scope: str, name: str) -> str:
-    """Return what the page calls a scope: its type and name."""
+    """Return the type and name of a scope on the page."""
     if scope == _GROUP:
         return "the resource group"
     type_, *rest = scope.removeprefix(f"{_GROUP}/providers/").split("/")

@@ -1,4 +1,4 @@
-"""A program run against Pulumi's mocks: what it declares, without an engine."""
+"""Runs a program against Pulumi's mocks, without an engine, and returns what it declares."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ KUBECONFIG = {
 
 
 class Declared:
-    """What a program declared, in any order."""
+    """The resources that a program declared, in any order."""
 
     def __init__(self, resources: list[MockResourceArgs], monitor: "_Monitor") -> None:
         self.resources = resources
@@ -77,7 +77,7 @@ class _Recorder(Mocks):
 
 
 class _Monitor(MockMonitor):
-    """Pulumi's mock monitor, which also keeps what the mocks are not told."""
+    """Pulumi's mock monitor, which also records the options that it does not pass to the mocks."""
 
     def __init__(self, mocks: Mocks) -> None:
         super().__init__(mocks)
@@ -87,7 +87,7 @@ class _Monitor(MockMonitor):
         self.ignored: dict[str, list[str]] = {}
         #: the name of each resource's parent, where it has one, by name
         self.parents: dict[str, str] = {}
-        #: what each resource waits for, by URN
+        #: the URNs that each resource depends on, by URN
         self.dependencies: dict[str, set[str]] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
@@ -102,7 +102,7 @@ class _Monitor(MockMonitor):
 
 
 def _computed(args: MockResourceArgs) -> dict[str, Any]:
-    """Return the outputs that only Azure knows, or that it returns in another shape."""
+    """Return the outputs that Azure computes, or returns in another shape than the inputs."""
     computed: dict[str, Any] = {}
     identity = args.inputs.get("identity")
     if identity is not None:

@@ -1,4 +1,4 @@
-"""Writes docs/settings.md from stacks/settings/; with --check it says whether the page is up to date."""
+"""Writes docs/settings.md from stacks/settings/; with --check it fails if the page is out of date."""
 
 import json
 import sys
@@ -16,8 +16,8 @@ from tools.page import write_or_check
 
 HEAD = f"""# Settings
 
-Every setting of a stack, below `{PROJECT}:` in `Pulumi.<stack>.yaml`. Those without a default are asked for.
-This page is made from `stacks/settings/`: `make docs`.
+Every setting of a stack, below `{PROJECT}:` in `Pulumi.<stack>.yaml`. Those without a default are required.
+This page is generated from `stacks/settings/`: `make docs`.
 
 | setting | default | meaning |
 | --- | --- | --- |
@@ -46,7 +46,7 @@ def rows(section: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def items_of(field: FieldInfo) -> str:
-    """Return how a path goes on to the sections that a list or a mapping holds, if it does."""
+    """Return the suffix of a setting's path if it is a list or mapping of sections: `[]` or `.*`."""
     origin = typing.get_origin(field.annotation)
     if section_in(field.annotation) is None:
         return ""
@@ -54,7 +54,7 @@ def items_of(field: FieldInfo) -> str:
 
 
 def default(field: FieldInfo) -> str:
-    """Return how the page shows a default."""
+    """Return the text of a default on the page."""
     if field.is_required():
         return ""
     if field.default in (None, {}, []):

@@ -1,3 +1,3 @@
-"""In the place of pandas, which a job does not have, and Snowflake's connector imports where it is."""
+"""Replaces pandas, which Snowflake's connector would import here, but which a job does not have."""
 
 raise ModuleNotFoundError("a job has no pandas", name="pandas")

@@ -1,7 +1,7 @@
-"""Prints the directory of a Pulumi CLI that has its Python language host beside it.
+"""Prints the directory of a Pulumi CLI with its Python language host.
 
-It takes the `pulumi` on PATH, else that of an earlier run in the user's cache directory, else runs Pulumi's
-installer, else builds from Go modules. It needs a bare Python 3.11 only: there is no virtual environment yet.
+It uses the `pulumi` on PATH, else that of an earlier run in the user's cache directory, else Pulumi's
+installer, else a build from Go modules. It needs Python only: the virtual environment does not exist yet.
 """
 
 import fcntl
@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-#: The version that is installed: that of the SDK in requirements.txt.
+#: The version to install: that of the SDK in requirements.txt.
 VERSION = "3.259.0"
-#: The oldest CLI on PATH that is taken; the SDK asks the engine whether it has a feature before it uses it.
+#: The oldest CLI on PATH that is used; the SDK asks the engine which features it has.
 OLDEST = (3, 200, 0)
 
 INSTALLER = "https://get.pulumi.com"
 CLI = "pulumi"
 LANGUAGE_HOST = "pulumi-language-python"
-#: Scripts that the SDK brings: they start the program and the dynamic providers.
+#: Scripts from the SDK that start the program and the dynamic providers.
 SCRIPTS = {
     "pulumi-language-python-exec": "python/cmd/pulumi-language-python-exec",
     "pulumi-resource-pulumi-python": "python/dist/pulumi-resource-pulumi-python",
@@ -34,11 +34,11 @@ HERE = Path(__file__).resolve().parent
 
 
 class InstallError(Exception):
-    """No Pulumi CLI can be had; the message says why and what to do."""
+    """No Pulumi CLI can be installed; the message says why and what to do."""
 
 
 def main() -> int:
-    """Print the directory, and what is being done on standard error; return the exit code."""
+    """Print the directory, with progress on standard error; return the exit code."""
     try:
         print(find_on_path() or install(cache_directory()))
     except (InstallError, OSError) as error:
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def find_on_path() -> Path | None:
-    """Return the directory of the `pulumi` on PATH, where it is recent and complete."""
+    """Return the directory of the `pulumi` on PATH, if it is recent and complete."""
     found = shutil.which(CLI)
     if found is None:
         return None
@@ -60,22 +60,22 @@ def find_on_path() -> Path | None:
     elif is_complete(link.resolve().parent):
         directory = link.resolve().parent
     else:
-        say(f"{found} is left alone: there is no {LANGUAGE_HOST} beside it or on PATH.")
+        say(f"{found} is not used: there is no {LANGUAGE_HOST} beside it or on PATH.")
         return None
     version = version_of(link)
     if version is None or version < OLDEST:
-        say(f"{found} is left alone: it is not version {'.'.join(map(str, OLDEST))} or newer.")
+        say(f"{found} is not used: it is not version {'.'.join(map(str, OLDEST))} or newer.")
         return None
     return directory
 
 
 def is_complete(directory: Path) -> bool:
-    """Tell whether the CLI and all that a Python program needs are in the directory."""
+    """Return whether the directory has the CLI and all that a Python program needs."""
     return all(os.access(directory / program, os.X_OK) for program in PROGRAMS)
 
 
 def version_of(cli: Path) -> tuple[int, ...] | None:
-    """Return the version that the CLI reports, or None where it reports none."""
+    """Return the version that the CLI prints, or None if it prints no version."""
     environment = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"}
     result = subprocess.run([cli, "version"], capture_output=True, text=True, env=environment, check=False)
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", result.stdout)
@@ -89,10 +89,10 @@ def cache_directory() -> Path:
 
 
 def install(cache: Path) -> Path:
-    """Return the directory of the CLI in the cache, installing it first where it is not there.
+    """Return the directory of the CLI in the cache, after installing it if it is missing.
 
-    It is made in a `.partial` directory and renamed, so that an interrupted installation leaves nothing that
-    looks finished; a lock makes a second call wait for the first.
+    It is installed in a `.partial` directory and then renamed, so that an interrupted installation is never
+    taken for a complete one. A lock makes a second call wait for the first.
     """
     final = cache / f"pulumi-{VERSION}"
     if is_complete(final / "bin"):
@@ -114,7 +114,7 @@ def install(cache: Path) -> Path:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold the lock, waiting for whoever has it."""
+    """Hold the lock; wait if another process holds it."""
     with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,7 +131,7 @@ def remove(directory: Path) -> None:
 
 
 def download(target: Path) -> bool:
-    """Run Pulumi's installer into `target`; return whether the CLI is there and complete."""
+    """Run Pulumi's installer into `target`; return whether the CLI is complete."""
     script = target / "install.sh"
     fetch: list[str | Path] = [
         "curl",
@@ -160,7 +160,7 @@ def download(target: Path) -> bool:
 
 
 def succeeds(command: list[str | Path]) -> bool:
-    """Run the command without output; return whether it succeeded within five minutes."""
+    """Run the command silently; return whether it succeeded within five minutes."""
     try:
         return subprocess.run(command, capture_output=True, timeout=300, check=False).returncode == 0
     except subprocess.TimeoutExpired:
@@ -168,7 +168,7 @@ def succeeds(command: list[str | Path]) -> bool:
 
 
 def build(target: Path, log: Path) -> None:
-    """Build the CLI and the language host from Go modules, side by side, and add the SDK's scripts."""
+    """Build the CLI and the language host from Go modules, in parallel, and add the SDK's scripts."""
     if shutil.which("go") is None:
         raise InstallError(
             f"{INSTALLER} cannot be reached and there is no Go to build it with: "
@@ -180,7 +180,7 @@ def build(target: Path, log: Path) -> None:
         builds = [start_build(HERE / module, target, output) for module in ("engine", "language")]
         failed = [build for build in builds if build.wait() != 0]
     if failed:
-        raise InstallError(f"the build failed: {last_line(log)} (all of it: {log})")
+        raise InstallError(f"the build failed: {last_line(log)} (full log: {log})")
     sdk = output_of(
         ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"], HERE / "engine"
     )
@@ -190,7 +190,7 @@ def build(target: Path, log: Path) -> None:
 
 
 def start_build(module: Path, target: Path, output: IO[str]) -> subprocess.Popen[bytes]:
-    """Start to build the tool that the module's go.mod names."""
+    """Start to build the tool in the module's go.mod."""
     flags = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"
     command = ["go", "build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", flags]
     return subprocess.Popen(
@@ -204,12 +204,12 @@ def start_build(module: Path, target: Path, output: IO[str]) -> subprocess.Popen
 
 
 def go_environment() -> dict[str, str]:
-    """Return an environment in which Go builds the same, whatever the user's settings are."""
+    """Return an environment without the user's settings that would change the build."""
     return os.environ | {"HOME": str(Path.home()), "CGO_ENABLED": "0", "GOWORK": "off"}
 
 
 def output_of(command: list[str], directory: Path) -> str:
-    """Return what the command prints, without the line's end."""
+    """Return the output of the command, without the line break at its end."""
     result = subprocess.run(
         command, cwd=directory, env=go_environment(), capture_output=True, text=True, check=False
     )
@@ -219,13 +219,13 @@ def output_of(command: list[str], directory: Path) -> str:
 
 
 def last_line(file: Path) -> str:
-    """Return the last line of the file that says something."""
+    """Return the last line of the file that is not blank."""
     lines = [line.strip() for line in file.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"
 
 
 def say(message: str) -> None:
-    """Print one line for the person who waits."""
+    """Print a line of progress on standard error."""
     print(f"pulumi: {message}", file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Azurite as the local cloud runs it, called by azure-storage-blob."""
+"""The local cloud's Azurite, called by azure-storage-blob."""
 
 import base64
 import os
@@ -38,7 +38,7 @@ def container(cloud: Cloud, account: str) -> ContainerClient:
 
 
 class LocalToken:
-    """A credential with the tokens that the local identity endpoint hands out for `resource`."""
+    """A credential with the token that the local identity endpoint issues for `resource`."""
 
     def __init__(self, resource: str) -> None:
         self._token = AccessToken(*create_token(resource, "client", "object"))
@@ -52,37 +52,37 @@ def kill_and_start(cloud: Cloud) -> None:
     cloud.start("blob")
 
 
-def test_accounts_are_apart_and_share_the_key(blob: Cloud) -> None:
+def test_two_accounts_have_their_own_blobs_and_the_same_key(blob: Cloud) -> None:
     container(blob, "lakeone").upload_blob("part", b"one")
     container(blob, "laketwo").upload_blob("part", b"two")
     read = service(blob, "lakeone").get_blob_client("rawdata", "part").download_blob().readall()
     assert read == b"one"
 
 
-def test_another_key_is_refused(blob: Cloud) -> None:
+def test_wrong_key_is_refused(blob: Cloud) -> None:
     wrong = base64.b64encode(b"k" * 64).decode()
     with pytest.raises(ClientAuthenticationError):
         service(blob, "lakeone", wrong).create_container("other")
 
 
-def test_a_token_for_storage_signs_in(blob: Cloud) -> None:
+def test_token_for_storage_signs_in(blob: Cloud) -> None:
     made = service(blob, "laketoken", LocalToken("https://storage.azure.com")).create_container("rawdata")
     assert made.exists()
 
 
-def test_a_token_for_another_service_is_refused(blob: Cloud) -> None:
+def test_token_for_another_service_is_refused(blob: Cloud) -> None:
     with pytest.raises(ClientAuthenticationError):
         service(blob, "laketoken", LocalToken("https://vault.azure.net")).create_container("vault")
 
 
-def test_only_the_local_authority_vouches_for_it(blob: Cloud) -> None:
+def test_client_without_the_local_authority_refuses_the_certificate(blob: Cloud) -> None:
     account = f"{blob.home.blob_url}/lakeone"
     public = BlobServiceClient(account, BLOB_KEY, retry_total=0, connection_verify=certifi.where())
     with pytest.raises(ServiceRequestError, match="CERTIFICATE_VERIFY_FAILED"):
         public.get_service_properties()
 
 
-def test_an_acknowledged_write_survives_a_kill(blob: Cloud) -> None:
+def test_acknowledged_write_survives_a_kill(blob: Cloud) -> None:
     rawdata = container(blob, "lakekill")
     rawdata.upload_blob("before", b"x")
     kill_and_start(blob)  # the next writes come from a process that has loaded a database
@@ -98,7 +98,7 @@ def test_an_acknowledged_write_survives_a_kill(blob: Cloud) -> None:
     assert blocks.download_blob().readall() == b"b" * 1000
 
 
-def test_a_large_upload_is_read_back(blob: Cloud) -> None:
+def test_large_upload_is_read_back(blob: Cloud) -> None:
     content = os.urandom(80 * 2**20)  # above the size that the client sends in one request
     rawdata = container(blob, "lakelarge")
     rawdata.upload_blob("large", content, max_concurrency=4)

@@ -1,4 +1,4 @@
-"""Starting and stopping the local cloud's processes, and what a shell sources afterwards."""
+"""The local cloud's processes, and the environment that a shell sources."""
 
 import json
 import os
@@ -42,12 +42,12 @@ def home(tmp_path: Path) -> Home:
 
 
 def script(name: str, code: str) -> Service:
-    """A service that is a line of Python, and listens nowhere."""
+    """A service that runs a line of Python and listens on no port."""
     return Service(name, (), lambda _: [sys.executable, "-c", code])
 
 
 def listening_addresses(port: int) -> set[str]:
-    """The local addresses, as the kernel writes them, on which anyone listens on `port`."""
+    """The local addresses, in the kernel's format, on which a process listens on `port`."""
     tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
     lines = [line.split() for table in tables for line in table.splitlines()]
     return {
@@ -57,7 +57,7 @@ def listening_addresses(port: int) -> set[str]:
     }
 
 
-def test_the_whole_cloud_starts_is_healed_and_stops(own_cloud: Cloud) -> None:
+def test_cloud_starts_restarts_a_killed_service_and_stops(own_cloud: Cloud) -> None:
     own_cloud.start()
     first = {name: own_cloud.pid(name) for name in services.SERVICES}
     assert own_cloud.run("status").returncode == 0
@@ -80,7 +80,7 @@ def test_the_whole_cloud_starts_is_healed_and_stops(own_cloud: Cloud) -> None:
     assert own_cloud.run("stop").returncode == 0
 
 
-def test_a_taken_port_is_named(own_cloud: Cloud) -> None:
+def test_taken_port_is_an_error_that_names_it(own_cloud: Cloud) -> None:
     port = own_cloud.home.ports["snowflake"]
     with socket.create_server(("127.0.0.1", port)):
         done = own_cloud.run("start", "snowflake")
@@ -90,7 +90,7 @@ def test_a_taken_port_is_named(own_cloud: Cloud) -> None:
     assert "localcloud.json" in line
 
 
-def test_an_unknown_service_is_named(own_cloud: Cloud) -> None:
+def test_unknown_service_is_an_error_that_lists_the_services(own_cloud: Cloud) -> None:
     done = own_cloud.run("start", "storage")
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
@@ -98,7 +98,7 @@ def test_an_unknown_service_is_named(own_cloud: Cloud) -> None:
     ]
 
 
-def test_a_service_that_ends_is_named_with_its_last_words(home: Home) -> None:
+def test_service_that_ends_is_an_error_with_its_last_line(home: Home) -> None:
     code = "print('first'); print('no space left'); raise SystemExit(1)"
     broken = Service("broken", ("blob",), lambda _: [sys.executable, "-c", code])
     with pytest.raises(ServiceError) as failed:
@@ -106,7 +106,7 @@ def test_a_service_that_ends_is_named_with_its_last_words(home: Home) -> None:
     assert str(failed.value) == "broken: did not start: no space left"
 
 
-def test_a_service_that_never_answers_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_that_never_answers_is_an_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     mute = Service("mute", ("blob",), lambda _: [sys.executable, "-c", "import signal; signal.pause()"])
     monkeypatch.setattr(services, "START_SECONDS", 0.5)
     monkeypatch.setattr(services, "SERVICES", {"mute": mute})
@@ -116,7 +116,7 @@ def test_a_service_that_never_answers_is_named(home: Home, monkeypatch: pytest.M
     assert running_pid(home, mute) is None
 
 
-def test_what_ignores_sigterm_is_killed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_that_ignores_sigterm_is_killed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()"
     stubborn = script("stubborn", code)
     monkeypatch.setattr(services, "STOP_SECONDS", 0.5)
@@ -127,7 +127,7 @@ def test_what_ignores_sigterm_is_killed(home: Home, monkeypatch: pytest.MonkeyPa
     assert running_pid(home, stubborn) is None
 
 
-def test_a_process_that_only_has_the_same_id_is_left_alone(
+def test_other_process_with_the_recorded_id_is_not_stopped(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = script("gone", "")
@@ -142,25 +142,25 @@ def test_a_process_that_only_has_the_same_id_is_left_alone(
         other.kill()
 
 
-def test_a_shell_can_source_the_environment(tmp_path: Path) -> None:
+def test_shell_sources_the_environment(tmp_path: Path) -> None:
     home = new_cloud(tmp_path / "it's a $HOME").home
     ensure_passwords(home)
     write_environment(home)
-    told = subprocess.run(
+    printed = subprocess.run(
         ["sh", "-c", '. "$1"; env -0', "sh", str(home.environment_file)],
         env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    sourced = dict(line.split("=", 1) for line in told.split("\0") if line)
+    sourced = dict(line.split("=", 1) for line in printed.split("\0") if line)
     assert variables(home).items() <= sourced.items()
     assert sourced["PATH"].startswith(f"{Path(sys.executable).parent}:")
     assert sourced["PATH"].endswith(":/usr/bin:/bin")
     assert home.environment_file.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_pulumi_of_the_makefile_comes_after_the_virtual_environment(
+def test_path_has_the_virtual_environment_before_the_chosen_pulumi(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensure_passwords(home)
@@ -172,7 +172,7 @@ def test_the_pulumi_of_the_makefile_comes_after_the_virtual_environment(
     )
 
 
-def test_workspace_and_lake_appear_when_pulumi_has_made_them(home: Home) -> None:
+def test_created_workspace_and_lake_add_their_variables(home: Home) -> None:
     ensure_passwords(home)
     names = {"AZURE_STORAGE_CONNECTION_STRING", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE"}
     assert not names & variables(home).keys()
@@ -180,12 +180,12 @@ def test_workspace_and_lake_appear_when_pulumi_has_made_them(home: Home) -> None
     ArmStore(home.arm_db).put(
         datastore, {"id": datastore, "name": "rawdata", "properties": {"accountName": "lakeabc"}}
     )
-    told = variables(home)
-    assert (told["AZURE_RESOURCE_GROUP"], told["AZUREML_WORKSPACE"]) == ("rg", "ws")
-    assert f"BlobEndpoint={home.blob_url}/lakeabc;" in told["AZURE_STORAGE_CONNECTION_STRING"]
+    found = variables(home)
+    assert (found["AZURE_RESOURCE_GROUP"], found["AZUREML_WORKSPACE"]) == ("rg", "ws")
+    assert f"BlobEndpoint={home.blob_url}/lakeabc;" in found["AZURE_STORAGE_CONNECTION_STRING"]
 
 
-def test_secrets_are_made_once_and_are_only_ours_to_read(home: Home) -> None:
+def test_secrets_are_made_once_and_readable_only_by_their_owner(home: Home) -> None:
     ensure_passwords(home)
     ensure_certificate(home)
     files = (home.vault_file, home.certificate_key, home.ca_bundle)
@@ -197,10 +197,10 @@ def test_secrets_are_made_once_and_are_only_ours_to_read(home: Home) -> None:
     assert len(set(json.loads(made[0]).values())) == 2
 
 
-def test_the_services_end_with_the_directory_they_live_in(own_cloud: Cloud) -> None:
+def test_services_end_when_their_directory_is_deleted(own_cloud: Cloud) -> None:
     own_cloud.start()
     processes = [Path(f"/proc/{own_cloud.pid(name)}/exe") for name in services.SERVICES]
-    shutil.rmtree(own_cloud.home.path, ignore_errors=True)  # as they write on meanwhile
+    shutil.rmtree(own_cloud.home.path, ignore_errors=True)  # they still write to it
     shutil.rmtree(own_cloud.home.path, ignore_errors=True)
 
     @retry(retry=retry_if_not_result(bool), stop=stop_after_delay(20), wait=wait_fixed(0.2))

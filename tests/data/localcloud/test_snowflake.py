@@ -48,7 +48,7 @@ def rows(connection: Any, statement: str) -> list[tuple[Any, ...]]:
     return list(connection.cursor().execute(statement).fetchall())
 
 
-def test_the_houses_arrive_as_they_are(snowflake_cloud: Cloud) -> None:
+def test_table_of_houses_equals_the_dataset(snowflake_cloud: Cloud) -> None:
     with connect(snowflake_cloud, "IMPORTER") as connection:
         arrived = connection.cursor().execute(f"SELECT * FROM {TABLE}").fetch_arrow_all()  # noqa: S608 - a constant
     sales = house_sales()
@@ -70,13 +70,15 @@ def test_the_houses_arrive_as_they_are(snowflake_cloud: Cloud) -> None:
         ({"role": "NO_SUCH_ROLE"}, 390189, "Role 'NO_SUCH_ROLE'"),
     ],
 )
-def test_sign_in_is_refused(snowflake_cloud: Cloud, options: dict[str, str], code: int, message: str) -> None:
+def test_wrong_user_password_or_role_is_refused(
+    snowflake_cloud: Cloud, options: dict[str, str], code: int, message: str
+) -> None:
     with pytest.raises(DatabaseError, match=message) as refused, connect(snowflake_cloud, **options):
         pass
     assert refused.value.errno == code
 
 
-def test_no_password_in_the_log(snowflake_cloud: Cloud) -> None:
+def test_log_has_no_password(snowflake_cloud: Cloud) -> None:
     with pytest.raises(DatabaseError), connect(snowflake_cloud, password="canary-5181"):
         pass
     with connect(snowflake_cloud):
@@ -85,7 +87,7 @@ def test_no_password_in_the_log(snowflake_cloud: Cloud) -> None:
     assert not [p for p in ("canary-5181", *read_passwords(snowflake_cloud.home).values()) if p in log]
 
 
-def test_a_session_knows_its_role_and_warehouse(snowflake_cloud: Cloud) -> None:
+def test_session_returns_its_role_and_warehouse(snowflake_cloud: Cloud) -> None:
     whoami = "SELECT current_user(), current_role(), current_warehouse()"
     with connect(snowflake_cloud) as deployer, connect(snowflake_cloud, "IMPORTER") as importer:
         assert (deployer.role, deployer.warehouse) == ("SYSADMIN", "IMPORT_WH")
@@ -98,7 +100,7 @@ def test_a_session_knows_its_role_and_warehouse(snowflake_cloud: Cloud) -> None:
         assert refused.value.errno == 3013
 
 
-def test_the_importer_only_reads(snowflake_cloud: Cloud) -> None:
+def test_importer_role_may_only_read(snowflake_cloud: Cloud) -> None:
     with connect(snowflake_cloud, "IMPORTER") as importer:
         for statement in ("CREATE TABLE t (a INT)", f"DROP TABLE {TABLE}", f"TRUNCATE TABLE {TABLE}"):
             with pytest.raises(ProgrammingError, match="Insufficient privileges"):
@@ -106,7 +108,7 @@ def test_the_importer_only_reads(snowflake_cloud: Cloud) -> None:
         assert rows(importer, f"SELECT count(*) FROM {TABLE}") == [(2930,)]  # noqa: S608 - a constant
 
 
-def test_a_query_needs_a_warehouse_and_its_description_does_not(snowflake_cloud: Cloud) -> None:
+def test_query_needs_a_warehouse_and_describe_does_not(snowflake_cloud: Cloud) -> None:
     with connect(snowflake_cloud, warehouse="NO_SUCH_WH") as connection:
         described = connection.cursor().describe("SELECT STREET FROM RAW")
         assert [column.name for column in described] == ["STREET"]
@@ -116,7 +118,7 @@ def test_a_query_needs_a_warehouse_and_its_description_does_not(snowflake_cloud:
         assert rows(connection, "SELECT count(STREET) FROM RAW") == [(2930,)]
 
 
-def test_types_and_nulls_in_arrow_batches(snowflake_cloud: Cloud) -> None:
+def test_arrow_batches_have_types_and_nulls(snowflake_cloud: Cloud) -> None:
     columns = (
         "n NUMBER(10,2), i NUMBER, f FLOAT, s VARCHAR, b BOOLEAN, d DATE, t TIMESTAMP_NTZ, z TIMESTAMP_TZ"
     )
@@ -138,7 +140,7 @@ def test_types_and_nulls_in_arrow_batches(snowflake_cloud: Cloud) -> None:
     assert sum(batch.to_arrow().num_rows for batch in batches if batch.rowcount) == 2
 
 
-def test_parameters_and_dictionaries(snowflake_cloud: Cloud) -> None:
+def test_query_with_parameters_returns_dictionaries(snowflake_cloud: Cloud) -> None:
     with connect(snowflake_cloud) as connection:
         cursor = connection.cursor(DictCursor)
         cursor.execute("SELECT count(*) AS n FROM RAW WHERE STREET = %s AND LOT_AREA > %s", ("Pave", 10000))
@@ -146,7 +148,7 @@ def test_parameters_and_dictionaries(snowflake_cloud: Cloud) -> None:
         assert cursor.fetchall() == [{"N": len(expected)}]
 
 
-def test_a_rolled_back_insert_is_not_there(snowflake_cloud: Cloud) -> None:
+def test_rolled_back_insert_is_not_stored(snowflake_cloud: Cloud) -> None:
     with connect(snowflake_cloud) as connection, connect(snowflake_cloud) as other:
         connection.cursor().execute("CREATE OR REPLACE TABLE undone (a INT)")
         connection.autocommit(False)
@@ -161,27 +163,27 @@ def test_a_rolled_back_insert_is_not_there(snowflake_cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     "statement", ["SELECT [1, 2] AS l", "SELECT hash(LOT_AREA) FROM RAW", "SELECT $1", "SELECT 'open"]
 )
-def test_what_fakesnow_cannot_do_is_an_error_at_once(snowflake_cloud: Cloud, statement: str) -> None:
+def test_unsupported_statement_is_an_error_without_retries(snowflake_cloud: Cloud, statement: str) -> None:
     with connect(snowflake_cloud) as connection, pytest.raises(ProgrammingError) as refused:
         connection.cursor().execute(statement)
     assert refused.value.errno == 603
 
 
-def test_a_database_that_is_not_there_is_not_made(snowflake_cloud: Cloud) -> None:
+def test_unknown_database_is_not_created(snowflake_cloud: Cloud) -> None:
     no_database = pytest.raises(ProgrammingError, match="does not have a current database")
     with connect(snowflake_cloud, database="NOWHERE") as connection, no_database:
         connection.cursor().execute("SELECT count(*) FROM RAW")
     assert not (snowflake_cloud.home.path / "snowflake" / "NOWHERE.db").exists()
 
 
-def test_signing_out_ends_the_session(snowflake_cloud: Cloud) -> None:
+def test_closed_connection_ends_the_session(snowflake_cloud: Cloud) -> None:
     with connect(snowflake_cloud) as connection:
         left = connection
     with pytest.raises(DatabaseError, match="Connection is closed"):
         left.cursor().execute("SELECT 1")
 
 
-def test_what_a_person_changed_survives_a_kill_and_is_not_loaded_again(snowflake_cloud: Cloud) -> None:
+def test_changed_table_survives_a_kill_and_is_not_loaded_again(snowflake_cloud: Cloud) -> None:
     with connect(snowflake_cloud) as connection:
         connection.cursor().execute("CREATE DATABASE side")
         connection.cursor().execute(

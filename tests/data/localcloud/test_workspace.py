@@ -202,7 +202,7 @@ def _await_log(home: Home, name: str) -> str:
     return _job_log(home, name)
 
 
-def test_missing_resource_is_arms_404(service: Service) -> None:
+def test_missing_resource_is_404_resource_not_found(service: Service) -> None:
     status, body, headers = service.request("GET", f"{GROUP}/providers/Microsoft.Storage/storageAccounts/no")
     assert (status, body["error"]["code"]) == (404, "ResourceNotFound")
     assert headers["x-ms-request-id"]
@@ -229,7 +229,7 @@ def test_malformed_body_is_refused(service: Service) -> None:
     assert (status, body["error"]["code"]) == (400, "InvalidRequestContent")
 
 
-def test_connection_gives_metadata_back_and_its_key_only_when_asked(client: MLClient) -> None:
+def test_connection_returns_metadata_and_its_key_only_on_request(client: MLClient) -> None:
     key, none = ApiKeyConfiguration(key="the-key"), NoneCredentialConfiguration()
     metadata = {"account": "local", "port": "443"}
     for name, category, credentials in (("snow", "snowflake", none), ("own", "custom", key)):
@@ -281,7 +281,7 @@ def test_triggered_job_runs_its_command_with_its_inputs_and_variables(
     assert _job_log(service.home, name) == expected
 
 
-def test_failed_job_says_the_last_line_of_its_log(client: MLClient, service: Service) -> None:
+def test_failed_job_has_the_last_line_of_its_log_as_error(client: MLClient, service: Service) -> None:
     _create(client, _schedule("fails", "echo begin; echo error: no such table; exit 3"))
     name = client.schedules.trigger("fails").job_name
     assert _ended(client, name).status == "Failed"
@@ -290,7 +290,7 @@ def test_failed_job_says_the_last_line_of_its_log(client: MLClient, service: Ser
     assert properties["error"]["message"] == "error: no such table"
 
 
-def test_jobs_outlive_a_killed_service_and_lost_ones_are_failed(
+def test_jobs_outlive_a_killed_service_and_killed_jobs_are_failed(
     client: MLClient, service: Service, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
@@ -382,7 +382,7 @@ def test_stop_ends_a_job_whose_workspace_was_deleted(runner: JobRunner, store: A
     assert not process.is_alive()
 
 
-def test_job_that_cannot_start_says_why(runner: JobRunner, store: ArmStore) -> None:
+def test_job_that_cannot_start_has_the_reason_as_error(runner: JobRunner, store: ArmStore) -> None:
     schedule = _schedule_document("true")
     _store_schedule(store, schedule)
     store.delete(f"{WORKSPACE}/components/c/versions/1")
@@ -415,7 +415,7 @@ def test_data_version_can_change_its_tags_but_not_its_path(client: MLClient) -> 
     assert (found.tags, found.path.endswith("/one/")) == ({"rows": "2"}, True)
 
 
-def test_latest_data_version_is_the_last_one_made_and_archived_ones_are_hidden(client: MLClient) -> None:
+def test_latest_data_version_is_the_newest_and_archived_ones_are_hidden(client: MLClient) -> None:
     _register(client, "20261124T060000Z", "b/", "1")
     _register(client, "20261101T060000Z", "a/", "1")
     _register(client, "20261124T060000Z", "b/", "2")
@@ -430,7 +430,7 @@ def test_latest_data_version_is_the_last_one_made_and_archived_ones_are_hidden(c
     assert [asset.latest_version for asset in client.data.list()] == ["20261101T060000Z"]
 
 
-def test_vault_serves_the_importers_secret_only(service: Service) -> None:
+def test_vault_serves_only_the_importers_secret(service: Service) -> None:
     def client_of(vault: str) -> SecretClient:
         url = f"{service.home.azure_url}/vaults/{vault}"
         return SecretClient(url, DefaultAzureCredential(), verify_challenge_resource=False)
@@ -446,7 +446,7 @@ def test_vault_serves_the_importers_secret_only(service: Service) -> None:
 
 
 @pytest.mark.usefixtures("service")
-def test_token_is_for_the_identity_that_was_asked_for() -> None:
+def test_token_is_for_the_requested_identity() -> None:
     credential = ManagedIdentityCredential(client_id="client-of-importer")
     part = credential.get_token("https://storage.azure.com/.default").token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
@@ -455,7 +455,7 @@ def test_token_is_for_the_identity_that_was_asked_for() -> None:
         ManagedIdentityCredential(client_id="nobody").get_token("https://storage.azure.com/.default")
 
 
-def test_a_fault_answers_as_often_as_it_says(service: Service) -> None:
+def test_fault_answers_as_often_as_its_times(service: Service) -> None:
     fault = {
         "method": "GET",
         "path": "/workspaces/ws$",
@@ -469,7 +469,7 @@ def test_a_fault_answers_as_often_as_it_says(service: Service) -> None:
     assert answers[0][2]["retry-after"] == "7"
 
 
-def test_log_has_a_line_a_request_and_no_query(service: Service) -> None:
+def test_log_has_a_line_per_request_without_its_query(service: Service) -> None:
     service.request("GET", f"{WORKSPACE}?sig=abc")
     lines = service.log.read_text().splitlines()
     assert any(line.startswith(f"GET {WORKSPACE} 200 ") for line in lines)

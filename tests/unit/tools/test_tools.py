@@ -1,4 +1,4 @@
-"""The tools on a bare machine: which Pulumi CLI they take, and what an offline preview may see."""
+"""The tools: which Pulumi CLI they use, what an offline preview sees, what `make clean` removes."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def write_cli(directory: Path, version: str) -> Path:
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory that is all of PATH but the system's shell tools, with a curl that reaches nothing."""
+    """A directory on PATH before the system's tools, with a curl that reaches nothing."""
     directory = tmp_path / "path"
     write_program(directory / "curl", "exit 6")
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
@@ -42,7 +42,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def go(path: Path, tmp_path: Path) -> Path:
-    """A Go on PATH that writes what `go build` and `go list` would, and counts its builds in a file."""
+    """A `go` on PATH that imitates `go build` and `go list`; the file lists its builds."""
     for source in install.SCRIPTS.values():
         write_program(tmp_path / "sdk" / source)
     builds = tmp_path / "builds"
@@ -60,30 +60,28 @@ def go(path: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("version", ["v3.200.0", "v3.259.0", "v3.300.1", "v4.0.0"])
-def test_a_recent_cli_on_path_is_taken(path: Path, version: str) -> None:
+def test_recent_cli_on_path_is_used(path: Path, version: str) -> None:
     write_cli(path, version)
 
     assert install.find_on_path() == path
 
 
 @pytest.mark.parametrize("version", ["v3.199.9", "v2.300.0", "nonsense"])
-def test_an_old_cli_on_path_is_left_alone(
-    path: Path, version: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_old_cli_on_path_is_not_used(path: Path, version: str, capsys: pytest.CaptureFixture[str]) -> None:
     write_cli(path, version)
 
     assert install.find_on_path() is None
     assert "3.200.0 or newer" in capsys.readouterr().err
 
 
-def test_a_cli_without_its_language_host_is_left_alone(path: Path) -> None:
+def test_cli_without_language_host_is_not_used(path: Path) -> None:
     write_cli(path, "v3.300.0")
     (path / install.LANGUAGE_HOST).unlink()
 
     assert install.find_on_path() is None
 
 
-def test_a_link_on_path_leads_to_the_directory_with_the_language_host(path: Path, tmp_path: Path) -> None:
+def test_link_on_path_is_followed_to_the_directory_with_the_language_host(path: Path, tmp_path: Path) -> None:
     real = write_cli(tmp_path / "pulumi" / "bin", "v3.300.0")
     (path / "pulumi").symlink_to(real / "pulumi")
 
@@ -91,13 +89,13 @@ def test_a_link_on_path_leads_to_the_directory_with_the_language_host(path: Path
 
 
 @pytest.mark.usefixtures("path")
-def test_an_earlier_installation_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_earlier_installation_is_used(tmp_path: Path) -> None:
     bin_directory = write_cli(tmp_path / "cache" / f"pulumi-{install.VERSION}" / "bin", "v3.259.0")
 
     assert install.install(tmp_path / "cache") == bin_directory
 
 
-def test_it_is_built_once_where_the_installer_cannot_be_reached(go: Path, tmp_path: Path) -> None:
+def test_two_calls_without_network_build_once(go: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     threads = [threading.Thread(target=install.install, args=[cache]) for _ in range(2)]
     for thread in threads:
@@ -109,7 +107,7 @@ def test_it_is_built_once_where_the_installer_cannot_be_reached(go: Path, tmp_pa
     assert sorted(go.read_text().split()) == ["engine", "language"]
 
 
-def test_a_build_that_fails_leaves_nothing_and_says_why_in_one_line(
+def test_failed_build_is_one_line_and_leaves_no_directory(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -121,7 +119,7 @@ def test_a_build_that_fails_leaves_nothing_and_says_why_in_one_line(
 
 
 @pytest.mark.usefixtures("go")
-def test_an_interrupted_build_is_begun_anew(tmp_path: Path) -> None:
+def test_interrupted_build_is_started_again(tmp_path: Path) -> None:
     partial = tmp_path / f"pulumi-{install.VERSION}.partial" / "bin"
     write_program(partial / "pulumi", "half of it")
 
@@ -132,7 +130,7 @@ def test_an_interrupted_build_is_begun_anew(tmp_path: Path) -> None:
     assert not partial.exists()
 
 
-def test_without_network_and_go_the_error_says_what_to_install(
+def test_no_network_and_no_go_is_an_error_that_says_what_to_install(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(path))
@@ -141,14 +139,14 @@ def test_without_network_and_go_the_error_says_what_to_install(
         install.install(tmp_path)
 
 
-def test_the_installed_cli_is_of_the_version_of_the_sdk() -> None:
+def test_installed_cli_and_sdk_have_the_same_version() -> None:
     engine = (ROOT / "tools/pulumi/engine/go.mod").read_text()
 
     assert pinned()["pulumi"] == install.VERSION
     assert re.findall(r"pulumi/(?:pkg|sdk)/v3 v(\S+)", engine) == [install.VERSION] * 2
 
 
-def test_the_lock_holds_every_direct_dependency_within_its_bounds() -> None:
+def test_lock_has_every_direct_dependency_within_its_bounds() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     direct = chain(project["project"]["dependencies"], *project["dependency-groups"].values())
 
@@ -163,7 +161,7 @@ def pinned() -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", lock, re.MULTILINE))
 
 
-def test_an_offline_preview_sees_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_preview_sees_no_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_CLIENT_SECRET", "ARM_CLIENT_ID", "SNOWFLAKE_PASSWORD", "PULUMI_ACCESS_TOKEN"):
         monkeypatch.setenv(name, "from the user")
 
@@ -174,7 +172,7 @@ def test_an_offline_preview_sees_no_credential(tmp_path: Path, monkeypatch: pyte
     assert environment["PULUMI_BACKEND_URL"].startswith(f"file://{tmp_path}")
 
 
-def test_an_offline_preview_has_nothing_to_decrypt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_preview_replaces_encrypted_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encrypted = {
         "secretsprovider": "azurekeyvault://vault/keys/key",
         "encryptedkey": "AAAA",
@@ -194,7 +192,7 @@ def test_an_offline_preview_has_nothing_to_decrypt(tmp_path: Path, monkeypatch: 
     }
 
 
-def test_an_offline_preview_of_an_unknown_stack_fails_in_one_line() -> None:
+def test_offline_preview_of_an_unknown_stack_is_one_line() -> None:
     command = [sys.executable, "tools/offline_preview.py", "nowhere"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -210,13 +208,13 @@ def test_an_offline_preview_of_an_unknown_stack_fails_in_one_line() -> None:
         ("down", "destroy --stack dev --refresh"),
     ],
 )
-def test_another_stack_goes_to_the_users_own_backend(
+def test_stack_other_than_local_uses_the_users_backend(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, expected: str
 ) -> None:
     write_cli(path, "v3.259.0")
-    said = tmp_path / "said"
+    calls = tmp_path / "calls"
     write_program(
-        path / "pulumi", f'[ "$1" = version ] && echo v3.259.0 || echo "$PULUMI_BACKEND_URL $*" >{said}'
+        path / "pulumi", f'[ "$1" = version ] && echo v3.259.0 || echo "$PULUMI_BACKEND_URL $*" >{calls}'
     )
     monkeypatch.setenv("MAKE", "true")  # the set-up is done
     monkeypatch.setenv("LOCALCLOUD_HOME", str(tmp_path / "localcloud"))
@@ -225,11 +223,11 @@ def test_another_stack_goes_to_the_users_own_backend(
 
     subprocess.run(["tools/stack.sh", command, "dev", "--refresh"], cwd=ROOT, check=True)
 
-    assert said.read_text() == f"azblob://state {expected}\n"
+    assert calls.read_text() == f"azblob://state {expected}\n"
     assert not (tmp_path / "localcloud").exists()
 
 
-def test_down_before_any_up_has_nothing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_down_before_up_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCALCLOUD_HOME", str(tmp_path / "never"))
     result = subprocess.run(
         ["tools/stack.sh", "down", "local"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -241,7 +239,7 @@ def test_down_before_any_up_has_nothing_to_do(tmp_path: Path, monkeypatch: pytes
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working tree with what the set-up and `make up` leave in it, and files that stay."""
+    """A working tree with files of the set-up and of `make up`, and files that stay."""
     monkeypatch.delenv("LOCALCLOUD_HOME", raising=False)
     tree = tmp_path / "tree"
     for name in (
@@ -269,7 +267,7 @@ def files_in(tree: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("noted", ["", '{"pid": 99999999, "started_at": 1}'])
-def test_clean_removes_what_the_set_up_left_and_nothing_else(tree: Path, noted: str) -> None:
+def test_clean_removes_only_what_the_set_up_made(tree: Path, noted: str) -> None:
     (tree / ".local/pids/blob.json").write_text(noted)
 
     assert clean(tree).returncode == 0
