@@ -111,6 +111,7 @@ def test_changed_importer_shows_in_the_preview_and_is_registered(stack: Stack) -
         os.utime(path, (0, 0))
     (stack.package / "__pycache__").mkdir(exist_ok=True)
     (stack.package / "__pycache__" / "run.cpython-311.pyc").write_bytes(b"")
+    (stack.package / "commands" / "report" / "page.html").write_bytes(b"<p>changed</p>")
     stack.succeed("up", "--yes", "--skip-preview", "--expect-no-changes")
     stack.succeed("preview", "--refresh", "--expect-no-changes")
 

@@ -46,7 +46,7 @@ def _compile(package: Path) -> None:
     (package / "job" / "__pycache__" / "page.cpython-311.pyc").write_bytes(b"\0")
 
 
-def _let_git_change_line_ends(package: Path) -> None:
+def _change_line_ends(package: Path) -> None:
     for path in package.rglob("*.py"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
@@ -55,14 +55,14 @@ def _move(package: Path) -> None:
     package.rename(package.parents[1] / "importer")
 
 
-def _leave_what_tools_leave(package: Path) -> None:
+def _add_files_of_tools(package: Path) -> None:
     (package / ".mypy_cache").mkdir()
     (package / ".mypy_cache" / "x.json").write_text("{}")
     (package / "job" / ".DS_Store").write_bytes(b"\0")
     (package / "empty").mkdir()
 
 
-def _forbid_to_write(package: Path) -> None:
+def _make_read_only(package: Path) -> None:
     (package / "run.py").chmod(0o555)
 
 
@@ -76,10 +76,10 @@ def _change_a_command(package: Path) -> None:
     [
         _touch,
         _compile,
-        _let_git_change_line_ends,
+        _change_line_ends,
         _move,
-        _leave_what_tools_leave,
-        _forbid_to_write,
+        _add_files_of_tools,
+        _make_read_only,
         _change_a_command,
     ],
 )
