@@ -41,7 +41,7 @@ pulumi.export("schedule", arrives.schedule_name)
 
 @dataclass
 class Cloud:
-    """An Azure ML service and a Snowflake, each a process."""
+    """The processes of a local Azure ML service and a local Snowflake."""
 
     home: Home
     variables: dict[str, str]
@@ -69,7 +69,7 @@ class Cloud:
 
 @dataclass
 class Stack:
-    """A Pulumi project with the program above, and a workspace of its own."""
+    """A Pulumi project with the program above, and its own workspace."""
 
     directory: Path
     environment: dict[str, str]

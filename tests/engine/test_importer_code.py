@@ -1,4 +1,4 @@
-"""The importer's code under the real engine: what a preview shows of it, and what an update registers."""
+"""The importer's code under the real engine: what a preview shows, and what an update registers."""
 
 import json
 import os
@@ -36,7 +36,7 @@ pulumi.export("code", code.code)
 
 @dataclass
 class Stack:
-    """A program with an importer of its own beside it, on a local cloud of its own."""
+    """A program with a copy of the importer beside it, on its own local cloud."""
 
     cloud: Cloud
     directory: Path
