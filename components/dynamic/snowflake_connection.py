@@ -13,7 +13,6 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.errors import ImporterError
-from importer.snowflake.columns import check_column_names
 from importer.snowflake.deployer import deployer_sign_in
 from importer.spec.import_spec import Query
 from importer.spec.names import AssetName
@@ -162,7 +161,8 @@ def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe 
     sign_in = deployer_sign_in()
     if sign_in is None:
         return None
-    # Importing the connector takes 0.5 s.
+    # Importing the connector and pyarrow takes a second, and a preview without changes probes nothing.
+    from importer.snowflake.columns import check_column_names
     from importer.snowflake.session import deployer_connection, describe_query
 
     probe = Probe({}, {})

@@ -3,6 +3,8 @@
 import base64
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +31,7 @@ from components.dynamic.provider import (
 from components.dynamic.retry import ArmRetryPolicy
 from components.dynamic.snowflake_connection import SnowflakeConnectionProvider
 from components.dynamic.workspace import ChildId, WorkspaceRef
+from tests.local_cloud import REPOSITORY
 
 WORKSPACE = {"subscription_id": "5ab0", "resource_group": "rg", "name": "mlw"}
 
@@ -156,6 +159,20 @@ def test_a_pickled_provider_is_only_the_name_of_its_class(provider: type[Managed
     assert len(pickled) < 150
     assert provider.__module__.encode() in pickled
     assert vars(provider()) == {}
+
+
+def test_declaring_resources_imports_no_client() -> None:
+    modules = ("import_schedule", "importer_code", "snowflake_connection")
+    imports = ", ".join(f"components.dynamic.{module}" for module in modules)
+    clients = {"azure.ai.ml", "azure.identity", "pyarrow", "snowflake.connector"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {imports}; print({clients!r} & sys.modules.keys())"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "set()\n"
 
 
 class Service:
