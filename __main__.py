@@ -4,20 +4,21 @@ import pulumi
 
 from stacks.imports_alone import ImportsAlone
 from stacks.platform import Platform
-from stacks.settings import stack as settings
+from stacks.settings.explain import SettingsError
+from stacks.settings.load import load
 
 
 def build() -> Platform | ImportsAlone:
     """Return what the stack's settings ask for."""
-    stack = settings.load()
-    if stack.existing is not None:
-        return ImportsAlone(stack, stack.existing, pulumi.get_stack())
-    return Platform(stack, pulumi.get_stack())
+    settings = load()
+    if settings.existing is not None:
+        return ImportsAlone(settings, settings.existing, pulumi.get_stack())
+    return Platform(settings, pulumi.get_stack())
 
 
 try:
     built = build()
-except settings.SettingsError as error:
+except SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 
 for name, value in built.outputs.items():

@@ -40,7 +40,7 @@ def _instance(hint: object, value: object) -> object:
 
 @dataclass(kw_only=True)
 class AzureArgs(Args):
-    """What every component of Azure's needs from outside."""
+    """Where a component makes its Azure resources, and their tags."""
 
     resource_group: pulumi.Input[str]
     location: pulumi.Input[str]
@@ -58,7 +58,10 @@ class PrivateLinkArgs(Args):
 
 @dataclass(kw_only=True)
 class ServiceArgs(AzureArgs):
-    """What every service needs that the platform's data or secrets lie in."""
+    """Where a service that stores data or secrets is made, how it is reached, and what protects it.
+
+    A component that has several such services passes the same value on to each.
+    """
 
     log_analytics_id: pulumi.Input[str]
     """The Log Analytics workspace that the service's audit logs and metrics go to."""

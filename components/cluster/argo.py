@@ -13,7 +13,7 @@ from components.component import Args
 class ArgoArgs(Args):
     """What Argo needs from outside; the cluster is that of the Kubernetes provider among the options."""
 
-    namespace: pulumi.Input[str] = "argo"
+    namespace: pulumi.Input[str]
 
 
 class Argo(pulumi.ComponentResource):

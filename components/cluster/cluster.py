@@ -16,7 +16,7 @@ from components.cluster.node_pool import FIXED, NodePoolArgs, NodesArgs, add_use
 from components.cluster.nodes_network import ClusterNetworkArgs, api_server_access, network_profile
 from components.cluster.upgrades import MaintenanceArgs, schedule_upgrades, upgrade_profile
 from components.component import AzureArgs, PrivateLinkArgs
-from components.identity.identity import Identity, IdentityArgs, Role, assign_role
+from components.identity.identity import Identity, Role, assign_role
 from components.observability.diagnostics import add_diagnostics
 
 #: The application id of AKS's Entra ID server, the same in every tenant
@@ -44,9 +44,10 @@ REPLACING = [
 
 
 @dataclass(kw_only=True)
-class ClusterArgs(AzureArgs, NodesArgs, ClusterNetworkArgs, MaintenanceArgs):
+class ClusterArgs(NodesArgs, ClusterNetworkArgs, MaintenanceArgs):
     """What a cluster needs from outside."""
 
+    azure: AzureArgs
     registry_id: pulumi.Input[str]
     log_analytics_id: pulumi.Input[str]
     administrators: pulumi.Input[str] | None = None
@@ -56,7 +57,6 @@ class ClusterArgs(AzureArgs, NodesArgs, ClusterNetworkArgs, MaintenanceArgs):
     """The size of the nodes that everything but the cluster itself runs on."""
     min_nodes: pulumi.Input[int]
     max_nodes: pulumi.Input[int]
-    node_labels: Mapping[str, pulumi.Input[str]] | None = None
     system_node_size: pulumi.Input[str] = "Standard_D4ds_v5"
     """The size of the nodes that run the cluster itself, of at least 4 vCPUs and not of the B series
     (https://learn.microsoft.com/azure/aks/use-system-pools#system-and-user-node-pools). Another size, as all
@@ -100,9 +100,9 @@ class Cluster(pulumi.ComponentResource):
         cluster = self._make_cluster()
         ready: list[pulumi.Resource] = [
             self._add_administrators(cluster),
-            add_user_pool(f"{name}-user", args.resource_group, cluster.name, self._user_nodes(), self),
+            add_user_pool(f"{name}-user", args.azure.resource_group, cluster.name, self._user_nodes(), self),
         ]
-        schedule_upgrades(name, args.resource_group, cluster.name, args, self)
+        schedule_upgrades(name, args.azure.resource_group, cluster.name, args, self)
         add_diagnostics(name, cluster.id, args.log_analytics_id, self, log_categories=LOG_CATEGORIES)
         monitoring = self._add_monitoring(cluster)
         self.cluster_id = cluster.id
@@ -111,7 +111,7 @@ class Cluster(pulumi.ComponentResource):
             lambda profile: profile.issuer_url if profile else ""
         )
         credentials = aks.list_managed_cluster_user_credentials_output(
-            resource_group_name=args.resource_group, resource_name=cluster.name
+            resource_group_name=args.azure.resource_group, resource_name=cluster.name
         )
         self.kubeconfig = credentials.apply(lambda result: kubelogin_config(result.kubeconfigs[0].value))
         self.azure_monitor_workspace_id = monitoring.azure_monitor_workspace_id
@@ -137,8 +137,8 @@ class Cluster(pulumi.ComponentResource):
         nodes.grant(Role.ACR_PULL, "registry", args.registry_id)
         return aks.ManagedCluster(
             name,
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.azure.resource_group,
+            location=args.azure.location,
             dns_prefix=name,
             kubernetes_version=args.kubernetes_version,
             sku=aks.ManagedClusterSKUArgs(
@@ -172,7 +172,7 @@ class Cluster(pulumi.ComponentResource):
             ),
             disk_encryption_set_id=args.disk_encryption_set_id,
             agent_pool_profiles=[system_pool(self._system_nodes())],
-            tags=args.tags,
+            tags=args.azure.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=self._roles(control_plane, nodes),
@@ -245,11 +245,7 @@ class Cluster(pulumi.ComponentResource):
     def _identity(self, name: str) -> Identity:
         return Identity(
             name,
-            IdentityArgs(
-                resource_group=self._args.resource_group,
-                location=self._args.location,
-                tags=self._args.tags,
-            ),
+            self._args.azure,
             pulumi.ResourceOptions(parent=self),
         )
 
@@ -260,7 +256,7 @@ class Cluster(pulumi.ComponentResource):
             size=args.system_node_size,
             min_nodes=args.min_system_nodes,
             max_nodes=args.max_system_nodes,
-            tags=args.tags,
+            tags=args.azure.tags,
         )
 
     def _user_nodes(self) -> NodePoolArgs:
@@ -270,8 +266,7 @@ class Cluster(pulumi.ComponentResource):
             size=args.node_size,
             min_nodes=args.min_nodes,
             max_nodes=args.max_nodes,
-            labels=args.node_labels,
-            tags=args.tags,
+            tags=args.azure.tags,
         )
 
     def _add_administrators(self, cluster: aks.ManagedCluster) -> authorization.RoleAssignment:
@@ -295,13 +290,11 @@ class Cluster(pulumi.ComponentResource):
         return ClusterMonitoring(
             f"{self._name}-monitoring",
             ClusterMonitoringArgs(
-                resource_group=args.resource_group,
-                location=args.location,
+                azure=args.azure,
                 cluster_id=cluster.id,
                 log_analytics_id=args.log_analytics_id,
                 private_link=args.private_link,
                 private_link_scope_id=args.private_link_scope_id,
-                tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self),
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import monitor
 
-from components.component import AzureArgs, PrivateLinkArgs
+from components.component import Args, AzureArgs, PrivateLinkArgs
 from components.network.private_link import METRICS_ZONE, add_private_endpoint
 
 _METRICS = monitor.KnownPrometheusForwarderDataSourceStreams.MICROSOFT_PROMETHEUS_METRICS
@@ -21,9 +21,10 @@ _LOGS = (
 
 
 @dataclass(kw_only=True)
-class ClusterMonitoringArgs(AzureArgs):
+class ClusterMonitoringArgs(Args):
     """What the monitoring of a cluster needs from outside."""
 
+    azure: AzureArgs
     cluster_id: pulumi.Input[str]
     log_analytics_id: pulumi.Input[str]
     private_link: PrivateLinkArgs | None = None
@@ -72,12 +73,12 @@ class ClusterMonitoring(pulumi.ComponentResource):
         args, link = self._args, self._args.private_link
         workspace = monitor.AzureMonitorWorkspace(
             f"{self._name}-metrics",
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.azure.resource_group,
+            location=args.azure.location,
             public_network_access=(
                 monitor.PublicNetworkAccess.DISABLED if link else monitor.PublicNetworkAccess.ENABLED
             ),
-            tags=args.tags,
+            tags=args.azure.tags,
             opts=self._child,
         )
         if link:
@@ -87,7 +88,7 @@ class ClusterMonitoring(pulumi.ComponentResource):
                 "prometheusMetrics",
                 [_metrics_zone(link)],
                 link,
-                args,
+                args.azure,
                 self,
             )
         return workspace
@@ -101,22 +102,22 @@ class ClusterMonitoring(pulumi.ComponentResource):
         access = monitor.KnownPublicNetworkAccessOptions
         endpoint = monitor.DataCollectionEndpoint(
             f"{self._name}-endpoint",
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.azure.resource_group,
+            location=args.azure.location,
             kind=monitor.KnownDataCollectionEndpointResourceKind.LINUX,
             network_acls=monitor.DataCollectionEndpointNetworkAclsArgs(
                 public_network_access=(
                     access.ENABLED if args.private_link_scope_id is None else access.DISABLED
                 )
             ),
-            tags=args.tags,
+            tags=args.azure.tags,
             opts=self._child,
         )
         if args.private_link_scope_id is not None:
             scope_id = pulumi.Output.from_input(args.private_link_scope_id)
             scoped = monitor.PrivateLinkScopedResource(
                 f"{self._name}-endpoint-in-scope",
-                resource_group_name=args.resource_group,
+                resource_group_name=args.azure.resource_group,
                 scope_name=scope_id.apply(lambda known: known.rsplit("/", 1)[1]),
                 linked_resource_id=endpoint.id,
                 opts=self._child,
@@ -135,8 +136,8 @@ class ClusterMonitoring(pulumi.ComponentResource):
     ) -> None:
         rule = monitor.DataCollectionRule(
             f"{self._name}-metrics-rule",
-            resource_group_name=self._args.resource_group,
-            location=self._args.location,
+            resource_group_name=self._args.azure.resource_group,
+            location=self._args.azure.location,
             kind=monitor.KnownDataCollectionRuleResourceKind.LINUX,
             data_collection_endpoint_id=endpoint.id,
             data_sources=monitor.DataCollectionRuleDataSourcesArgs(
@@ -152,7 +153,7 @@ class ClusterMonitoring(pulumi.ComponentResource):
                 ]
             ),
             data_flows=[monitor.DataFlowArgs(streams=[_METRICS], destinations=["workspace"])],
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             opts=self._child,
         )
         self._associate("metrics", "ContainerInsightsMetricsExtension", rule)
@@ -160,8 +161,8 @@ class ClusterMonitoring(pulumi.ComponentResource):
     def _collect_logs(self) -> None:
         rule = monitor.DataCollectionRule(
             f"{self._name}-logs-rule",
-            resource_group_name=self._args.resource_group,
-            location=self._args.location,
+            resource_group_name=self._args.azure.resource_group,
+            location=self._args.azure.location,
             kind=monitor.KnownDataCollectionRuleResourceKind.LINUX,
             data_sources=monitor.DataCollectionRuleDataSourcesArgs(
                 extensions=[
@@ -187,7 +188,7 @@ class ClusterMonitoring(pulumi.ComponentResource):
                 ]
             ),
             data_flows=[monitor.DataFlowArgs(streams=list(_LOGS), destinations=["workspace"])],
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             opts=self._child,
         )
         self._associate("logs", "ContainerInsightsExtension", rule)

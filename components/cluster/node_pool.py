@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -23,6 +23,10 @@ FIXED = (
     "vnetSubnetID",
 )
 
+#: The most pods on a node; Azure allows up to 250
+#: (https://learn.microsoft.com/azure/aks/azure-cni-overlay#maximum-pods-per-node).
+MAX_PODS = 110
+
 #: Keeps every pod off the system nodes but the cluster's own
 #: (https://learn.microsoft.com/azure/aks/use-system-pools#system-and-user-node-pools).
 SYSTEM_ONLY = "CriticalAddonsOnly=true:NoSchedule"
@@ -41,9 +45,6 @@ class NodesArgs(Args):
     encryption_at_host: bool = True
     """Whether caches and local disks are encrypted. The subscription needs the feature
     `Microsoft.Compute/EncryptionAtHost` (https://learn.microsoft.com/azure/aks/enable-host-encryption)."""
-    max_pods: pulumi.Input[int] = 110
-    """Most pods on a node, at most 250
-    (https://learn.microsoft.com/azure/aks/azure-cni-overlay#maximum-pods-per-node)."""
     kubernetes_version: pulumi.Input[str] | None = None
     """A minor version such as `1.34`, whose patches are installed as they come. Where it is absent, minor
     versions are too (https://learn.microsoft.com/azure/aks/auto-upgrade-cluster)."""
@@ -57,7 +58,6 @@ class NodePoolArgs(Args):
     size: pulumi.Input[str]
     min_nodes: pulumi.Input[int]
     max_nodes: pulumi.Input[int]
-    labels: Mapping[str, pulumi.Input[str]] | None = None
     tags: Tags | None = None
 
 
@@ -74,7 +74,7 @@ def system_pool(args: NodePoolArgs) -> aks.ManagedClusterAgentPoolProfileArgs:
         enable_encryption_at_host=nodes.encryption_at_host,
         orchestrator_version=nodes.kubernetes_version,
         vm_size=args.size,
-        max_pods=nodes.max_pods,
+        max_pods=MAX_PODS,
         vnet_subnet_id=nodes.subnet_id,
         availability_zones=nodes.zones or None,
         enable_node_public_ip=False,
@@ -110,13 +110,12 @@ def add_user_pool(
         agent_pool_name=_pool_name(args),
         mode=aks.AgentPoolMode.USER,
         type=aks.AgentPoolType.VIRTUAL_MACHINE_SCALE_SETS,
-        node_labels=args.labels,
         os_sku=aks.OSSKU.AZURE_LINUX,
         os_disk_type=_os_disk_type(nodes),
         enable_encryption_at_host=nodes.encryption_at_host,
         orchestrator_version=nodes.kubernetes_version,
         vm_size=args.size,
-        max_pods=nodes.max_pods,
+        max_pods=MAX_PODS,
         vnet_subnet_id=nodes.subnet_id,
         availability_zones=nodes.zones or None,
         enable_node_public_ip=False,
@@ -142,4 +141,4 @@ def _pool_name(args: NodePoolArgs) -> pulumi.Output[str]:
         fixed = json.dumps([*known, *choices]).encode()
         return f"user{hashlib.sha256(fixed).hexdigest()[:8]}"
 
-    return pulumi.Output.all(args.size, nodes.max_pods, nodes.subnet_id).apply(name)
+    return pulumi.Output.all(args.size, MAX_PODS, nodes.subnet_id).apply(name)

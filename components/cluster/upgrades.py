@@ -18,9 +18,7 @@ class MaintenanceArgs(Args):
 
     maintenance_day: pulumi.Input[str] = "Sunday"
     maintenance_hour: pulumi.Input[int] = 2
-    """The hour of that day from which Kubernetes and the nodes' images may be upgraded, for four hours."""
-    utc_offset: pulumi.Input[str] = "+00:00"
-    """The time zone of that hour, such as `-05:00`."""
+    """The hour (UTC) at which the four hours start in which Kubernetes and node images are upgraded."""
 
 
 def upgrade_profile(kubernetes_version: pulumi.Input[str] | None) -> aks.ManagedClusterAutoUpgradeProfileArgs:
@@ -53,7 +51,7 @@ def schedule_upgrades(
             weekly=aks.WeeklyScheduleArgs(day_of_week=args.maintenance_day, interval_weeks=1)
         ),
         start_time=pulumi.Output.from_input(args.maintenance_hour).apply(lambda hour: f"{hour:02}:00"),
-        utc_offset=args.utc_offset,
+        utc_offset="+00:00",
         duration_hours=MAINTENANCE_HOURS,
     )
     for what, config_name in (

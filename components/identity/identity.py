@@ -1,7 +1,6 @@
 """Who acts on the platform, and what each may do."""
 
 import uuid
-from dataclasses import dataclass
 from enum import StrEnum
 
 import pulumi
@@ -35,11 +34,6 @@ class Role(StrEnum):
     STORAGE_BLOB_DELEGATOR = "db58b8e5-c6ad-4a2a-8342-4190687cbf4a"
 
 
-@dataclass(kw_only=True)
-class IdentityArgs(AzureArgs):
-    """What an identity needs from outside."""
-
-
 class Identity(pulumi.ComponentResource):
     """A user-assigned managed identity for one job, with its role assignments and federated credentials.
 
@@ -50,10 +44,10 @@ class Identity(pulumi.ComponentResource):
     client_id: pulumi.Output[str]
     principal_id: pulumi.Output[str]
 
-    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: AzureArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ai-platform:index:Identity", name, None, opts)
         self._name = name
-        self._args = args = IdentityArgs.of(args)
+        self._args = args = AzureArgs.of(args)
         self._identity = managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=args.resource_group,

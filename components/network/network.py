@@ -7,7 +7,7 @@ from typing import cast
 import pulumi
 from pulumi_azure_native import network
 
-from components.component import AzureArgs
+from components.component import Args, AzureArgs
 from components.observability.diagnostics import add_diagnostics
 
 _Policies = network.VirtualNetworkPrivateEndpointNetworkPolicies
@@ -17,9 +17,10 @@ _ANY = "*"
 
 
 @dataclass(kw_only=True)
-class NetworkArgs(AzureArgs):
+class NetworkArgs(Args):
     """What a network needs from outside; each range is a CIDR, and each subnet's lies in `address_space`."""
 
+    azure: AzureArgs
     log_analytics_id: pulumi.Input[str]
     address_space: pulumi.Input[str]
     nodes_range: pulumi.Input[str]
@@ -58,11 +59,11 @@ class Network(pulumi.ComponentResource):
         address = self._egress_address()
         virtual_network = network.VirtualNetwork(
             name,
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.azure.resource_group,
+            location=args.azure.location,
             address_space=network.AddressSpaceArgs(address_prefixes=[args.address_space]),
             subnets=self._subnets(self._nat_gateway(address)),
-            tags=args.tags,
+            tags=args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         add_diagnostics(name, virtual_network.id, args.log_analytics_id, self)
@@ -86,13 +87,13 @@ class Network(pulumi.ComponentResource):
         name, args = f"{self._name}-egress-address", self._args
         address = network.PublicIPAddress(
             name,
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.azure.resource_group,
+            location=args.azure.location,
             sku=network.PublicIPAddressSkuArgs(name=network.PublicIPAddressSkuName.STANDARD),
             public_ip_allocation_method=network.IPAllocationMethod.STATIC,
             public_ip_address_version=network.IPVersion.I_PV4,
             zones=list(args.zones) or None,
-            tags=args.tags,
+            tags=args.azure.tags,
             # Azure moves no address to other zones
             opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["zones"]),
         )
@@ -108,11 +109,11 @@ class Network(pulumi.ComponentResource):
         """
         return network.NatGateway(
             f"{self._name}-egress",
-            resource_group_name=self._args.resource_group,
-            location=self._args.location,
+            resource_group_name=self._args.azure.resource_group,
+            location=self._args.azure.location,
             sku=network.NatGatewaySkuArgs(name=network.NatGatewaySkuName.STANDARD),
             public_ip_addresses=[network.SubResourceArgs(id=address.id)],
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -163,10 +164,10 @@ class Network(pulumi.ComponentResource):
         name, args = f"{self._name}-{subnet}", self._args
         group = network.NetworkSecurityGroup(
             name,
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.azure.resource_group,
+            location=args.azure.location,
             security_rules=[*rules, _deny_other(_INBOUND), _deny_other(_OUTBOUND)],
-            tags=args.tags,
+            tags=args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         add_diagnostics(name, group.id, args.log_analytics_id, self, metrics=False)

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import privatedns
 
-from components.component import AzureArgs
+from components.component import Args, AzureArgs
 
 #: Private zones are in no region (https://learn.microsoft.com/azure/dns/private-dns-privatednszone).
 GLOBAL = "global"
 
 
 @dataclass(kw_only=True)
-class PrivateDnsArgs(AzureArgs):
+class PrivateDnsArgs(Args):
     """What private DNS zones need from outside."""
 
+    azure: AzureArgs
     virtual_network_id: pulumi.Input[str]
     """The network that is to resolve the names; it may be of another resource group or subscription."""
     zones: Sequence[str]
@@ -48,21 +49,21 @@ class PrivateDns(pulumi.ComponentResource):
         args = self._args
         zone = privatedns.PrivateZone(
             f"{self._name}-{zone_name}",
-            resource_group_name=args.resource_group,
+            resource_group_name=args.azure.resource_group,
             location=GLOBAL,
             private_zone_name=zone_name,
-            tags=args.tags,
+            tags=args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         link = privatedns.VirtualNetworkLink(
             f"{self._name}-{zone_name}-link",
-            resource_group_name=args.resource_group,
+            resource_group_name=args.azure.resource_group,
             location=GLOBAL,
             private_zone_name=zone.name,
             virtual_network=privatedns.SubResourceArgs(id=args.virtual_network_id),
             registration_enabled=False,
             resolution_policy=privatedns.ResolutionPolicy.NX_DOMAIN_REDIRECT,
-            tags=args.tags,
+            tags=args.azure.tags,
             # a link stays with its network; the next one has the same name
             opts=pulumi.ResourceOptions(
                 parent=self, replace_on_changes=["virtualNetwork"], delete_before_replace=True

@@ -61,7 +61,7 @@ def add_private_endpoint(
     group: str,
     zones: Sequence[str],
     link: PrivateLinkArgs,
-    args: AzureArgs,
+    azure: AzureArgs,
     parent: pulumi.Resource,
     *,
     after: Sequence[pulumi.Resource] = (),
@@ -75,20 +75,20 @@ def add_private_endpoint(
     opts = pulumi.ResourceOptions(parent=parent)
     endpoint = network.PrivateEndpoint(
         name,
-        resource_group_name=args.resource_group,
-        location=args.location,
+        resource_group_name=azure.resource_group,
+        location=azure.location,
         subnet=network.SubnetArgs(id=link.subnet_id),
         private_link_service_connections=[
             network.PrivateLinkServiceConnectionArgs(
                 name=group, private_link_service_id=service_id, group_ids=[group]
             )
         ],
-        tags=args.tags,
+        tags=azure.tags,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
     )
     group_of_zones = network.PrivateDnsZoneGroup(
         f"{name}-zones",
-        resource_group_name=args.resource_group,
+        resource_group_name=azure.resource_group,
         private_endpoint_name=endpoint.name,
         private_dns_zone_group_name="default",
         private_dns_zone_configs=[

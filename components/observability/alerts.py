@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pulumi
 from pulumi_azure_native import consumption, monitor
 
-from components.component import AzureArgs
+from components.component import Args, AzureArgs
 from components.observability.log_alert import AlertArgs, Severity, add_log_alert
 
 #: How many requests a service refuses in a quarter of an hour before somebody is told: one wrong click in
@@ -19,9 +19,10 @@ _BUDGET_THRESHOLDS = (80, 100)
 
 
 @dataclass(kw_only=True)
-class AlertsArgs(AzureArgs):
+class AlertsArgs(Args):
     """What alerts need from outside."""
 
+    azure: AzureArgs
     log_analytics_id: pulumi.Input[str]
     emails: Sequence[str] = ()
     """Who gets a mail; with nobody, alerts show in the Azure portal only."""
@@ -71,7 +72,7 @@ class Alerts(pulumi.ComponentResource):
     def _make_action_group(self) -> monitor.ActionGroup:
         return monitor.ActionGroup(
             self._name,
-            resource_group_name=self._args.resource_group,
+            resource_group_name=self._args.azure.resource_group,
             location="global",
             enabled=True,
             # at most 12 characters; mails and text messages show it
@@ -83,7 +84,7 @@ class Alerts(pulumi.ComponentResource):
                 )
                 for email in self._args.emails
             ],
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -97,9 +98,7 @@ class Alerts(pulumi.ComponentResource):
             "A node is not ready",
             pulumi.Output.from_input(cluster_id).apply(nodes_query),
             AlertArgs(
-                resource_group=self._args.resource_group,
-                location=self._args.location,
-                tags=self._args.tags,
+                azure=self._args.azure,
                 log_analytics_id=self._args.log_analytics_id,
                 action_group_id=self.action_group_id,
             ),
@@ -126,7 +125,7 @@ class Alerts(pulumi.ComponentResource):
         """
         monitor.MetricAlert(
             f"{self._name}-{target}",
-            resource_group_name=self._args.resource_group,
+            resource_group_name=self._args.azure.resource_group,
             location="global",
             description=f"The {target.replace('-', ' ')} refuses requests: its logs say whose.",
             severity=Severity.WARNING,
@@ -152,7 +151,7 @@ class Alerts(pulumi.ComponentResource):
             ),
             actions=[monitor.MetricAlertActionArgs(action_group_id=self.action_group_id)],
             auto_mitigate=True,
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import applicationinsights
 
-from components.component import AzureArgs
+from components.component import Args, AzureArgs
 from importer.job.telemetry import FAILED, SUCCEEDED
 
 #: The parameter of the page that says which time it shows.
@@ -17,9 +17,10 @@ _DAYS_IN_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(kw_only=True)
-class ImportsWorkbookArgs(AzureArgs):
+class ImportsWorkbookArgs(Args):
     """What the workbook needs from outside."""
 
+    azure: AzureArgs
     log_analytics_id: pulumi.Input[str]
     table: pulumi.Input[str]
     """The table that the outcomes of imports are in: `Observability.imports_table`."""
@@ -41,18 +42,18 @@ class ImportsWorkbook(pulumi.ComponentResource):
         log_analytics_id = pulumi.Output.from_input(args.log_analytics_id)
         workbook = applicationinsights.Workbook(
             name,
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.azure.resource_group,
+            location=args.azure.location,
             # a workbook's name is a GUID, this one's the same for ever
             resource_name_=log_analytics_id.apply(lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, known))),
-            display_name=pulumi.Output.format("Imports of {0}", args.resource_group),
+            display_name=pulumi.Output.format("Imports of {0}", args.azure.resource_group),
             kind=applicationinsights.WorkbookSharedTypeKind.SHARED,
             category="workbook",
             source_id=log_analytics_id,
             serialized_data=pulumi.Output.all(log_analytics_id, args.table).apply(
                 lambda known: workbook_json(*known)
             ),
-            tags=args.tags,
+            tags=args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.workbook_id = workbook.id

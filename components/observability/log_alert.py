@@ -6,7 +6,7 @@ from enum import IntEnum
 import pulumi
 from pulumi_azure_native import monitor
 
-from components.component import AzureArgs
+from components.component import Args, AzureArgs
 
 
 class Severity(IntEnum):
@@ -20,9 +20,10 @@ class Severity(IntEnum):
 
 
 @dataclass(kw_only=True)
-class AlertArgs(AzureArgs):
+class AlertArgs(Args):
     """What an alert on logs needs from outside."""
 
+    azure: AzureArgs
     log_analytics_id: pulumi.Input[str]
     """The Log Analytics workspace that is queried."""
     action_group_id: pulumi.Input[str]
@@ -50,8 +51,8 @@ def add_log_alert(
     """
     return monitor.ScheduledQueryRule(
         name,
-        resource_group_name=args.resource_group,
-        location=args.location,
+        resource_group_name=args.azure.resource_group,
+        location=args.azure.location,
         display_name=title,
         description=description,
         severity=Severity.ERROR,
@@ -85,6 +86,6 @@ def add_log_alert(
         auto_mitigate=True,
         # a table is known to the validation only some time after it is made, or has its first row
         skip_query_validation=True,
-        tags=args.tags,
+        tags=args.azure.tags,
         opts=pulumi.ResourceOptions(parent=parent),
     )

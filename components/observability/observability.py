@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import applicationinsights, monitor, operationalinsights
 
-from components.component import AzureArgs, PrivateLinkArgs
+from components.component import Args, AzureArgs, PrivateLinkArgs
 from components.deletion_protection import add_delete_lock, kept
 from components.network.private_link import MONITOR_ZONES, Zone, add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
@@ -17,9 +17,10 @@ _ZONES = (*MONITOR_ZONES, Zone.BLOB)
 
 
 @dataclass(kw_only=True)
-class ObservabilityArgs(AzureArgs):
+class ObservabilityArgs(Args):
     """What observability needs from outside."""
 
+    azure: AzureArgs
     retention_days: pulumi.Input[int]
     private: bool = False
     """Whether logs are sent and read only from inside the network that `connect` is told."""
@@ -94,7 +95,7 @@ class Observability(pulumi.ComponentResource):
         if scope_id is None:
             raise ValueError("only private observability has an endpoint")
         added = add_private_endpoint(
-            f"{self._name}-endpoint", scope_id, "azuremonitor", _ZONES, link, self._args, self
+            f"{self._name}-endpoint", scope_id, "azuremonitor", _ZONES, link, self._args.azure, self
         )
         # the scope takes one change at a time, so whoever changes it next waits for this one
         self.private_link_scope_id = pulumi.Output.all(scope_id, added.endpoint.id).apply(
@@ -106,8 +107,8 @@ class Observability(pulumi.ComponentResource):
         access = self._public_access()
         logs = operationalinsights.Workspace(
             name,
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.azure.resource_group,
+            location=args.azure.location,
             sku=operationalinsights.WorkspaceSkuArgs(
                 name=operationalinsights.WorkspaceSkuNameEnum.PER_GB2018
             ),
@@ -115,7 +116,7 @@ class Observability(pulumi.ComponentResource):
             features=operationalinsights.WorkspaceFeaturesArgs(disable_local_auth=True),
             public_network_access_for_ingestion=access,
             public_network_access_for_query=access,
-            tags=args.tags,
+            tags=args.azure.tags,
             opts=kept(self, args.keep),
         )
         # who has queried what; its metrics are kept by Azure Monitor as it is
@@ -129,15 +130,15 @@ class Observability(pulumi.ComponentResource):
         access = self._public_access()
         return applicationinsights.Component(
             f"{self._name}-insights",
-            resource_group_name=self._args.resource_group,
-            location=self._args.location,
+            resource_group_name=self._args.azure.resource_group,
+            location=self._args.azure.location,
             application_type=applicationinsights.ApplicationType.WEB,
             kind="web",
             workspace_resource_id=logs.id,
             ingestion_mode=applicationinsights.IngestionMode.LOG_ANALYTICS,
             public_network_access_for_ingestion=access,
             public_network_access_for_query=access,
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -148,7 +149,7 @@ class Observability(pulumi.ComponentResource):
         """
         return operationalinsights.Table(
             f"{self._name}-imports",
-            resource_group_name=self._args.resource_group,
+            resource_group_name=self._args.azure.resource_group,
             workspace_name=logs.name,
             table_name=TABLE,
             plan=operationalinsights.TablePlanEnum.ANALYTICS,
@@ -173,12 +174,12 @@ class Observability(pulumi.ComponentResource):
         """
         return monitor.DataCollectionEndpoint(
             f"{self._name}-imports",
-            resource_group_name=self._args.resource_group,
-            location=self._args.location,
+            resource_group_name=self._args.azure.resource_group,
+            location=self._args.azure.location,
             network_acls=monitor.DataCollectionEndpointNetworkAclsArgs(
                 public_network_access=self._public_access()
             ),
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -191,8 +192,8 @@ class Observability(pulumi.ComponentResource):
         name = f"{self._name}-imports"
         rule = monitor.DataCollectionRule(
             name,
-            resource_group_name=self._args.resource_group,
-            location=self._args.location,
+            resource_group_name=self._args.azure.resource_group,
+            location=self._args.azure.location,
             data_collection_endpoint_id=endpoint.id,
             stream_declarations={
                 STREAM: monitor.StreamDeclarationArgs(
@@ -212,7 +213,7 @@ class Observability(pulumi.ComponentResource):
                     streams=[STREAM], destinations=["logs"], transform_kql="source", output_stream=STREAM
                 )
             ],
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             # Azure checks that the table is there
             opts=pulumi.ResourceOptions(parent=self, depends_on=[table]),
         )
@@ -229,13 +230,13 @@ class Observability(pulumi.ComponentResource):
         """Make the scope, and return its id once all is in it: it takes one change at a time."""
         scope = monitor.PrivateLinkScope(
             f"{self._name}-scope",
-            resource_group_name=self._args.resource_group,
+            resource_group_name=self._args.azure.resource_group,
             location="global",
             access_mode_settings=monitor.AccessModeSettingsArgs(
                 ingestion_access_mode=monitor.AccessMode.PRIVATE_ONLY,
                 query_access_mode=monitor.AccessMode.PRIVATE_ONLY,
             ),
-            tags=self._args.tags,
+            tags=self._args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
         scoped: list[monitor.PrivateLinkScopedResource] = []
@@ -243,7 +244,7 @@ class Observability(pulumi.ComponentResource):
             scoped.append(
                 monitor.PrivateLinkScopedResource(
                     f"{self._name}-scope-{word}",
-                    resource_group_name=self._args.resource_group,
+                    resource_group_name=self._args.azure.resource_group,
                     scope_name=scope.name,
                     linked_resource_id=resource.id,
                     opts=pulumi.ResourceOptions(parent=self, depends_on=scoped[-1:]),

@@ -7,7 +7,7 @@ from pulumi_azure_native import authorization, compute, keyvault
 
 from components.component import Args, ServiceArgs
 from components.deletion_protection import kept
-from components.identity.identity import Identity, IdentityArgs, Role, assign_role
+from components.identity.identity import Identity, Role, assign_role
 from components.storage.vault import Vault, VaultArgs
 
 #: Each version of the key is replaced after a year, and can be used for another year by what is slow to
@@ -34,9 +34,10 @@ class EncryptionKeyArgs(Args):
 
 
 @dataclass(kw_only=True)
-class EncryptionArgs(ServiceArgs):
+class EncryptionArgs(Args):
     """What a key of the company's own needs from outside."""
 
+    service: ServiceArgs
     tenant_id: pulumi.Input[str]
     cosmos_db_principal_id: pulumi.Input[str] | None = None
     """Object id of Azure Cosmos DB's principal in the tenant, which encrypts a workspace's metadata."""
@@ -75,9 +76,9 @@ class Encryption(pulumi.ComponentResource):
         vault = self._make_vault(name)
         identity = Identity(
             f"{name}-identity",
-            IdentityArgs(resource_group=args.resource_group, location=args.location, tags=args.tags),
+            args.service,
             # without it nobody reads what the key encrypts
-            kept(self, args.keep),
+            kept(self, args.service.keep),
         )
         may_use = identity.grant(Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER, "vault", vault.resource_id)
         self._grant_for_workspaces(name, vault, identity)
@@ -135,16 +136,10 @@ class Encryption(pulumi.ComponentResource):
         return Vault(
             name,
             VaultArgs(
-                resource_group=args.resource_group,
-                location=args.location,
+                service=args.service,
                 tenant_id=args.tenant_id,
                 purge_protection=True,
                 premium=True,
-                log_analytics_id=args.log_analytics_id,
-                private_link=args.private_link,
-                allowed_address_ranges=args.allowed_address_ranges,
-                keep=args.keep,
-                tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -152,7 +147,7 @@ class Encryption(pulumi.ComponentResource):
     def _make_key(self, name: str, vault: Vault, may_use: authorization.RoleAssignment) -> keyvault.Key:
         return keyvault.Key(
             name,
-            resource_group_name=self._args.resource_group,
+            resource_group_name=self._args.service.resource_group,
             vault_name=vault.vault_name,
             key_name="encryption",
             properties=keyvault.KeyPropertiesArgs(
@@ -163,7 +158,7 @@ class Encryption(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                protect=self._args.keep,
+                protect=self._args.service.keep,
                 # whoever waits for the key waits for the role
                 depends_on=[may_use],
                 # Azure refuses a change, and rotation is one
@@ -182,8 +177,8 @@ class Encryption(pulumi.ComponentResource):
         """
         return compute.DiskEncryptionSet(
             name,
-            resource_group_name=self._args.resource_group,
-            location=self._args.location,
+            resource_group_name=self._args.service.resource_group,
+            location=self._args.service.location,
             encryption_type=compute.DiskEncryptionSetType.ENCRYPTION_AT_REST_WITH_CUSTOMER_KEY,
             active_key=compute.KeyForDiskEncryptionSetArgs(
                 key_url=key.key_uri_with_version, source_vault=compute.SourceVaultArgs(id=vault.resource_id)
@@ -193,7 +188,7 @@ class Encryption(pulumi.ComponentResource):
                 type=compute.DiskEncryptionSetIdentityType.USER_ASSIGNED,
                 user_assigned_identities=[identity.resource_id],
             ),
-            tags=self._args.tags,
+            tags=self._args.service.tags,
             # the version is only the first one
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["activeKey.keyUrl"]),
         )

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pulumi
 from pulumi_azure_native import storage
 
-from components.component import ServiceArgs
+from components.component import Args, ServiceArgs
 from components.deletion_protection import kept
 from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
@@ -22,9 +22,10 @@ PUBLIC_ENDPOINT = "core.windows.net"
 
 
 @dataclass(kw_only=True)
-class LakeArgs(ServiceArgs):
+class LakeArgs(Args):
     """What a lake needs from outside."""
 
+    service: ServiceArgs
     cool_after_days: pulumi.Input[int]
     """When raw data that nobody has written to moves to the cool tier."""
     sku: pulumi.Input[str] = storage.SkuName.STANDARD_ZRS
@@ -73,7 +74,7 @@ class Lake(pulumi.ComponentResource):
         self._args = args = LakeArgs.of(args)
         account = make_storage_account(
             name,
-            args,
+            args.service,
             self,
             sku=args.sku,
             hierarchical_namespace=True,
@@ -84,11 +85,11 @@ class Lake(pulumi.ComponentResource):
         raw, clean = (
             storage.BlobContainer(
                 f"{name}-{container}",
-                resource_group_name=args.resource_group,
+                resource_group_name=args.service.resource_group,
                 account_name=account.name,
                 container_name=container,
                 public_access=storage.PublicAccess.NONE,
-                opts=kept(self, args.keep),
+                opts=kept(self, args.service.keep),
             )
             for container in (RAW_CONTAINER, CLEAN_CONTAINER)
         )
@@ -121,7 +122,7 @@ class Lake(pulumi.ComponentResource):
         """
         storage.ManagementPolicy(
             f"{self._name}-lifecycle",
-            resource_group_name=self._args.resource_group,
+            resource_group_name=self._args.service.resource_group,
             account_name=account.name,
             management_policy_name="default",
             policy=storage.ManagementPolicySchemaArgs(
@@ -160,7 +161,7 @@ class Lake(pulumi.ComponentResource):
         """
         storage.BlobContainerImmutabilityPolicy(
             f"{self._name}-{RAW_CONTAINER}-immutability",
-            resource_group_name=self._args.resource_group,
+            resource_group_name=self._args.service.resource_group,
             account_name=account.name,
             container_name=container.name,
             immutability_policy_name="default",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import containerregistry
 
-from components.component import ServiceArgs
+from components.component import Args, ServiceArgs
 from components.deletion_protection import add_delete_lock, kept
 from components.network.private_link import Zone, add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
@@ -17,9 +17,10 @@ UNTAGGED_DAYS = 90
 
 
 @dataclass(kw_only=True)
-class RegistryArgs(ServiceArgs):
+class RegistryArgs(Args):
     """What a registry needs from outside."""
 
+    service: ServiceArgs
     zones: Sequence[str] = ()
     """The availability zones of the region; only a new registry is spread over them."""
     encryption_key: EncryptionKeyArgs | None = None
@@ -52,18 +53,18 @@ class Registry(pulumi.ComponentResource):
         super().__init__("ai-platform:index:Registry", name, None, opts)
         args = RegistryArgs.of(args)
         registry = _make_registry(name, args, self)
-        if args.private_link is not None:
+        if args.service.private_link is not None:
             add_private_endpoint(
                 f"{name}-registry-endpoint",
                 registry.id,
                 "registry",
                 [Zone.REGISTRY],
-                args.private_link,
-                args,
+                args.service.private_link,
+                args.service,
                 self,
             )
-        add_diagnostics(name, registry.id, args.log_analytics_id, self)
-        if args.keep:
+        add_diagnostics(name, registry.id, args.service.log_analytics_id, self)
+        if args.service.keep:
             add_delete_lock(name, registry.id, self)
         self.resource_id = registry.id
         self.login_server = registry.login_server
@@ -71,11 +72,11 @@ class Registry(pulumi.ComponentResource):
 
 
 def _make_registry(name: str, args: RegistryArgs, parent: pulumi.Resource) -> containerregistry.Registry:
-    ranges = args.allowed_address_ranges
+    ranges = args.service.allowed_address_ranges
     return containerregistry.Registry(
         name,
-        resource_group_name=args.resource_group,
-        location=args.location,
+        resource_group_name=args.service.resource_group,
+        location=args.service.location,
         sku=containerregistry.SkuArgs(name=containerregistry.SkuName.PREMIUM),
         admin_user_enabled=False,
         anonymous_pull_enabled=False,
@@ -98,10 +99,10 @@ def _make_registry(name: str, args: RegistryArgs, parent: pulumi.Resource) -> co
         ),
         identity=_identity(args.encryption_key),
         encryption=_encryption(args.encryption_key),
-        tags=args.tags,
+        tags=args.service.tags,
         # a registry stays as it was made
         opts=pulumi.ResourceOptions.merge(
-            kept(parent, args.keep), pulumi.ResourceOptions(ignore_changes=["zoneRedundancy"])
+            kept(parent, args.service.keep), pulumi.ResourceOptions(ignore_changes=["zoneRedundancy"])
         ),
     )
 

@@ -41,7 +41,7 @@ class StorageAccount:
 
 def make_storage_account(
     name: str,
-    args: ServiceArgs,
+    service: ServiceArgs,
     parent: pulumi.Resource,
     *,
     sku: pulumi.Input[str],
@@ -60,12 +60,12 @@ def make_storage_account(
     Leaves containers and role assignments to the caller.
     """
     account = _make_account(
-        name, args, parent, sku, hierarchical_namespace, encryption_key, allowed_subnet_ids
+        name, service, parent, sku, hierarchical_namespace, encryption_key, allowed_subnet_ids
     )
     # Azure names the blob service of every account `default`.
     blobs = storage.BlobServiceProperties(
         f"{name}-blobs",
-        resource_group_name=args.resource_group,
+        resource_group_name=service.resource_group,
         account_name=account.name,
         blob_services_name="default",
         delete_retention_policy=storage.DeleteRetentionPolicyArgs(enabled=True, days=RESTORABLE_DAYS),
@@ -74,9 +74,9 @@ def make_storage_account(
         ),
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    endpoints = _add_endpoints(name, account, groups, args, parent)
-    _watch(name, account.id, args, parent)
-    if args.keep:
+    endpoints = _add_endpoints(name, account, groups, service, parent)
+    _watch(name, account.id, service, parent)
+    if service.keep:
         add_delete_lock(name, account.id, parent)
     return StorageAccount(
         account,
@@ -89,7 +89,7 @@ def _add_endpoints(
     name: str,
     account: storage.StorageAccount,
     groups: Mapping[str, Zone],
-    args: ServiceArgs,
+    service: ServiceArgs,
     parent: pulumi.Resource,
 ) -> dict[str, PrivateEndpoint]:
     """Add the account's private endpoints in turn: at once they fail by StorageAccountOperationInProgress.
@@ -97,7 +97,7 @@ def _add_endpoints(
     https://github.com/Azure/bicep-registry-modules/issues/6001
     """
     added: dict[str, PrivateEndpoint] = {}
-    if args.private_link is None:
+    if service.private_link is None:
         return added
     for group, zone in groups.items():
         added[group] = add_private_endpoint(
@@ -105,8 +105,8 @@ def _add_endpoints(
             account.id,
             group,
             [zone],
-            args.private_link,
-            args,
+            service.private_link,
+            service,
             parent,
             after=[other.endpoint for other in added.values()],
         )
@@ -115,7 +115,7 @@ def _add_endpoints(
 
 def _make_account(
     name: str,
-    args: ServiceArgs,
+    service: ServiceArgs,
     parent: pulumi.Resource,
     sku: pulumi.Input[str],
     hierarchical_namespace: bool,
@@ -128,11 +128,11 @@ def _make_account(
     to the same network, would shut out those that data is brought from
     (https://learn.microsoft.com/azure/storage/common/security-restrict-copy-operations).
     """
-    ranges = args.allowed_address_ranges
+    ranges = service.allowed_address_ranges
     return storage.StorageAccount(
         name,
-        resource_group_name=args.resource_group,
-        location=args.location,
+        resource_group_name=service.resource_group,
+        location=service.location,
         kind=storage.Kind.STORAGE_V2,
         sku=storage.SkuArgs(name=sku),
         # an account without one has never said so
@@ -157,10 +157,10 @@ def _make_account(
         network_rule_set=_network_rules(ranges, allowed_subnet_ids),
         identity=_identity(encryption_key),
         encryption=_encryption(encryption_key),
-        tags=args.tags,
+        tags=service.tags,
         # an account keeps the layers of encryption that it was made with
         opts=pulumi.ResourceOptions.merge(
-            kept(parent, args.keep),
+            kept(parent, service.keep),
             pulumi.ResourceOptions(ignore_changes=["encryption.requireInfrastructureEncryption"]),
         ),
     )
@@ -229,14 +229,14 @@ def _ip_rules(ranges: Sequence[str]) -> list[str]:
     ]
 
 
-def _watch(name: str, account_id: pulumi.Input[str], args: ServiceArgs, parent: pulumi.Resource) -> None:
+def _watch(name: str, account_id: pulumi.Input[str], service: ServiceArgs, parent: pulumi.Resource) -> None:
     """Send the account's metrics, and the audit logs of each of its services, to Log Analytics."""
-    add_diagnostics(name, account_id, args.log_analytics_id, parent, logs=False)
-    for service in SERVICES:
+    add_diagnostics(name, account_id, service.log_analytics_id, parent, logs=False)
+    for part in SERVICES:
         add_diagnostics(
-            f"{name}-{service}",
-            pulumi.Output.format("{0}/{1}Services/default", account_id, service),
-            args.log_analytics_id,
+            f"{name}-{part}",
+            pulumi.Output.format("{0}/{1}Services/default", account_id, part),
+            service.log_analytics_id,
             parent,
             log_categories=LOG_CATEGORIES,
         )

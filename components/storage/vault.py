@@ -5,16 +5,17 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import keyvault
 
-from components.component import ServiceArgs
+from components.component import Args, ServiceArgs
 from components.deletion_protection import add_delete_lock, kept
 from components.network.private_link import Zone, add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 
 
 @dataclass(kw_only=True)
-class VaultArgs(ServiceArgs):
+class VaultArgs(Args):
     """What a vault needs from outside."""
 
+    service: ServiceArgs
     tenant_id: pulumi.Input[str]
     purge_protection: bool = False
     """Whether nobody can purge the deleted vault before its time, also where `keep` is not."""
@@ -44,18 +45,24 @@ class Vault(pulumi.ComponentResource):
         args = VaultArgs.of(args)
         vault = keyvault.Vault(
             name,
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.service.resource_group,
+            location=args.service.location,
             properties=_properties(args),
-            tags=args.tags,
-            opts=kept(self, args.keep),
+            tags=args.service.tags,
+            opts=kept(self, args.service.keep),
         )
-        if args.private_link is not None:
+        if args.service.private_link is not None:
             add_private_endpoint(
-                f"{name}-vault-endpoint", vault.id, "vault", [Zone.VAULT], args.private_link, args, self
+                f"{name}-vault-endpoint",
+                vault.id,
+                "vault",
+                [Zone.VAULT],
+                args.service.private_link,
+                args.service,
+                self,
             )
-        add_diagnostics(name, vault.id, args.log_analytics_id, self)
-        if args.keep:
+        add_diagnostics(name, vault.id, args.service.log_analytics_id, self)
+        if args.service.keep:
             add_delete_lock(name, vault.id, self)
         self.resource_id = vault.id
         self.vault_name = vault.name
@@ -74,7 +81,7 @@ class Vault(pulumi.ComponentResource):
 
 
 def _properties(args: VaultArgs) -> keyvault.VaultPropertiesArgs:
-    ranges = args.allowed_address_ranges
+    ranges = args.service.allowed_address_ranges
     return keyvault.VaultPropertiesArgs(
         tenant_id=args.tenant_id,
         sku=keyvault.SkuArgs(
@@ -85,7 +92,7 @@ def _properties(args: VaultArgs) -> keyvault.VaultPropertiesArgs:
         enable_soft_delete=True,
         soft_delete_retention_in_days=90,
         # Azure takes no False
-        enable_purge_protection=True if args.keep or args.purge_protection else None,
+        enable_purge_protection=True if args.service.keep or args.purge_protection else None,
         public_network_access=(
             keyvault.PublicNetworkAccess.ENABLED if ranges else keyvault.PublicNetworkAccess.DISABLED
         ),

@@ -7,7 +7,7 @@ import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
 from components.component import Args, ServiceArgs
-from components.identity.identity import Identity, IdentityArgs, Role
+from components.identity.identity import Identity, Role
 from components.network.outbound import OutboundServiceArgs, managed_network
 from components.network.private_link import Zone, add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
@@ -25,9 +25,10 @@ NETWORK_TIMEOUT = "90m"
 
 
 @dataclass(kw_only=True)
-class WorkspaceArgs(ServiceArgs):
+class WorkspaceArgs(Args):
     """What a workspace needs from outside."""
 
+    service: ServiceArgs
     application_insights_id: pulumi.Input[str]
     tenant_id: pulumi.Input[str]
     registry_id: pulumi.Input[str]
@@ -100,7 +101,7 @@ class Workspace(pulumi.ComponentResource):
             raise ValueError(f"{name}: Azure ML takes no subnet for jobs beside a managed network")
         account = make_storage_account(
             name,
-            args,
+            args.service,
             self,
             sku=args.storage_sku,
             hierarchical_namespace=False,
@@ -110,7 +111,7 @@ class Workspace(pulumi.ComponentResource):
         vault = self._make_vault()
         self._identity = identity = Identity(
             f"{name}-identity",
-            IdentityArgs(resource_group=args.resource_group, location=args.location, tags=args.tags),
+            args.service,
             pulumi.ResourceOptions(parent=self),
         )
         self._workspace = self._make_workspace(account, vault, identity)
@@ -119,11 +120,17 @@ class Workspace(pulumi.ComponentResource):
         ]
         self._let_studio_show_data(account, identity)
         # `name` itself is the storage account's
-        add_diagnostics(f"{name}-workspace", self._workspace.id, args.log_analytics_id, self)
-        if args.private_link is not None:
+        add_diagnostics(f"{name}-workspace", self._workspace.id, args.service.log_analytics_id, self)
+        if args.service.private_link is not None:
             group, zones = "amlworkspace", [Zone.ML_API, Zone.ML_NOTEBOOKS]
             endpoint = add_private_endpoint(
-                f"{name}-{group}-endpoint", self._workspace.id, group, zones, args.private_link, args, self
+                f"{name}-{group}-endpoint",
+                self._workspace.id,
+                group,
+                zones,
+                args.service.private_link,
+                args.service,
+                self,
             )
             self._ready.append(endpoint.ready)
         # who names the workspace calls it, and so waits until it answers
@@ -151,7 +158,7 @@ class Workspace(pulumi.ComponentResource):
         """Make a container of another storage account a datastore that holds no credential."""
         return ml.Datastore(
             f"{self._name}-{datastore_name}",
-            resource_group_name=self._args.resource_group,
+            resource_group_name=self._args.service.resource_group,
             workspace_name=self.workspace_name,
             name=datastore_name,
             properties=blob_datastore(
@@ -179,8 +186,8 @@ class Workspace(pulumi.ComponentResource):
         fixed = ("vmSize", "vmPriority", "subnet", "enableNodePublicIp", "remoteLoginPortPublicAccess")
         return ml.Compute(
             f"{self._name}-{cluster_name}",
-            resource_group_name=self._args.resource_group,
-            location=self._args.location,
+            resource_group_name=self._args.service.resource_group,
+            location=self._args.service.location,
             workspace_name=self._workspace.name,
             compute_name=cluster_name,
             identity=ml.ManagedServiceIdentityArgs(
@@ -191,7 +198,7 @@ class Workspace(pulumi.ComponentResource):
                 disable_local_auth=True,
                 properties=self._node_properties(args),
             ),
-            tags=self._args.tags,
+            tags=self._args.service.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=self._ready,
@@ -214,7 +221,7 @@ class Workspace(pulumi.ComponentResource):
                 max_node_count=args.max_nodes,
                 node_idle_time_before_scale_down=f"PT{args.idle_seconds}S",
             ),
-            enable_node_public_ip=self._args.private_link is None and not self._args.managed_network,
+            enable_node_public_ip=self._args.service.private_link is None and not self._args.managed_network,
             remote_login_port_public_access=ml.RemoteLoginPortPublicAccess.DISABLED,
             subnet=ml.ResourceIdArgs(id=subnet_id) if subnet_id is not None else None,
         )
@@ -224,14 +231,8 @@ class Workspace(pulumi.ComponentResource):
         return Vault(
             f"{self._name}kv",
             VaultArgs(
-                resource_group=args.resource_group,
-                location=args.location,
+                service=args.service,
                 tenant_id=args.tenant_id,
-                log_analytics_id=args.log_analytics_id,
-                private_link=args.private_link,
-                allowed_address_ranges=args.allowed_address_ranges,
-                keep=args.keep,
-                tags=args.tags,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -242,8 +243,8 @@ class Workspace(pulumi.ComponentResource):
         key_identity = [args.encryption_key.identity_id] if args.encryption_key is not None else []
         return ml.Workspace(
             self._name,
-            resource_group_name=args.resource_group,
-            location=args.location,
+            resource_group_name=args.service.resource_group,
+            location=args.service.location,
             kind="Default",
             sku=ml.SkuArgs(name="Basic", tier=ml.SkuTier.BASIC),
             identity=ml.ManagedServiceIdentityArgs(
@@ -258,7 +259,7 @@ class Workspace(pulumi.ComponentResource):
             system_datastores_auth_mode=ml.SystemDatastoresAuthMode.IDENTITY,
             public_network_access=(
                 ml.PublicNetworkAccessType.ENABLED
-                if args.allowed_address_ranges
+                if args.service.allowed_address_ranges
                 else ml.PublicNetworkAccessType.DISABLED
             ),
             managed_network=(
@@ -275,11 +276,11 @@ class Workspace(pulumi.ComponentResource):
             serverless_compute_settings=_serverless_compute(args),
             encryption=_encryption(args.encryption_key),
             hbi_workspace=args.hbi or None,
-            tags=args.tags,
+            tags=args.service.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[vault, *account.ready, *roles],
-                protect=args.keep,
+                protect=args.service.keep,
                 replace_on_changes=["hbiWorkspace", "encryption"],
                 # a rotated key has another version, and is no other key
                 ignore_changes=[
@@ -353,7 +354,7 @@ def _serverless_compute(args: WorkspaceArgs) -> ml.ServerlessComputeSettingsArgs
         return None
     return ml.ServerlessComputeSettingsArgs(
         serverless_compute_custom_subnet=args.compute_subnet_id,
-        serverless_compute_no_public_ip=args.private_link is not None,
+        serverless_compute_no_public_ip=args.service.private_link is not None,
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from importer.spec.section import Section
 from stacks.settings.explain import contradiction
-from stacks.settings.network import PrivateRange
+from stacks.settings.network import RESERVED_ADDRESSES, NetworkSettings, PrivateRange
 from stacks.settings.types import ObjectId, VmSize
 
 #: How many more nodes an upgrade makes at a time: AKS's default of 10 %, rounded up, in either pool
@@ -92,6 +92,24 @@ class ClusterSettings(Section):
         return sum(
             most + max(1, -int(-most * _SURGE // 1)) for most in (self.max_nodes, self.max_system_nodes)
         )
+
+    def check_network(self, network: NetworkSettings, *, is_private: bool) -> None:
+        """Raise a contradiction unless the cluster's ranges and nodes fit the platform's own network."""
+        for name, inner in (("podRange", self.pod_range), ("serviceRange", self.service_range)):
+            if inner.overlaps(network.address_space):
+                raise contradiction(
+                    ["cluster", name], f"overlaps network.addressSpace ({network.address_space})", str(inner)
+                )
+        nodes = network.subnets.nodes
+        room = nodes.num_addresses - RESERVED_ADDRESSES
+        # a private API server has an address in the nodes' subnet
+        needed = self.most_nodes + is_private
+        if needed > room:
+            raise contradiction(
+                ["network", "nodesRange"],
+                f"has {room} addresses, but an upgrade of the cluster may need {needed}",
+                str(nodes),
+            )
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Self:

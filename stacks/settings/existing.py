@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from importer.spec.section import Section
+from stacks.settings.arm_id import part_of, resource_group_id
 from stacks.settings.explain import contradiction
 from stacks.settings.types import ObjectId
 
@@ -57,19 +58,19 @@ class ExistingSettings(Section):
     @property
     def resource_group_id(self) -> str:
         """The ARM id of the workspace's resource group."""
-        return self.workspace_id.split("/providers/")[0]
+        return resource_group_id(self.workspace_id)
 
     @property
     def subscription_id(self) -> str:
         """The subscription of the workspace."""
-        return self.workspace_id.split("/")[2]
+        return part_of(self.workspace_id, "subscription")
 
     @property
     def resource_group(self) -> str:
         """The name of the workspace's resource group."""
-        return self.workspace_id.split("/")[4]
+        return part_of(self.workspace_id, "resource_group")
 
     @property
     def workspace(self) -> str:
         """The name of the workspace."""
-        return self.workspace_id.rsplit("/", 1)[1]
+        return part_of(self.workspace_id, "resource_name")

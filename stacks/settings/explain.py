@@ -11,6 +11,10 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 
+class SettingsError(Exception):
+    """A setting that cannot be used: one line each, naming the setting's path, the rule and the value."""
+
+
 def contradiction(path: list[int | str], rule: str, value: object = None) -> PydanticCustomError:
     """Return the error of a rule that spans settings; `path`, from the section on, is where to mend it."""
     return PydanticCustomError("contradiction", "{rule}", {"path": path, "rule": rule, "value": value})

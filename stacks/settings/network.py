@@ -1,6 +1,6 @@
 """The settings of the network: whose it is, its address ranges, and who may come in and get out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from ipaddress import IPv4Network
 from itertools import combinations
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from components.network.private_link import MONITOR_ZONES, Zone, metrics_zone
 from importer.spec.section import Section
+from stacks.settings.arm_id import part_of, virtual_network_id
 from stacks.settings.explain import contradiction
 from stacks.settings.types import AddressRange, PrivateZoneId, SubnetId
 
@@ -183,7 +184,7 @@ class NetworkSettings(Section):
     @model_validator(mode="after")
     def _subnets_are_of_one_network(self) -> Self:
         nodes, endpoints = self.nodes_subnet_id, self.endpoints_subnet_id
-        if nodes and endpoints and _network_of(nodes) != _network_of(endpoints):
+        if nodes and endpoints and virtual_network_id(nodes).lower() != virtual_network_id(endpoints).lower():
             # private DNS zones are linked to one
             raise contradiction(["endpointsSubnetId"], "must be of the network of nodesSubnetId", endpoints)
         return self
@@ -236,20 +237,34 @@ class NetworkSettings(Section):
         """Return the existing zone of the cluster's API server, or None where AKS makes one."""
         return self.dns_zone_ids.get(aks_zone(location))
 
-    def check_zones(self, location: str) -> None:
-        """Raise where `dns_zone_ids` has a zone that the platform does not use, or another zone's id."""
-        known = [*own_zones(Isolation.PRIVATE, location), aks_zone(location)]
+    def check_access(self, *, is_private: bool, has_cluster: bool) -> None:
+        """Raise a contradiction unless the network has the ranges and subnets that the platform needs."""
+        if not is_private and not self.allowed_address_ranges:
+            raise contradiction(
+                ["network", "allowedAddressRanges"], "required where isolation is public: who may come in"
+            )
+        if self.is_own:
+            return
+        if has_cluster and self.nodes_subnet_id is None:
+            raise contradiction(["network", "nodesSubnetId"], "required where endpointsSubnetId is set")
+        if self.endpoints_subnet_id is None:
+            raise contradiction(["network", "endpointsSubnetId"], "required where nodesSubnetId is set")
+        if has_cluster and not is_private and not self.egress_address_ranges:
+            raise contradiction(
+                ["network", "egressAddressRanges"],
+                "required where isolation is public and nodesSubnetId is set",
+            )
+
+    def check_zones(self, endpoint_zones: Sequence[str], location: str) -> None:
+        """Raise a contradiction if `dns_zone_ids` has a zone that is not in use, or another zone's id."""
+        known = [*endpoint_zones, aks_zone(location)]
         for name, zone_id in self.dns_zone_ids.items():
             if name not in known:
                 raise contradiction(
                     ["network", "dnsZoneIds", name], f"no such zone; there are {', '.join(known)}"
                 )
-            if not zone_id.lower().endswith(f"/{name}"):
+            if part_of(zone_id, "resource_name").lower() != name:
                 raise contradiction(["network", "dnsZoneIds", name], "is the id of another zone", zone_id)
-
-
-def _network_of(subnet_id: str) -> str:
-    return subnet_id.lower().rsplit("/subnets/", 1)[0]
 
 
 def own_zones(isolation: Isolation, location: str) -> list[str]:

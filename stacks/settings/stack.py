@@ -1,33 +1,30 @@
-"""Every setting of a stack: its type, default, rule and meaning. The only reader of Pulumi config."""
+"""Every setting of a stack: its type, default, rule and meaning."""
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-import pulumi
 from pydantic import (
     BeforeValidator,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 
 from importer.spec.section import Section
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from stacks.settings.alerts import AlertSettings
 from stacks.settings.cluster import ClusterSettings
-from stacks.settings.data import LakeSettings, WorkspaceSettings
 from stacks.settings.existing import ExistingSettings
-from stacks.settings.explain import contradiction, explain
+from stacks.settings.explain import SettingsError, contradiction
 from stacks.settings.imports import ImportSettings
-from stacks.settings.network import RESERVED_ADDRESSES, Isolation, NetworkSettings
+from stacks.settings.lake import LakeSettings
+from stacks.settings.network import Isolation, NetworkSettings, own_zones
 from stacks.settings.regions import WITHOUT_ZONES, reserved_word
 from stacks.settings.snowflake import SnowflakeSettings
+from stacks.settings.workspace import WorkspaceSettings
 
 PROJECT = "ai-platform"
 
@@ -49,10 +46,6 @@ class Endpoints(StrEnum):
 
     PUBLIC = "public"
     LOCAL = "local"
-
-
-class SettingsError(Exception):
-    """A setting that cannot be used: one line each, naming the setting's path, the rule and the value."""
 
 
 class Settings(Section):
@@ -130,23 +123,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _network_fits(self) -> Self:
-        network, private = self.network, self.isolation is Isolation.PRIVATE
-        network.check_zones(self.location)
-        if not private and not network.allowed_address_ranges:
-            raise contradiction(
-                ["network", "allowedAddressRanges"], "required where isolation is public: who may come in"
-            )
-        if network.is_own:
-            return self
-        if self.cluster.enabled and network.nodes_subnet_id is None:
-            raise contradiction(["network", "nodesSubnetId"], "required where endpointsSubnetId is set")
-        if network.endpoints_subnet_id is None:
-            raise contradiction(["network", "endpointsSubnetId"], "required where nodesSubnetId is set")
-        if self.cluster.enabled and not private and not network.egress_address_ranges:
-            raise contradiction(
-                ["network", "egressAddressRanges"],
-                "required where isolation is public and nodesSubnetId is set",
-            )
+        self.network.check_access(is_private=self.is_private, has_cluster=self.cluster.enabled)
+        self.network.check_zones(self.endpoint_zones, self.location)
         return self
 
     @model_validator(mode="after")
@@ -180,24 +158,8 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _cluster_fits_the_network(self) -> Self:
-        cluster, network = self.cluster, self.network
-        if not (cluster.enabled and network.is_own):
-            return self
-        for name, inner in (("podRange", cluster.pod_range), ("serviceRange", cluster.service_range)):
-            if inner.overlaps(network.address_space):
-                raise contradiction(
-                    ["cluster", name], f"overlaps network.addressSpace ({network.address_space})", str(inner)
-                )
-        nodes = network.subnets.nodes
-        room = nodes.num_addresses - RESERVED_ADDRESSES
-        # a private API server has an address among the nodes
-        needed = cluster.most_nodes + (self.isolation is Isolation.PRIVATE)
-        if needed > room:
-            raise contradiction(
-                ["network", "nodesRange"],
-                f"has {room} addresses, but an upgrade of the cluster may need {needed}",
-                str(nodes),
-            )
+        if self.cluster.enabled and self.network.is_own:
+            self.cluster.check_network(self.network, is_private=self.is_private)
         return self
 
     @model_validator(mode="after")
@@ -247,6 +209,26 @@ class Settings(Section):
         return self
 
     @property
+    def is_private(self) -> bool:
+        """Whether services have private addresses only."""
+        return self.isolation is Isolation.PRIVATE
+
+    @property
+    def allowed_address_ranges(self) -> list[str]:
+        """The public address ranges that may reach the services: none in a private platform."""
+        return [] if self.is_private else list(map(str, self.network.allowed_address_ranges))
+
+    @property
+    def makes_network(self) -> bool:
+        """Whether the platform makes a network: no existing one is set, and something would be in it."""
+        return self.network.is_own and (self.is_private or self.cluster.enabled)
+
+    @property
+    def endpoint_zones(self) -> list[str]:
+        """The private DNS zones that the platform's private endpoints are registered in."""
+        return own_zones(self.isolation, self.location)
+
+    @property
     def uses_password(self) -> bool:
         """Whether a password signs in to a Snowflake that is not the local one."""
         return self.snowflake.sign_in is SignIn.PASSWORD and self.endpoints is not Endpoints.LOCAL
@@ -285,38 +267,3 @@ def _local_snowflake(environment: Mapping[str, str]) -> dict[str, Any]:
             "run `python -m localcloud start`, then `. .local/env`"
         )
     return {field: environment[name] for field, name in names.items()}
-
-
-def load(config: Mapping[str, str] | None = None, secret_keys: frozenset[str] = frozenset()) -> Settings:
-    """Return the stack's settings, from `config` (by default the running stack's, by full key).
-
-    Raises SettingsError with a line for each setting that is missing, unknown or breaks its rule.
-    """
-    if config is None:
-        config = _stack_config()
-        secret_keys = frozenset(key for key in config if pulumi.runtime.config.is_config_secret(key))
-    own = {
-        key.removeprefix(f"{PROJECT}:"): value
-        for key, value in config.items()
-        if key.startswith(f"{PROJECT}:")
-    }
-    try:
-        return Settings.model_validate({key: _parse(key, value) for key, value in own.items()})
-    except ValidationError as error:
-        raise SettingsError("\n".join(explain(error, PROJECT, Settings, secret_keys))) from None
-
-
-def _stack_config() -> dict[str, str]:
-    # pulumi.Config reads a key by name only; a typo shows up only where all the keys are seen.
-    return {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
-
-
-def _parse(key: str, value: str) -> object:
-    """Return the value of a top-level setting: structured values arrive as JSON, scalars as they are."""
-    field = next((f for n, f in Settings.model_fields.items() if to_camel(n) == key), None)
-    if field is None or field.annotation is str:
-        return value
-    try:
-        return json.loads(value)
-    except (json.JSONDecodeError, RecursionError):
-        return value

@@ -15,22 +15,22 @@ import components
 from components import versions
 from components.cluster.argo import Argo, ArgoArgs
 from components.cluster.external_secrets import Secrets, SecretsArgs
-from components.component import PrivateLinkArgs
+from components.component import AzureArgs, PrivateLinkArgs, ServiceArgs
 from components.identity.custom_role import CustomRole, CustomRoleArgs
-from components.identity.identity import Identity, IdentityArgs, Role
+from components.identity.identity import Identity, Role
 from components.network.outbound import OutboundServiceArgs
 from components.network.private_link import Zone
 from components.storage.registry import Registry, RegistryArgs
 from components.workspace.workspace import WorkspaceArgs
 from tools.declared import SUBSCRIPTION, declare
 
-GROUP: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
+AZURE: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 
 
 def test_role_assignment_is_found_again_by_scope_role_and_principal() -> None:
     def program(scope: str, role: Role) -> None:
-        Identity("importer", IdentityArgs(**GROUP)).grant(role, "lake", scope)
+        Identity("importer", AzureArgs(**AZURE)).grant(role, "lake", scope)
 
     def assign(scope: str = f"{SUBSCRIPTION}/lake", role: Role = Role.ACR_PULL) -> dict[str, Any]:
         return declare(lambda: program(scope, role)).one(ASSIGNMENT)
@@ -48,7 +48,7 @@ def test_role_assignment_is_found_again_by_scope_role_and_principal() -> None:
 
 def test_identity_trusts_one_service_account_of_one_cluster() -> None:
     declared = declare(
-        lambda: Identity("workflows", IdentityArgs(**GROUP)).federate("https://issuer/", "argo", "runner")
+        lambda: Identity("workflows", AzureArgs(**AZURE)).federate("https://issuer/", "argo", "runner")
     )
     credential = declared.one("azure-native:managedidentity:FederatedIdentityCredential")
     assert credential["issuer"] == "https://issuer/"
@@ -57,7 +57,7 @@ def test_identity_trusts_one_service_account_of_one_cluster() -> None:
 
 
 def test_argo_releases_are_pinned_and_rolled_back_whole() -> None:
-    declared = declare(lambda: Argo("argo", ArgoArgs()))
+    declared = declare(lambda: Argo("argo", ArgoArgs(namespace="argo")))
     releases = {r.inputs["chart"]: r.inputs for r in declared.all("kubernetes:helm.sh/v3:Release")}
     assert set(releases) == {"argo-workflows", "argo-events"}
     for release in releases.values():
@@ -80,7 +80,7 @@ def test_external_secrets_acts_as_the_given_identity() -> None:
 
 def test_workflows_act_as_an_identity_and_may_only_report_what_became_of_them() -> None:
     def program() -> None:
-        Argo("argo", ArgoArgs()).add_service_account("importer", "client-1")
+        Argo("argo", ArgoArgs(namespace="argo")).add_service_account("importer", "client-1")
 
     declared = declare(program)
     account = declared.one("kubernetes:core/v1:ServiceAccount")["metadata"]
@@ -98,7 +98,7 @@ def test_custom_role_can_be_assigned_in_its_group_and_does_what_it_says_alone() 
     def program() -> None:
         args = CustomRoleArgs(scope=group, role_name="r", description="d", actions=["A/read", "A/write"])
         role = CustomRole("registrar", args)
-        Identity("importer", IdentityArgs(**GROUP)).grant(role, "workspace", f"{group}/workspace")
+        Identity("importer", AzureArgs(**AZURE)).grant(role, "workspace", f"{group}/workspace")
 
     declared = declare(program)
     definition = declared.one("azure-native:authorization:RoleDefinition")
@@ -118,9 +118,11 @@ LINK: dict[str, Any] = {
 def test_arguments_come_as_an_instance_or_from_the_component_host_as_a_mapping(as_mapping: bool) -> None:
     logs = f"{SUBSCRIPTION}/logs"
     args: Any = (
-        {**GROUP, "log_analytics_id": logs, "private_link": LINK}
+        {"service": {**AZURE, "log_analytics_id": logs, "private_link": LINK}}
         if as_mapping
-        else RegistryArgs(**GROUP, log_analytics_id=logs, private_link=PrivateLinkArgs(**LINK))
+        else RegistryArgs(
+            service=ServiceArgs(**AZURE, log_analytics_id=logs, private_link=PrivateLinkArgs(**LINK))
+        )
     )
     declared = declare(lambda: Registry("registry", args))
     assert declared.one("azure-native:containerregistry:Registry")["tags"] == {"stack": "test"}
@@ -129,9 +131,11 @@ def test_arguments_come_as_an_instance_or_from_the_component_host_as_a_mapping(a
 
 
 def test_a_mapping_of_arguments_comes_as_instances_too() -> None:
-    given = {"log_analytics_id": "l", "application_insights_id": "i", "tenant_id": "t", "registry_id": "r"}
+    given = {"application_insights_id": "i", "tenant_id": "t", "registry_id": "r"}
+    service = {**AZURE, "log_analytics_id": "l"}
     services = {"lake": {"resource_id": "r", "group": "blob"}}
-    args = WorkspaceArgs.of({**GROUP, **given, "outbound_services": services})
+    args = WorkspaceArgs.of({"service": service, **given, "outbound_services": services})
+    assert args.service == ServiceArgs(**AZURE, log_analytics_id="l")
     assert args.outbound_services == {"lake": OutboundServiceArgs(resource_id="r", group="blob")}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stacks.settings.stack import load
+from stacks.settings.load import load
 from tests.unit.docs.pages import blocks, page_id, pages
 from tests.unit.stacks.stack_config import config
 

@@ -8,7 +8,7 @@ from typing import Any
 from components.identity.identity import Role
 from stacks.imports_alone import ImportsAlone
 from stacks.platform import Platform
-from stacks.settings.stack import load
+from stacks.settings.load import load
 from tests.unit.stacks.stack_config import PRINCIPAL, config
 from tools.declared import SUBSCRIPTION, Declared, declare
 

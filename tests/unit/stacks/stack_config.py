@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from stacks.settings.stack import SettingsError, load
+from stacks.settings.explain import SettingsError
+from stacks.settings.load import load
 
 IMAGE = "globo.azurecr.io/importer@sha256:" + "0" * 64
 SNOWFLAKE = {"account": "globo-dev", "warehouse": "IMPORT_WH", "role": "IMPORTER"}

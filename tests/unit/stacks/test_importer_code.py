@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from components.dynamic.importer_snapshot import read_environment, read_snapshot
-from stacks.settings.stack import load
+from stacks.settings.load import load
 from tests.unit.stacks.declared_stacks import (
     EXISTING_WORKSPACE,
     SCHEDULE,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from stacks.platform import Platform
-from stacks.settings.stack import Settings, load
+from stacks.settings.load import load
+from stacks.settings.stack import Settings
 from tests.unit.stacks.declared_stacks import CONNECTION, SCHEDULE, declare_platform, grants
 from tests.unit.stacks.stack_config import (
     EXISTING_NETWORK,

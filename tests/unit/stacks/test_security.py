@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stacks.settings.stack import load
+from stacks.settings.load import load
 from tests.unit.stacks import security
 from tests.unit.stacks.declared_stacks import declare_platform
 from tests.unit.stacks.security import Case, violations

@@ -11,7 +11,7 @@ import yaml
 
 from localcloud.arm import ArmStore
 from localcloud.home import SUBSCRIPTION_ID, Home
-from stacks.settings.stack import load
+from stacks.settings.load import load
 from tests.local_cloud import REPOSITORY, Cloud, new_cloud
 
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"

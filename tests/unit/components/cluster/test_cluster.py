@@ -12,6 +12,7 @@ import pytest
 from components.cluster.cluster import AKS_SERVER_ID, Cluster, ClusterArgs, kubelogin_config
 from components.component import PrivateLinkArgs
 from components.identity.identity import Role
+from tests.unit.components.nested_args import in_azure
 from tools.declared import KUBECONFIG, SUBSCRIPTION, Declared, declare
 
 NETWORK = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/vnet"
@@ -83,7 +84,7 @@ def make(**changes: Any) -> Made:
 
     def program() -> None:
         pulumi.runtime.register_stack_transformation(note)
-        Cluster("aks", ClusterArgs(**args))
+        Cluster("aks", ClusterArgs(**in_azure(**args)))
 
     return Made(declare(program), options)
 
@@ -195,11 +196,10 @@ def test_without_administrators_whoever_made_the_cluster_stays_one() -> None:
 
 
 def test_system_nodes_run_the_cluster_and_user_nodes_all_else() -> None:
-    made = make(node_labels={"team": "data"})
+    made = make()
     assert (made.system_pool["mode"], made.user_pool["mode"]) == ("System", "User")
     assert made.system_pool["nodeTaints"] == ["CriticalAddonsOnly=true:NoSchedule"]
     assert "nodeTaints" not in made.user_pool
-    assert made.user_pool["nodeLabels"] == {"team": "data"}
     assert made.user_pool["resourceName"] == "aks"
 
 
@@ -221,11 +221,10 @@ def test_nodes_are_as_wanted_in_either_pool(pool: str) -> None:
     assert default["enableEncryptionAtHost"] is True
     assert default["enableNodePublicIP"] is False
     assert default["maxPods"] >= 50  # as checkov's CKV_AZURE_168 wants
-    changed = getattr(make(zones=[], ephemeral_os_disk=False, encryption_at_host=False, max_pods=60), pool)
+    changed = getattr(make(zones=[], ephemeral_os_disk=False, encryption_at_host=False), pool)
     assert "availabilityZones" not in changed
     assert changed["osDiskType"] == "Managed"
     assert changed["enableEncryptionAtHost"] is False
-    assert changed["maxPods"] == 60
 
 
 @pytest.mark.parametrize(
@@ -235,7 +234,6 @@ def test_nodes_are_as_wanted_in_either_pool(pool: str) -> None:
         {"zones": ["1"]},
         {"ephemeral_os_disk": False},
         {"encryption_at_host": False},
-        {"max_pods": 60},
         {"subnet_id": f"{NETWORK}/subnets/others"},
     ],
     ids=str,
@@ -249,7 +247,7 @@ def test_user_pool_of_other_nodes_has_another_name_and_so_is_made_before_the_old
 
 
 def test_user_pool_keeps_its_name_where_aks_changes_it_in_place() -> None:
-    changed = make(min_nodes=1, max_nodes=9, kubernetes_version="1.34", node_labels={"team": "data"})
+    changed = make(min_nodes=1, max_nodes=9, kubernetes_version="1.34")
     assert changed.user_pool["agentPoolName"] == make().user_pool["agentPoolName"]
 
 
@@ -300,12 +298,12 @@ def test_kubernetes_is_upgraded_within_the_wanted_version(
 
 
 def test_upgrades_keep_to_the_maintenance_window() -> None:
-    made = make(maintenance_day="Saturday", maintenance_hour=4, utc_offset="-05:00")
+    made = make(maintenance_day="Saturday", maintenance_hour=4)
     windows = {w.inputs["configName"]: w.inputs["maintenanceWindow"] for w in made.all(WINDOW)}
     assert set(windows) == {"aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule"}
     for window in windows.values():
         assert window["schedule"] == {"weekly": {"dayOfWeek": "Saturday", "intervalWeeks": 1}}
-        assert (window["startTime"], window["utcOffset"]) == ("04:00", "-05:00")
+        assert (window["startTime"], window["utcOffset"]) == ("04:00", "+00:00")
         assert window["durationHours"] == 4
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.component import PrivateLinkArgs
+from components.component import AzureArgs, PrivateLinkArgs
 from components.network.network import Network, NetworkArgs
 from components.network.private_dns import PrivateDns, PrivateDnsArgs
 from components.network.private_link import Zone, add_private_endpoint
 from tools.declared import SUBSCRIPTION, Declared, declare
 
-GROUP: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
+AZURE = AzureArgs(resource_group="rg-test", location="westeurope", tags={"stack": "test"})
 RANGES = {"nodes": "10.42.0.0/18", "endpoints": "10.42.64.0/18", "runners": "10.42.128.0/18"}
 POD_RANGE = "10.244.0.0/16"
 
@@ -33,7 +33,7 @@ LINK = "azure-native:privatedns:VirtualNetworkLink"
 def network_args(**changes: Any) -> NetworkArgs:
     ranges = {f"{subnet}_range": subnet_range for subnet, subnet_range in RANGES.items()}
     args = {
-        **GROUP,
+        "azure": AZURE,
         "log_analytics_id": f"{SUBSCRIPTION}/logs",
         "address_space": "10.42.0.0/16",
         **ranges,
@@ -213,7 +213,7 @@ HUB = "/subscriptions/hub/resourceGroups/hub/providers/Microsoft.Network/virtual
 
 
 def make_zones() -> PrivateDns:
-    return PrivateDns("dns", PrivateDnsArgs(**GROUP, virtual_network_id=HUB, zones=ZONES))
+    return PrivateDns("dns", PrivateDnsArgs(azure=AZURE, virtual_network_id=HUB, zones=ZONES))
 
 
 def test_each_zone_is_global_and_linked_to_the_given_network() -> None:
@@ -235,9 +235,8 @@ def test_link_registers_no_machines_and_leaves_names_of_others_to_public_dns() -
 def test_private_endpoint_waits_for_the_link_of_its_zone() -> None:
     def program() -> None:
         link = PrivateLinkArgs(subnet_id=f"{SUBSCRIPTION}/subnet", zone_ids=make_zones().zone_ids)
-        args = PrivateDnsArgs(**GROUP, virtual_network_id=HUB, zones=[])
         owner = pulumi.ComponentResource("test:index:Owner", "owner")
-        add_private_endpoint("lake-blob", f"{SUBSCRIPTION}/lake", "blob", [Zone.BLOB], link, args, owner)
+        add_private_endpoint("lake-blob", f"{SUBSCRIPTION}/lake", "blob", [Zone.BLOB], link, AZURE, owner)
 
     declared = declare(program)
     (config,) = declared.one("azure-native:network:PrivateDnsZoneGroup")["privateDnsZoneConfigs"]

@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from cronsim import CronSim
 
-from components.component import PrivateLinkArgs
+from components.component import AzureArgs, PrivateLinkArgs
 from components.imports.import_alert import ImportAlert, ImportAlertArgs, cron_times, failed_query, late_query
 from components.network.private_link import Zone
 from components.observability.alerts import Alerts, AlertsArgs, start_of_month
@@ -21,7 +21,7 @@ from components.observability.observability import Observability, ObservabilityA
 from importer.job.telemetry import COLUMNS, STREAM, TABLE
 from tools.declared import SUBSCRIPTION, Declared, declare
 
-GROUP: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
+AZURE = AzureArgs(resource_group="rg-test", location="westeurope", tags={"stack": "test"})
 LINK = PrivateLinkArgs(
     subnet_id=f"{SUBSCRIPTION}/endpoints", zone_ids={zone: f"{SUBSCRIPTION}/{zone}" for zone in Zone}
 )
@@ -39,7 +39,7 @@ PRIVATE = pytest.mark.parametrize("private", [True, False], ids=["private", "pub
 
 
 def declare_observability(**changes: Any) -> Declared:
-    return declare(lambda: Observability("obs", ObservabilityArgs(**GROUP, retention_days=90, **changes)))
+    return declare(lambda: Observability("obs", ObservabilityArgs(azure=AZURE, retention_days=90, **changes)))
 
 
 @PRIVATE
@@ -71,7 +71,7 @@ def test_all_that_is_closed_is_in_the_private_link_scope(private: bool) -> None:
 
 def test_a_network_is_connected_by_one_endpoint_with_all_zones_of_azure_monitor() -> None:
     def program() -> None:
-        Observability("obs", ObservabilityArgs(**GROUP, retention_days=90, private=True)).connect(LINK)
+        Observability("obs", ObservabilityArgs(azure=AZURE, retention_days=90, private=True)).connect(LINK)
 
     declared = declare(program)
     endpoint = declared.one("azure-native:network:PrivateEndpoint")
@@ -91,7 +91,7 @@ def test_a_network_is_connected_by_one_endpoint_with_all_zones_of_azure_monitor(
 
 def test_public_logs_have_no_endpoint() -> None:
     def program() -> None:
-        public = Observability("obs", ObservabilityArgs(**GROUP, retention_days=90))
+        public = Observability("obs", ObservabilityArgs(azure=AZURE, retention_days=90))
         with pytest.raises(ValueError, match="only private"):
             public.connect(LINK)
 
@@ -113,7 +113,7 @@ def options(program: Callable[[pulumi.ResourceOptions], object]) -> dict[str, pu
 def test_kept_logs_are_locked_and_protected(keep: bool) -> None:
     locks = declare_observability(keep=keep).all("azure-native:authorization:ManagementLockByScope")
     assert [lock.inputs["scope"] for lock in locks] == ([f"{SUBSCRIPTION}/obs-logs"] if keep else [])
-    args = ObservabilityArgs(**GROUP, retention_days=90, keep=keep)
+    args = ObservabilityArgs(azure=AZURE, retention_days=90, keep=keep)
     found = options(lambda opts: Observability("obs", args, opts))
     protected = {name for name, opts in found.items() if opts.protect}
     assert protected == ({"Workspace obs-logs", "Table obs-imports"} if keep else set())
@@ -121,14 +121,14 @@ def test_kept_logs_are_locked_and_protected(keep: bool) -> None:
 
 def test_a_budget_keeps_the_month_it_was_made_in() -> None:
     args = AlertsArgs(
-        **GROUP, log_analytics_id="logs", resource_group_id=f"{SUBSCRIPTION}/rg", monthly_budget=1
+        azure=AZURE, log_analytics_id="logs", resource_group_id=f"{SUBSCRIPTION}/rg", monthly_budget=1
     )
     found = options(lambda opts: Alerts("alerts", args, opts))
     assert found["Budget alerts-budget"].ignore_changes == ["timePeriod"]
 
 
 def test_the_scope_takes_one_change_at_a_time() -> None:
-    args = ObservabilityArgs(**GROUP, retention_days=90, private=True)
+    args = ObservabilityArgs(azure=AZURE, retention_days=90, private=True)
     found = options(lambda opts: Observability("obs", args, opts))
     waits = {name: opts.depends_on for name, opts in found.items() if "ScopedResource" in name}
     assert [len(list(waited)) for waited in waits.values() if isinstance(waited, list)] == [0, 1, 1]
@@ -167,7 +167,7 @@ def test_the_outputs_tell_where_imports_send_their_records() -> None:
     outputs: dict[str, Any] = {}
 
     def program() -> pulumi.Output[None]:
-        made = Observability("obs", ObservabilityArgs(**GROUP, retention_days=90, private=True))
+        made = Observability("obs", ObservabilityArgs(azure=AZURE, retention_days=90, private=True))
         names = inspect.get_annotations(Observability)
         return pulumi.Output.all(**{name: getattr(made, name) for name in names}).apply(outputs.update)
 
@@ -185,7 +185,7 @@ def test_the_outputs_tell_where_imports_send_their_records() -> None:
 
 def declare_alerts(**changes: Any) -> Declared:
     args: dict[str, Any] = {
-        **GROUP,
+        "azure": AZURE,
         "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
         "resource_group_id": f"{SUBSCRIPTION}/rg",
         **changes,
@@ -258,7 +258,7 @@ def test_a_budget_starts_with_its_month() -> None:
 
 def declare_import_alert(**changes: Any) -> Declared:
     args: dict[str, Any] = {
-        **GROUP,
+        "azure": AZURE,
         "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
         "action_group_id": f"{SUBSCRIPTION}/alerts",
         "import_name": "houses",
@@ -334,7 +334,7 @@ def test_a_cron_is_weekdays_hours_and_minutes(cron: str) -> None:
 
 
 def test_the_workbook_keeps_its_name_and_its_text() -> None:
-    args: dict[str, Any] = {**GROUP, "log_analytics_id": f"{SUBSCRIPTION}/obs-logs", "table": TABLE}
+    args: dict[str, Any] = {"azure": AZURE, "log_analytics_id": f"{SUBSCRIPTION}/obs-logs", "table": TABLE}
 
     def declared() -> dict[str, Any]:
         program = declare(lambda: ImportsWorkbook("imports", ImportsWorkbookArgs(**args)))

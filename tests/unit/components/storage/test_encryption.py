@@ -5,12 +5,13 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.component import PrivateLinkArgs
+from components.component import PrivateLinkArgs, ServiceArgs
 from components.identity.identity import Role
 from components.network.private_link import Zone
 from components.storage.encryption import Encryption, EncryptionArgs
 from components.storage.lake import Lake, LakeArgs
 from components.storage.registry import Registry, RegistryArgs
+from tests.unit.components.nested_args import in_service
 from tools.declared import SUBSCRIPTION, Declared, declare
 
 VAULT = "azure-native:keyvault:Vault"
@@ -30,7 +31,7 @@ KEY_URI = "https://vault.vault.azure.net/keys/encryption"
 
 def declare_encryption(**changes: Any) -> Declared:
     args = {**SERVICE, "tenant_id": "7e4a", **changes}
-    return declare(lambda: Encryption("cmk", EncryptionArgs(**args)))
+    return declare(lambda: Encryption("cmk", EncryptionArgs(**in_service(**args))))
 
 
 def test_vault_of_the_key_is_never_purged_as_azure_asks() -> None:
@@ -94,9 +95,9 @@ def test_disks_are_encrypted_by_the_same_identity_with_the_newest_key() -> None:
 
 def test_who_encrypts_with_the_key_waits_for_the_identity_to_have_its_role() -> None:
     def program() -> None:
-        key = Encryption("cmk", EncryptionArgs(**SERVICE, tenant_id="7e4a")).key
-        Lake("lake", LakeArgs(**SERVICE, cool_after_days=30, encryption_key=key))
-        Registry("registry", RegistryArgs(**SERVICE, encryption_key=key))
+        key = Encryption("cmk", EncryptionArgs(service=ServiceArgs(**SERVICE), tenant_id="7e4a")).key
+        Lake("lake", LakeArgs(service=ServiceArgs(**SERVICE), cool_after_days=30, encryption_key=key))
+        Registry("registry", RegistryArgs(service=ServiceArgs(**SERVICE), encryption_key=key))
 
     declared = declare(program)
     waits_for = {
@@ -125,7 +126,7 @@ def test_what_azure_does_to_the_key_is_neither_undone_nor_a_change() -> None:
         options[args.name] = args.opts
 
     opts = pulumi.ResourceOptions(transformations=[note])
-    declare(lambda: Encryption("cmk", EncryptionArgs(**SERVICE, tenant_id="7e4a"), opts))
+    declare(lambda: Encryption("cmk", EncryptionArgs(service=ServiceArgs(**SERVICE), tenant_id="7e4a"), opts))
     assert options["cmk-key"].ignore_changes == ["properties"]
     assert options["cmk-disks"].ignore_changes == ["activeKey.keyUrl"]
     assert [name for name, opts in options.items() if opts.retain_on_delete] == ["cmk-key"]

@@ -8,6 +8,7 @@ from components.component import PrivateLinkArgs
 from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.storage.registry import Registry, RegistryArgs
+from tests.unit.components.nested_args import in_service
 from tools.declared import SUBSCRIPTION, Declared, declare
 
 REGISTRY = "azure-native:containerregistry:Registry"
@@ -33,7 +34,7 @@ def declare_registry(**changes: Any) -> Declared:
         "log_analytics_id": f"{SUBSCRIPTION}/logs",
         **changes,
     }
-    return declare(lambda: Registry("registry", RegistryArgs(**args)))
+    return declare(lambda: Registry("registry", RegistryArgs(**in_service(**args))))
 
 
 def registry(**changes: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.storage.lake import Lake, LakeArgs, storage_endpoint
 from components.storage.storage_account import make_storage_account
+from tests.unit.components.nested_args import in_service
 from tools.declared import SUBSCRIPTION, Declared, declare
 
 ACCOUNT = "azure-native:storage:StorageAccount"
@@ -42,7 +43,9 @@ KEY = EncryptionKeyArgs(
 
 
 def declare_lake(**changes: Any) -> Declared:
-    return declare(lambda: Lake("lake", LakeArgs(**{**SERVICE, "cool_after_days": 30, **changes})))
+    return declare(
+        lambda: Lake("lake", LakeArgs(**in_service(**{**SERVICE, "cool_after_days": 30, **changes})))
+    )
 
 
 def account(**changes: Any) -> dict[str, Any]:
@@ -255,7 +258,11 @@ def test_an_immutability_policy_is_left_in_place_as_the_provider_cannot_delete_i
             retained.add(args.name)
 
     opts = pulumi.ResourceOptions(transformations=[note])
-    declare(lambda: Lake("lake", LakeArgs(**SERVICE, cool_after_days=30, immutable_days=7), opts))
+    declare(
+        lambda: Lake(
+            "lake", LakeArgs(service=ServiceArgs(**SERVICE), cool_after_days=30, immutable_days=7), opts
+        )
+    )
     assert retained == {"lake-rawdata-immutability"}
 
 
@@ -263,7 +270,7 @@ def test_lake_tells_its_account() -> None:
     seen: dict[str, str] = {}
 
     def program() -> None:
-        lake = Lake("lake", LakeArgs(**SERVICE, cool_after_days=30))
+        lake = Lake("lake", LakeArgs(service=ServiceArgs(**SERVICE), cool_after_days=30))
         for name in ("account_name", "resource_id", "endpoint", "raw_container_id"):
             getattr(lake, name).apply(lambda value, name=name: seen.update({name: value}))
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from components.component import PrivateLinkArgs
+from components.component import PrivateLinkArgs, ServiceArgs
 from components.network.private_link import Zone
 from components.storage.vault import Vault, VaultArgs
+from tests.unit.components.nested_args import in_service
 from tools.declared import SUBSCRIPTION, Declared, declare
 
 VAULT = "azure-native:keyvault:Vault"
@@ -24,7 +25,7 @@ def declare_vault(**changes: Any) -> Declared:
         "tenant_id": "7e4a",
         **changes,
     }
-    return declare(lambda: Vault("kv", VaultArgs(**args)))
+    return declare(lambda: Vault("kv", VaultArgs(**in_service(**args))))
 
 
 def properties(**changes: Any) -> dict[str, Any]:
@@ -107,13 +108,10 @@ def test_a_kept_vault_is_protected_by_pulumi_and_locked_in_azure() -> None:
 def test_a_secret_is_addressed_below_its_vault() -> None:
     seen: list[str] = []
 
+    service = ServiceArgs(resource_group="rg-test", location="westeurope", log_analytics_id="logs")
+
     def program() -> None:
-        vault = Vault(
-            "kv",
-            VaultArgs(
-                resource_group="rg-test", location="westeurope", log_analytics_id="logs", tenant_id="7e4a"
-            ),
-        )
+        vault = Vault("kv", VaultArgs(service=service, tenant_id="7e4a"))
         vault.secret_id("snowflake").apply(seen.append)
         vault.secret_uri("snowflake").apply(seen.append)
 

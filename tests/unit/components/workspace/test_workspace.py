@@ -11,6 +11,7 @@ from components.network.outbound import OutboundServiceArgs
 from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.workspace.workspace import ComputeClusterArgs, Workspace, WorkspaceArgs
+from tests.unit.components.nested_args import in_service
 from tools.declared import SUBSCRIPTION, Declared, declare
 
 WORKSPACE = "azure-native:machinelearningservices:Workspace"
@@ -50,7 +51,7 @@ def workspace_args(**changes: Any) -> WorkspaceArgs:
         "job_identity_ids": [f"{SUBSCRIPTION}/importer"],
         **changes,
     }
-    return WorkspaceArgs(**settings)
+    return WorkspaceArgs(**in_service(**settings))
 
 
 def declare_workspace(**changes: Any) -> Declared:

@@ -14,7 +14,9 @@ from importer.commands.migrate import migrate
 from importer.commands.migrate.documents import Trigger
 from importer.commands.migrate.snowflake_address import read_address
 from importer.commands.migrate.timing import read_timing
-from stacks.settings.stack import Settings, SettingsError, load
+from stacks.settings.explain import SettingsError
+from stacks.settings.load import load
+from stacks.settings.stack import Settings
 
 HERE = Path(__file__).parent / "migrate"
 CONNECTION, IMPORT = HERE / "connection.yml", HERE / "import.yml"

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stacks.settings.stack import PROJECT, load
+from stacks.settings.load import load
+from stacks.settings.stack import PROJECT
 from tests.local_cloud import REPOSITORY
 from tests.unit.stacks.declared_stacks import (
     EXISTING_WORKSPACE,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from stacks.settings.load import load
 from stacks.settings.network import aks_zone
-from stacks.settings.stack import load
 from tests.unit.stacks.stack_config import (
     EXISTING_NETWORK,
     HUB,

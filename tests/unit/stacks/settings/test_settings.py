@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from importer.spec.snowflake_target import SignIn
-from stacks.settings.stack import Endpoints, Settings, SettingsError, load
+from stacks.settings.explain import SettingsError
+from stacks.settings.load import load
+from stacks.settings.stack import Endpoints, Settings
 from tests.local_cloud import REPOSITORY
 from tests.unit.stacks.stack_config import IMPORT, config, imports, refusal, snowflake
 

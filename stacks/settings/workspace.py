@@ -1,5 +1,6 @@
-"""The settings of where the data lies and who works on it: the lake and the workspace."""
+"""The settings of the Azure ML workspace, and of its compute clusters."""
 
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -8,22 +9,15 @@ from importer.spec.section import Section
 from stacks.settings.explain import contradiction
 from stacks.settings.types import HostPattern, ObjectId, SubnetId, VmSize
 
-Days = Annotated[int, Field(ge=1, le=36500)]
-
 #: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftmachinelearningservices
 ComputeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$")]
 
 
-class LakeSettings(Section):
-    """The data lake."""
+class FirewallSku(StrEnum):
+    """The size of a managed network's firewall, as Azure writes it."""
 
-    cool_after_days: Days = Field(
-        default=90, description="Days after which raw data that nobody has changed moves to the cool tier."
-    )
-    immutable_days: Annotated[int, Field(ge=1, le=146000)] | None = Field(
-        default=None,
-        description="Days that nobody can change or delete raw data, the importer's clean-up included.",
-    )
+    BASIC = "Basic"
+    STANDARD = "Standard"
 
 
 class ComputeClusterSettings(Section):
@@ -51,6 +45,11 @@ class WorkspaceSettings(Section):
         default=True,
         description="Jobs reach approved destinations only, from a network that Azure ML manages. "
         "`false`: they reach what their subnet, or the internet, lets them.",
+    )
+    firewall_sku: FirewallSku = Field(
+        default=FirewallSku.STANDARD,
+        description="Firewall of the managed network. `Basic` costs less and passes at most 0.25 Gbit/s, "
+        "which is enough if every import has the mode `unload`.",
     )
     outbound_hosts: list[HostPattern] = Field(
         default=[],

@@ -1,0 +1,46 @@
+"""Reads a stack's settings: the only reader of Pulumi config."""
+
+import json
+from collections.abc import Mapping
+
+import pulumi
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from stacks.settings.explain import SettingsError, explain
+from stacks.settings.stack import PROJECT, Settings
+
+
+def load(config: Mapping[str, str] | None = None, secret_keys: frozenset[str] = frozenset()) -> Settings:
+    """Return the stack's settings, from `config` (by default the running stack's, by full key).
+
+    Raises SettingsError with a line for each setting that is missing, unknown or breaks its rule.
+    """
+    if config is None:
+        config = _stack_config()
+        secret_keys = frozenset(key for key in config if pulumi.runtime.config.is_config_secret(key))
+    own = {
+        key.removeprefix(f"{PROJECT}:"): value
+        for key, value in config.items()
+        if key.startswith(f"{PROJECT}:")
+    }
+    try:
+        return Settings.model_validate({key: _parse(key, value) for key, value in own.items()})
+    except ValidationError as error:
+        raise SettingsError("\n".join(explain(error, PROJECT, Settings, secret_keys))) from None
+
+
+def _stack_config() -> dict[str, str]:
+    # pulumi.Config reads a key by name only; a typo shows up only where all the keys are seen.
+    return {**pulumi.runtime.config.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
+
+
+def _parse(key: str, value: str) -> object:
+    """Return the value of a top-level setting: structured values arrive as JSON, scalars as they are."""
+    field = next((f for n, f in Settings.model_fields.items() if to_camel(n) == key), None)
+    if field is None or field.annotation is str:
+        return value
+    try:
+        return json.loads(value)
+    except (json.JSONDecodeError, RecursionError):
+        return value
