@@ -86,10 +86,10 @@ class ClusterMonitoring(pulumi.ComponentResource):
                 f"{self._name}-metrics-queries",
                 workspace.id,
                 "prometheusMetrics",
-                [_metrics_zone(link)],
                 link,
                 args.azure,
                 self,
+                zones=[_metrics_zone(link)],
             )
         return workspace
 

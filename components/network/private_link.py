@@ -1,6 +1,6 @@
 """How services are reached from inside a network: private endpoints, and the zones of their addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -31,10 +31,20 @@ class Zone(StrEnum):
     MONITOR_AGENTS = "privatelink.agentsvc.azure-automation.net"
 
 
-#: The zones of Azure Monitor's own names
+#: The zones of each sub-resource that a private endpoint leads to; for Prometheus' queries: `metrics_zone`.
+#: Azure Monitor also stores what agents download in Blob Storage
 #: (https://learn.microsoft.com/azure/azure-monitor/fundamentals/private-link-configure).
-MONITOR_ZONES = (Zone.MONITOR, Zone.MONITOR_OMS, Zone.MONITOR_ODS, Zone.MONITOR_AGENTS)
-
+ZONES: Mapping[str, Sequence[Zone]] = {
+    "blob": [Zone.BLOB],
+    "dfs": [Zone.DFS],
+    "file": [Zone.FILE],
+    "queue": [Zone.QUEUE],
+    "table": [Zone.TABLE],
+    "vault": [Zone.VAULT],
+    "registry": [Zone.REGISTRY],
+    "amlworkspace": [Zone.ML_API, Zone.ML_NOTEBOOKS],
+    "azuremonitor": [Zone.MONITOR, Zone.MONITOR_OMS, Zone.MONITOR_ODS, Zone.MONITOR_AGENTS, Zone.BLOB],
+}
 
 #: How the zone of Prometheus' queries ends; it starts with `privatelink` and the region.
 METRICS_ZONE = "prometheus.monitor.azure.com"
@@ -59,17 +69,18 @@ def add_private_endpoint(
     name: str,
     service_id: pulumi.Input[str],
     group: str,
-    zones: Sequence[str],
     link: PrivateLinkArgs,
     azure: AzureArgs,
     parent: pulumi.Resource,
     *,
+    zones: Sequence[str] = (),
     after: Sequence[pulumi.Resource] = (),
 ) -> PrivateEndpoint:
-    """Make a private endpoint for the sub-resource `group` of a service, and register it in `zones` (names).
+    """Make a private endpoint for the sub-resource `group` of a service, and register it in its zones.
 
-    An endpoint takes one zone group, with all its zones. Who needs the service by its private address waits
-    for `ready`. The endpoint itself waits for `after`, where the service takes one change at a time.
+    `zones` names them if they are not those of `ZONES`. An endpoint takes one zone group, with all its zones.
+    Resources that use the private address depend on `ready`. If the service takes one change at a time, the
+    endpoint depends on those before it: `after`.
     https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
     """
     opts = pulumi.ResourceOptions(parent=parent)
@@ -95,7 +106,7 @@ def add_private_endpoint(
             network.PrivateDnsZoneConfigArgs(
                 name=zone.replace(".", "-"), private_dns_zone_id=link.zone_ids[zone]
             )
-            for zone in zones
+            for zone in zones or ZONES[group]
         ],
         opts=opts,
     )

@@ -7,13 +7,9 @@ from pulumi_azure_native import applicationinsights, monitor, operationalinsight
 
 from components.component import Args, AzureArgs, PrivateLinkArgs
 from components.deletion_protection import add_delete_lock, kept
-from components.network.private_link import MONITOR_ZONES, Zone, add_private_endpoint
+from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 from importer.job.telemetry import COLUMNS, STREAM, TABLE
-
-#: The zones of the one endpoint that all of Azure Monitor is reached by
-#: (https://learn.microsoft.com/azure/azure-monitor/fundamentals/private-link-configure).
-_ZONES = (*MONITOR_ZONES, Zone.BLOB)
 
 
 @dataclass(kw_only=True)
@@ -95,7 +91,7 @@ class Observability(pulumi.ComponentResource):
         if scope_id is None:
             raise ValueError("only private observability has an endpoint")
         added = add_private_endpoint(
-            f"{self._name}-endpoint", scope_id, "azuremonitor", _ZONES, link, self._args.azure, self
+            f"{self._name}-endpoint", scope_id, "azuremonitor", link, self._args.azure, self
         )
         # the scope takes one change at a time, so whoever changes it next waits for this one
         self.private_link_scope_id = pulumi.Output.all(scope_id, added.endpoint.id).apply(

@@ -9,7 +9,6 @@ from pulumi_azure_native import storage
 
 from components.component import Args, ServiceArgs
 from components.deletion_protection import kept
-from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.storage.storage_account import make_storage_account
 from importer.lake.emulator import is_emulator
@@ -78,7 +77,7 @@ class Lake(pulumi.ComponentResource):
             self,
             sku=args.sku,
             hierarchical_namespace=True,
-            groups={"blob": Zone.BLOB, "dfs": Zone.DFS},
+            groups=("blob", "dfs"),
             encryption_key=args.encryption_key,
             allowed_subnet_ids=args.snowflake_subnet_ids,
         ).account

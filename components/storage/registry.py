@@ -8,7 +8,7 @@ from pulumi_azure_native import containerregistry
 
 from components.component import Args, ServiceArgs
 from components.deletion_protection import add_delete_lock, kept
-from components.network.private_link import Zone, add_private_endpoint
+from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 from components.storage.encryption import EncryptionKeyArgs
 
@@ -58,7 +58,6 @@ class Registry(pulumi.ComponentResource):
                 f"{name}-registry-endpoint",
                 registry.id,
                 "registry",
-                [Zone.REGISTRY],
                 args.service.private_link,
                 args.service,
                 self,

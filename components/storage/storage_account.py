@@ -1,7 +1,7 @@
 """A storage account that only Entra ID opens, with what every one of the platform's needs around it."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -9,7 +9,7 @@ from pulumi_azure_native import storage
 
 from components.component import ServiceArgs
 from components.deletion_protection import add_delete_lock, kept
-from components.network.private_link import PrivateEndpoint, Zone, add_private_endpoint
+from components.network.private_link import PrivateEndpoint, add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 from components.storage.encryption import EncryptionKeyArgs
 
@@ -46,7 +46,7 @@ def make_storage_account(
     *,
     sku: pulumi.Input[str],
     hierarchical_namespace: bool,
-    groups: Mapping[str, Zone],
+    groups: Sequence[str],
     encryption_key: EncryptionKeyArgs | None = None,
     allowed_subnet_ids: Sequence[pulumi.Input[str]] = (),
 ) -> StorageAccount:
@@ -88,7 +88,7 @@ def make_storage_account(
 def _add_endpoints(
     name: str,
     account: storage.StorageAccount,
-    groups: Mapping[str, Zone],
+    groups: Sequence[str],
     service: ServiceArgs,
     parent: pulumi.Resource,
 ) -> dict[str, PrivateEndpoint]:
@@ -99,12 +99,11 @@ def _add_endpoints(
     added: dict[str, PrivateEndpoint] = {}
     if service.private_link is None:
         return added
-    for group, zone in groups.items():
+    for group in groups:
         added[group] = add_private_endpoint(
             f"{name}-{group}-endpoint",
             account.id,
             group,
-            [zone],
             service.private_link,
             service,
             parent,

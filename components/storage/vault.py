@@ -7,7 +7,7 @@ from pulumi_azure_native import keyvault
 
 from components.component import Args, ServiceArgs
 from components.deletion_protection import add_delete_lock, kept
-from components.network.private_link import Zone, add_private_endpoint
+from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 
 
@@ -56,7 +56,6 @@ class Vault(pulumi.ComponentResource):
                 f"{name}-vault-endpoint",
                 vault.id,
                 "vault",
-                [Zone.VAULT],
                 args.service.private_link,
                 args.service,
                 self,

@@ -9,7 +9,7 @@ from pulumi_azure_native import machinelearningservices as ml
 from components.component import Args, ServiceArgs
 from components.identity.identity import Identity, Role
 from components.network.outbound import OutboundServiceArgs, managed_network
-from components.network.private_link import Zone, add_private_endpoint
+from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 from components.storage.encryption import EncryptionKeyArgs
 from components.storage.storage_account import StorageAccount, make_storage_account
@@ -17,7 +17,7 @@ from components.storage.vault import Vault, VaultArgs
 
 #: Every service of the storage account: notebooks are files, pipelines use queues and tables
 #: (https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet#secure-azure-storage-accounts).
-STORAGE_GROUPS = {"blob": Zone.BLOB, "file": Zone.FILE, "queue": Zone.QUEUE, "table": Zone.TABLE}
+STORAGE_GROUPS = ("blob", "file", "queue", "table")
 
 #: Azure makes a managed network in about 30 minutes, 10 more with its firewall, longer with many rules
 #: (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#manually-provision-a-managed-vnet).
@@ -122,12 +122,11 @@ class Workspace(pulumi.ComponentResource):
         # `name` itself is the storage account's
         add_diagnostics(f"{name}-workspace", self._workspace.id, args.service.log_analytics_id, self)
         if args.service.private_link is not None:
-            group, zones = "amlworkspace", [Zone.ML_API, Zone.ML_NOTEBOOKS]
+            group = "amlworkspace"
             endpoint = add_private_endpoint(
                 f"{name}-{group}-endpoint",
                 self._workspace.id,
                 group,
-                zones,
                 args.service.private_link,
                 args.service,
                 self,

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from components.network.private_link import MONITOR_ZONES, Zone, metrics_zone
+from components.network.private_link import ZONES, metrics_zone
 from importer.spec.section import Section
 from stacks.settings.arm_id import part_of, virtual_network_id
 from stacks.settings.explain import contradiction
@@ -64,6 +64,10 @@ _PRIVATE_RANGES = tuple(
 
 #: As many addresses as a /8 has may be let in, all ranges together. More than any company's own is the world.
 MAX_ALLOWED_ADDRESSES = 2**24
+
+
+#: The sub-resources of the lake, the vaults, the registry and the workspace that have private endpoints.
+_STORING_GROUPS = ("blob", "dfs", "file", "queue", "table", "vault", "registry", "amlworkspace")
 
 
 class Isolation(StrEnum):
@@ -255,23 +259,29 @@ class NetworkSettings(Section):
                 "required where isolation is public and nodesSubnetId is set",
             )
 
-    def check_zones(self, endpoint_zones: Sequence[str], location: str) -> None:
+    def check_zones(self, in_use: Sequence[str]) -> None:
         """Raise a contradiction if `dns_zone_ids` has a zone that is not in use, or another zone's id."""
-        known = [*endpoint_zones, aks_zone(location)]
         for name, zone_id in self.dns_zone_ids.items():
-            if name not in known:
+            if name not in in_use:
                 raise contradiction(
-                    ["network", "dnsZoneIds", name], f"no such zone; there are {', '.join(known)}"
+                    ["network", "dnsZoneIds", name],
+                    f"the platform does not use this zone; it uses {', '.join(in_use) or 'none'}",
                 )
             if part_of(zone_id, "resource_name").lower() != name:
                 raise contradiction(["network", "dnsZoneIds", name], "is the id of another zone", zone_id)
 
 
-def own_zones(isolation: Isolation, location: str) -> list[str]:
-    """Return the names of the zones that the platform makes where none is given."""
-    if isolation is Isolation.PRIVATE:
-        return [*Zone, metrics_zone(location)]
-    return [zone for zone in Zone if zone not in MONITOR_ZONES]
+def endpoint_zones(location: str, *, is_private: bool, has_cluster: bool) -> list[str]:
+    """Return the private DNS zones of the platform's private endpoints.
+
+    The services that store data always have endpoints, Azure Monitor only in a private platform, and the
+    cluster's metrics only if there is a cluster, too.
+    """
+    groups = [*_STORING_GROUPS, "azuremonitor"] if is_private else _STORING_GROUPS
+    zones: dict[str, None] = dict.fromkeys(zone for group in groups for zone in ZONES[group])
+    if is_private and has_cluster:
+        zones[metrics_zone(location)] = None
+    return list(zones)
 
 
 def aks_zone(location: str) -> str:

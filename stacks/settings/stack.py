@@ -21,7 +21,7 @@ from stacks.settings.existing import ExistingSettings
 from stacks.settings.explain import SettingsError, contradiction
 from stacks.settings.imports import ImportSettings
 from stacks.settings.lake import LakeSettings
-from stacks.settings.network import Isolation, NetworkSettings, own_zones
+from stacks.settings.network import Isolation, NetworkSettings, aks_zone, endpoint_zones
 from stacks.settings.regions import WITHOUT_ZONES, reserved_word
 from stacks.settings.snowflake import SnowflakeSettings
 from stacks.settings.workspace import WorkspaceSettings
@@ -124,7 +124,8 @@ class Settings(Section):
     @model_validator(mode="after")
     def _network_fits(self) -> Self:
         self.network.check_access(is_private=self.is_private, has_cluster=self.cluster.enabled)
-        self.network.check_zones(self.endpoint_zones, self.location)
+        api_server_zones = [aks_zone(self.location)] if self.is_private and self.cluster.enabled else []
+        self.network.check_zones([*self.endpoint_zones, *api_server_zones])
         return self
 
     @model_validator(mode="after")
@@ -226,7 +227,9 @@ class Settings(Section):
     @property
     def endpoint_zones(self) -> list[str]:
         """The private DNS zones that the platform's private endpoints are registered in."""
-        return own_zones(self.isolation, self.location)
+        if not self.makes_network and self.network.endpoints_subnet_id is None:
+            return []
+        return endpoint_zones(self.location, is_private=self.is_private, has_cluster=self.cluster.enabled)
 
     @property
     def uses_password(self) -> bool:

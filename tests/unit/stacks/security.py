@@ -106,6 +106,16 @@ def private_services_have_an_endpoint_whose_name_resolves(case: Case) -> Iterato
         yield from (r.name for r in case.of(*REACHED_PRIVATELY) if f"{SUBSCRIPTION}/{r.name}" not in reached)
 
 
+def every_zone_is_used_by_an_endpoint(case: Case) -> Iterator[str]:
+    used = {
+        config["privateDnsZoneId"]
+        for group in case.of("azure-native:network:PrivateDnsZoneGroup")
+        for config in group.inputs["privateDnsZoneConfigs"]
+    }
+    zones = case.of("azure-native:privatedns:PrivateZone")
+    yield from (zone.name for zone in zones if f"{SUBSCRIPTION}/{zone.name}" not in used)
+
+
 def no_key_or_password_opens_anything(case: Case) -> Iterator[str]:
     wanted: dict[str, dict[str, Any]] = {
         STORAGE: {"allowSharedKeyAccess": False, "allowBlobPublicAccess": False, "isLocalUserEnabled": False},
@@ -239,6 +249,7 @@ RULES: list[Callable[[Case], Iterator[str]]] = [
     snowflake_reaches_the_lake_only_to_unload,
     other_endpoints_are_off_in_a_private_platform,
     private_services_have_an_endpoint_whose_name_resolves,
+    every_zone_is_used_by_an_endpoint,
     no_key_or_password_opens_anything,
     traffic_is_encrypted,
     data_is_encrypted_with_the_key_that_was_asked_for,

@@ -71,6 +71,7 @@ def changed(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 DIAGNOSTICS = "azure-native:monitor:DiagnosticSetting"
 ENDPOINT = "azure-native:network:PrivateEndpoint"
+ZONES = "azure-native:network:PrivateDnsZoneGroup"
 LOCK = "azure-native:authorization:ManagementLockByScope"
 
 
@@ -89,6 +90,7 @@ LOCK = "azure-native:authorization:ManagementLockByScope"
         (PRIVATE, security.COLLECTION, "networkAcls.publicNetworkAccess", "Enabled", "other_endpoints"),
         (PRIVATE, security.METRICS, "publicNetworkAccess", "Enabled", "other_endpoints"),
         (PRIVATE, ENDPOINT, "subnet.id", "elsewhere", "private_services"),
+        (PRIVATE, ZONES, "privateDnsZoneConfigs.0.privateDnsZoneId", "elsewhere", "every_zone"),
         (PUBLIC, security.STORAGE, "allowSharedKeyAccess", True, "no_key"),
         (PUBLIC, security.STORAGE, "allowBlobPublicAccess", None, "no_key"),
         (PUBLIC, security.REGISTRY, "adminUserEnabled", True, "no_key"),

@@ -236,7 +236,7 @@ def test_private_endpoint_waits_for_the_link_of_its_zone() -> None:
     def program() -> None:
         link = PrivateLinkArgs(subnet_id=f"{SUBSCRIPTION}/subnet", zone_ids=make_zones().zone_ids)
         owner = pulumi.ComponentResource("test:index:Owner", "owner")
-        add_private_endpoint("lake-blob", f"{SUBSCRIPTION}/lake", "blob", [Zone.BLOB], link, AZURE, owner)
+        add_private_endpoint("lake-blob", f"{SUBSCRIPTION}/lake", "blob", link, AZURE, owner)
 
     declared = declare(program)
     (config,) = declared.one("azure-native:network:PrivateDnsZoneGroup")["privateDnsZoneConfigs"]

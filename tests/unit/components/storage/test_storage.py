@@ -63,7 +63,7 @@ def declare_flat_account() -> Declared:
             parent,
             sku=storage.SkuName.STANDARD_LRS,
             hierarchical_namespace=False,
-            groups={"blob": Zone.BLOB, "file": Zone.FILE, "queue": Zone.QUEUE, "table": Zone.TABLE},
+            groups=("blob", "file", "queue", "table"),
         )
         resources.ResourceGroup("user", opts=pulumi.ResourceOptions(depends_on=user.ready))
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from components.network.private_link import Zone, metrics_zone
 from stacks.settings.load import load
 from stacks.settings.network import aks_zone
 from tests.unit.stacks.stack_config import (
@@ -216,10 +217,47 @@ def test_what_azure_would_refuse_is_one_line(changes: dict[str, Any], line: str)
     assert refusal(**changes) == f"ai-platform:{line}"
 
 
-def test_a_zone_that_the_platform_does_not_use_is_named_with_those_it_does() -> None:
+def test_a_zone_that_is_not_in_use_is_refused_with_those_that_are() -> None:
     line = refusal(network={"dnsZoneIds": {"privatelink.sql.net": f"{ZONE}/privatelink.sql.net"}})
-    assert line.startswith("ai-platform:network.dnsZoneIds.privatelink.sql.net: no such zone; there are ")
+    assert line.startswith(
+        "ai-platform:network.dnsZoneIds.privatelink.sql.net: the platform does not use this zone; it uses "
+    )
     assert "privatelink.blob.core.windows.net" in line
+
+
+METRICS = metrics_zone("westeurope")
+PUBLIC = {"isolation": "public"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "zone"),
+    [
+        ({"cluster": {"enabled": False}}, METRICS),
+        ({"cluster": {"enabled": False}}, aks_zone("westeurope")),
+        (PUBLIC, METRICS),
+        (PUBLIC, aks_zone("westeurope")),
+        (PUBLIC, Zone.MONITOR),
+        ({**PUBLIC, "cluster": {"enabled": False}}, Zone.BLOB),
+    ],
+)
+def test_a_zone_of_what_the_settings_turn_off_is_refused(changes: dict[str, Any], zone: str) -> None:
+    network = {"allowedAddressRanges": OFFICE, "dnsZoneIds": {zone: f"{ZONE}/{zone}"}}
+    assert "the platform does not use this zone" in refusal(network=network, **changes)
+
+
+def test_a_public_platform_with_a_cluster_has_the_zones_of_what_stores_data() -> None:
+    settings = load(config(**PUBLIC, network={"allowedAddressRanges": OFFICE}))
+    assert settings.endpoint_zones == [
+        Zone.BLOB,
+        Zone.DFS,
+        Zone.FILE,
+        Zone.QUEUE,
+        Zone.TABLE,
+        Zone.VAULT,
+        Zone.REGISTRY,
+        Zone.ML_API,
+        Zone.ML_NOTEBOOKS,
+    ]
 
 
 @pytest.mark.parametrize(
