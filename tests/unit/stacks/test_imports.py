@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from importer.spec.import_spec import ImportOptions, ImportSpec
-from stacks.settings.stack import load
+from stacks.settings.load import load
 from tests.unit.stacks.declared_stacks import EXISTING_WORKSPACE, SCHEDULE, declare_imports_alone
 from tests.unit.stacks.stack_config import config, imports, snowflake
 
