@@ -71,7 +71,6 @@ def changed(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 DIAGNOSTICS = "azure-native:monitor:DiagnosticSetting"
 ENDPOINT = "azure-native:network:PrivateEndpoint"
-ZONES = "azure-native:network:PrivateDnsZoneGroup"
 LOCK = "azure-native:authorization:ManagementLockByScope"
 
 
@@ -90,7 +89,6 @@ LOCK = "azure-native:authorization:ManagementLockByScope"
         (PRIVATE, security.COLLECTION, "networkAcls.publicNetworkAccess", "Enabled", "other_endpoints"),
         (PRIVATE, security.METRICS, "publicNetworkAccess", "Enabled", "other_endpoints"),
         (PRIVATE, ENDPOINT, "subnet.id", "elsewhere", "private_services"),
-        (PRIVATE, ZONES, "privateDnsZoneConfigs.0.privateDnsZoneId", "elsewhere", "every_zone"),
         (PUBLIC, security.STORAGE, "allowSharedKeyAccess", True, "no_key"),
         (PUBLIC, security.STORAGE, "allowBlobPublicAccess", None, "no_key"),
         (PUBLIC, security.REGISTRY, "adminUserEnabled", True, "no_key"),
@@ -166,3 +164,11 @@ def test_what_lost_its_protection_is_found() -> None:
     assert violations(Case(case.settings, broken)) == [
         "what_holds_data_is_kept_where_it_should_be: globodevlake protect"
     ]
+
+
+def test_a_zone_that_no_endpoint_uses_is_found() -> None:
+    case = declared_case(*PRIVATE)
+    broken = copy.copy(case.declared)
+    broken.resources = [r for r in broken.resources if r.name != "globodevregistry-registry-endpoint-zones"]
+    found = violations(Case(case.settings, broken))
+    assert "every_zone_is_used_by_an_endpoint: globodev-dns-privatelink.azurecr.io" in found
