@@ -186,7 +186,7 @@ def _tick(version: str) -> datetime:
 
 def main() -> None:
     """Run the command line; an error is one line on standard error, and exit code 1."""
-    # The clients' own logs and warnings: what matters in them is in our errors.
+    # the clients' logs and warnings: our errors contain what matters in them
     logging.disable()
     warnings.simplefilter("ignore")
     try:

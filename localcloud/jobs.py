@@ -308,7 +308,7 @@ def _command_of(job: Document, store: ArmStore) -> tuple[str, dict[str, str], st
     """Return the command, the variables and the code's address of a pipeline job of one command step."""
     steps = list(job["properties"].get("jobs", {}).values())
     if len(steps) != 1 or steps[0]["type"] != "command":
-        raise JobError("The local cloud runs pipeline jobs of one command step.")
+        raise JobError("The local cloud runs only pipeline jobs with one command step.")
     step = steps[0]
     component = _referred(step["componentId"], "component", store)["componentSpec"]
     pipeline_inputs = {key: str(given["value"]) for key, given in job["properties"].get("inputs", {}).items()}

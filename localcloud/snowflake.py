@@ -152,7 +152,7 @@ class SnowflakeServer:
         session.show_in(connection)
         self._sessions[connection] = session
         answer["data"]["sessionInfo"] |= {"roleName": session.role, "warehouseName": session.warehouse}
-        # never used, but without one the Python driver does not sign out, and the session stays for good
+        # unused, but without it the Python driver does not sign out, and the session stays open
         answer["data"]["masterToken"] = secrets.token_urlsafe()
         return JSONResponse(answer)
 

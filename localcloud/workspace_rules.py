@@ -17,7 +17,7 @@ def _prepare_schedule(_: Document | None, body: Document) -> None:
     """Refuse a schedule that Azure ML would refuse, and mark a valid one as provisioned."""
     trigger = body["properties"]["trigger"]
     if trigger["triggerType"] != "Cron":
-        raise ServiceError(400, "UserError", "trigger: the local cloud only has cron triggers.")
+        raise ServiceError(400, "UserError", "trigger: the local cloud supports only cron triggers.")
     try:
         check_cron(trigger["expression"])
         windows_time_zone(trigger.get("timeZone", "UTC"))

@@ -181,7 +181,7 @@ def scope_title(scope: str, name: str) -> str:
 
 
 def short(resource: str, name: str) -> str:
-    """Return a resource's name without the stack's."""
+    """Return a resource's name without the stack's name."""
     return resource.removeprefix(name).removeprefix("-")
 
 

@@ -85,7 +85,7 @@ class _Monitor(MockMonitor):
         self.protected: set[str] = set()
         #: the properties of each resource whose changes Pulumi ignores, by name
         self.ignored: dict[str, list[str]] = {}
-        #: the name of each resource's parent, where it has one, by name
+        #: the name of each resource's parent, if it has one, by name
         self.parents: dict[str, str] = {}
         #: the URNs that each resource depends on, by URN
         self.dependencies: dict[str, set[str]] = {}

@@ -147,7 +147,7 @@ class AzureNative(Provider):
         with self._lock:
             if self._store.get(resource_id) is None:
                 raise ProviderError(
-                    f"{resource_id} is gone from the local Azure (404 ResourceNotFound); run `pulumi refresh`"
+                    f"{resource_id} no longer exists (404 ResourceNotFound): run `pulumi refresh`"
                 )
             self._rules.check_references(inputs, _subscription(resource), resource_id)
             body = self._body(arm_type, resource_id, inputs)

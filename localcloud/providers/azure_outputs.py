@@ -27,7 +27,7 @@ def derived_uuid(arm_id: str, purpose: str) -> str:
 
 
 def _identity(body: Document, store: ArmStore) -> Document:
-    """Return the identity block with the ids of the identities in it."""
+    """Return the identity block with the client and principal ids of its identities."""
     identity = dict(body["identity"])
     if "SystemAssigned" in identity.get("type", ""):
         identity |= {"principalId": derived_uuid(body["id"], "principal"), "tenantId": TENANT_ID}

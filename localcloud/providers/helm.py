@@ -63,7 +63,7 @@ def update(files: ObjectFiles, resource_id: str, inputs: Properties) -> Properti
     """Store the release with its next revision."""
     release = files.get_release(inputs["name"])
     if release is None:
-        raise ProviderError(f"release {resource_id} is gone from the cluster; run `pulumi refresh`")
+        raise ProviderError(f"release {resource_id} no longer exists in the cluster: run `pulumi refresh`")
     return _install(files, inputs, revision=release["revision"] + 1)
 
 

@@ -137,7 +137,7 @@ class Kubernetes(Provider):
         kind, name, namespace = _identity(inputs)
         old = self._files.get(namespace, kind, name)
         if old is None:
-            raise ProviderError(f"{kind} {resource_id} is gone from the cluster; run `pulumi refresh`")
+            raise ProviderError(f"{kind} {resource_id} no longer exists in the cluster: run `pulumi refresh`")
         kept = {key: old["metadata"][key] for key in ("uid", "creationTimestamp")}
         body = overlay({"metadata": kept}, inputs)
         self._files.put(namespace, body)

@@ -41,7 +41,7 @@ class Migration:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to set."""
+        """Whether there are no settings."""
         return not self.imports and self.snowflake is _FILL_IN
 
 
@@ -146,7 +146,7 @@ def _entry(item: _Wanted, connections: Connections, main: str | None) -> Entry:
 
 
 def _query(data: DataImport, connections: Connections) -> str:
-    """Return the query of a data import; a ValueError says why it has none that Snowflake runs."""
+    """Return the query of a data import; a ValueError says why Snowflake cannot run it."""
     source = data.source
     if not source.is_database:
         raise ValueError(f"it reads files (source type {source.type}), not a query")

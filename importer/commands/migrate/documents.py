@@ -29,7 +29,7 @@ class _Document(BaseModel):
 
 
 class Source(_Document):
-    """Where the rows come from."""
+    """The source of the rows."""
 
     type: Word = "file_system"
     connection: str
@@ -38,7 +38,7 @@ class Source(_Document):
 
     @property
     def is_database(self) -> bool:
-        """Whether it is a database, not files."""
+        """Whether the source is a database, not files."""
         return self.type == "database"
 
     @property

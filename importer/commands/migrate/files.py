@@ -66,7 +66,7 @@ def _documents(path: Path) -> Iterator[object]:
         mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise _BrokenError(f"invalid YAML{place}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):  # a date that does not exist is a ValueError
+    except (yaml.YAMLError, ValueError, RecursionError):  # an invalid date is a ValueError
         raise _BrokenError("invalid YAML") from None
 
 

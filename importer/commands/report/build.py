@@ -82,39 +82,41 @@ def _read(
     """Return the columns of `manifest`, compared with those of `before`, and the map."""
     rows = _rows(blobs, manifest, folder / "now")
     columns = rows.columns(without)
-    samples = dict(zip(columns, sample(rows, columns), strict=True))
     old = _rows(blobs, before, folder / "before") if before else None
     old_kinds = {c.name: c.kind for c in old.columns(without)} if old else {}
     shared = [c for c in columns if old_kinds.get(c.name) == c.kind]
-    old_samples = dict(zip(shared, sample(old, shared) if old else [], strict=True))
+
+    samples = dict(zip(columns, sample(rows, columns), strict=True))
+    old_samples = dict(zip(shared, sample(old, shared), strict=True)) if old else {}
     bars = {c: choose_bars(c, [s[c] for s in (samples, old_samples) if c in s]) for c in columns}
-    now = profiles(rows, columns, [bars[c] for c in columns])
-    old_profiles = profiles(old, shared, [bars[c] for c in shared]) if old else []
-    then = dict(zip(shared, old_profiles, strict=True))
+
+    found = dict(zip(columns, profiles(rows, columns, [bars[c] for c in columns]), strict=True))
+    old_found = (
+        dict(zip(shared, profiles(old, shared, [bars[c] for c in shared]), strict=True)) if old else {}
+    )
+
     types = {c.name: c.snowflake_type for c in manifest.columns}
     reports = [
-        ColumnReport(
-            column,
-            types.get(column.name, column.type),
-            bars[column],
-            profile,
-            then.get(column),
-            _drift(profile, then[column]) if column in then else None,
-        )
-        for column, profile in zip(columns, now, strict=True)
+        _compared(column, types.get(column.name, column.type), bars[column], now, old_found.get(column))
+        for column, now in found.items()
     ]
     return reports, find_places(rows, columns)
+
+
+def _compared(
+    column: Column, snowflake_type: str, bars: Bars, now: Profile, before: Profile | None
+) -> ColumnReport:
+    drift = None
+    if before is not None:
+        drift = measure_drift(
+            (*before.counts, before.not_finite, before.nulls), (*now.counts, now.not_finite, now.nulls)
+        )
+    return ColumnReport(column, snowflake_type, bars, now, before, drift)
 
 
 def _rows(blobs: AssetBlobs, manifest: Manifest, folder: Path) -> VersionRows:
     folder.mkdir()
     return VersionRows(blobs, manifest, folder)
-
-
-def _drift(now: Profile, before: Profile) -> Drift | None:
-    return measure_drift(
-        (*before.counts, before.not_finite, before.nulls), (*now.counts, now.not_finite, now.nulls)
-    )
 
 
 def _changes(before: Manifest, now: Manifest, without: set[str]) -> list[str]:

@@ -57,7 +57,7 @@ def _document(arm_id: str, **properties: Any) -> Document:
 
 @dataclass
 class Service:
-    """A workspace service of its own, in a process that a test can kill."""
+    """A workspace service in its own process, which a test can kill."""
 
     home: Home
     process: subprocess.Popen[bytes] = field(init=False)
@@ -90,7 +90,7 @@ class Service:
     def request(
         self, method: str, path: str, body: Document | None = None
     ) -> tuple[int, Any, dict[str, str]]:
-        """Return status, body and headers of one plain request."""
+        """Return status, body and headers of a request."""
         request = urllib.request.Request(  # noqa: S310
             f"{self.home.azure_url}{path}",
             method=method,
@@ -311,7 +311,7 @@ def test_jobs_outlive_a_killed_service_and_killed_jobs_are_failed(
 
 
 def _schedule_document(script: str, name: str = "s", **properties: Any) -> Document:
-    """Return a schedule as azure-ai-ml writes it, and beside it the script of its component."""
+    """Return a schedule as azure-ai-ml writes it, and the script of its component."""
     component = f"{WORKSPACE}/components/c/versions/1"
     step = {"type": "command", "componentId": component, "inputs": {}}
     schedule = _document(
