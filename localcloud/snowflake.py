@@ -110,8 +110,8 @@ class Session:
         """Define `current_user()`, `current_role()` and the like on the session's DuckDB connection."""
         values = {"user": self.user, "role": self.role, "warehouse": self.warehouse, "account": "LOCAL"}
         for name, value in values.items():
-            literal = f"'{value}'" if value else "NULL::VARCHAR"
-            connection._duck_conn.execute(f"CREATE OR REPLACE TEMP MACRO current_{name}() AS {literal}")
+            constant = exp.Literal.string(value).sql("duckdb") if value else "NULL::VARCHAR"
+            connection._duck_conn.execute(f"CREATE OR REPLACE TEMP MACRO current_{name}() AS {constant}")
 
 
 class SnowflakeServer:

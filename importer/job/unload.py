@@ -21,6 +21,7 @@ from importer.lake.parquet import write_parts
 from importer.snowflake.columns import arrow_schema, check_column_names, manifest_columns, type_text
 from importer.snowflake.session import describe, execute
 from importer.spec.import_spec import ImportSpec
+from importer.spec.sql import identifier, literal
 
 #: How long Snowflake may take; its access to the data lake ends then.
 UNLOAD_TIMEOUT = timedelta(hours=6)
@@ -82,7 +83,7 @@ def unload(
     select = f"SELECT {', '.join(s.expression for s in selected)}\nFROM (\n{spec.query}\n)"
     unloaded = describe(connection, select)
     access = (
-        f"CREDENTIALS = (AZURE_SAS_TOKEN = '{blobs.folder_token(folder, key)}')"
+        f"CREDENTIALS = (AZURE_SAS_TOKEN = {literal(blobs.folder_token(folder, key))})"
         if key
         else f"STORAGE_INTEGRATION = {spec.storage_integration}"
     )
@@ -99,7 +100,7 @@ def unload(
 
 def _select(column: ResultMetadata) -> _Selected:
     """Return how a column is selected so that Parquet takes it, and in the type that `stream` gives it."""
-    name = '"' + column.name.replace('"', '""') + '"'
+    name = identifier(column.name)
     kind = FIELD_ID_TO_NAME[column.type_code]
     if kind in ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"):
         # Parquet takes none with a time zone: the time in UTC stays
@@ -116,7 +117,7 @@ def _select(column: ResultMetadata) -> _Selected:
 
 def _statement(url: str, select: str, access: str) -> str:
     """Return the COPY INTO; with its query id in the files' names, a retry within Snowflake adds no rows."""
-    return f"""COPY INTO '{url}'
+    return f"""COPY INTO {literal(url)}
 FROM (
 {select}
 )

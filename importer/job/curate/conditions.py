@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from importer.spec.contract import Value
 from importer.spec.curate import ValueRules
+from importer.spec.sql import literal
 
 #: The ranges of whole numbers (https://duckdb.org/docs/stable/sql/data_types/numeric), by their bits.
 _INTEGERS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
@@ -110,4 +111,4 @@ def _exact(setting: str, number: Decimal, sql: str, type_: str, rounding: str | 
 
 def quoted(text: str) -> str:
     """Return a text as a literal."""
-    return "'" + text.replace("'", "''") + "'"
+    return literal(text, "duckdb")

@@ -15,6 +15,7 @@ from snowflake.connector.cursor import ResultMetadata
 from importer.errors import ImporterError
 from importer.snowflake.columns import type_text
 from importer.spec.incremental import Overlap
+from importer.spec.sql import identifier
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
@@ -106,7 +107,7 @@ class WatermarkColumn:
 
         With `ties` also those of the watermark's own value. An ImporterError says that `overlap` is no fit.
         """
-        name = '"' + self.name.replace('"', '""') + '"'
+        name = identifier(self.name)
         if overlap is not None:
             return f"{name} >= {self._literal(self._before(since, overlap))}"
         if ties:
