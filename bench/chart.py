@@ -23,7 +23,7 @@ def draw(results: list[dict[str, Any]]) -> str:
     tables = list(dict.fromkeys((r["table"], r["columns"], r["rows"]) for r in results))
     quantities: tuple[tuple[str, Callable[[dict[str, Any]], float]], ...] = (
         (
-            "million rows per second (narrow and wide tables have different scales)",
+            "million rows per second (one scale per width)",
             lambda r: r["rows"] / r["seconds"] / 1e6,
         ),
         ("memory peak, MB", lambda r: float(r["peak_mb"])),

@@ -122,7 +122,7 @@ class Connections:
             ]
         database, schema = known.address.database, known.address.schema
         whole = with_whole_names(query, tables, database, schema)
-        note = f"tables without a database are now in the connection's: {database}"
+        note = f"added the connection's database {database} to tables without one"
         if any(not table.db for table in tables):
-            note += f", those without a schema in {schema}"
+            note += f", and its schema {schema} to those without a schema"
         return whole, [note]

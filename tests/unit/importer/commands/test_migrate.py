@@ -123,7 +123,7 @@ def test_what_has_no_equivalent_is_a_note() -> None:
     text = migrated(CONNECTION, IMPORT, HERE / "schedule_inline.yml")
     for note in (
         "its user and password are not migrated: Snowflake no longer accepts passwords of services",
-        "tables without a database are now in the connection's: GLOBOREALTY, those without a schema in REAL_",
+        "added the connection's database GLOBOREALTY to tables without one, and its schema REAL_ESTATE",
         "it had no schedule: set one",
         "path azureml://datastores/workspaceblobstore/paths/estates/${{name}} has no equivalent",
         "no equivalent for its description",
