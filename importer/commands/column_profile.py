@@ -1,4 +1,4 @@
-"""What the rows of a query are like, as far as a first contract follows from it; measured in Snowflake."""
+"""The profile of a query's rows, from which a first contract is made; Snowflake computes it."""
 
 import json
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from importer.snowflake.columns import check_column_names, type_text
 from importer.snowflake.query_rows import column_of, is_nan, is_null, select_from
 from importer.snowflake.session import describe
 
-#: So many columns are measured by one query: what is distinct takes memory of the warehouse.
+#: Columns per statement: counting distinct values takes memory of the warehouse.
 _COLUMNS_AT_ONCE = 50
 
-#: The most values that are listed, the longest of them, and how many rows a value must have on average for
-#: them to look like a fixed set.
+#: A column of text looks like a fixed set if it has at most so many values, none of them longer, each in so
+#: many rows on average.
 MOST_VALUES = 20
 _LONGEST_VALUE = 100
 ROWS_A_VALUE = 5
@@ -25,9 +25,9 @@ ROWS_A_VALUE = 5
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """A column; `low` and `high` are None where it has no order, no value, or NaN.
+    """A column; `low` and `high` are None if it has no order, no value, or NaN.
 
-    `values` are all of a text column's that has few, and empty else.
+    `values` are all values of a text column that looks like a fixed set, else empty.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Profile(NamedTuple):
 
 
 class _Measures(NamedTuple):
-    """What is measured of a column by one query; None where it does not apply."""
+    """The measures of a column; None where one does not apply."""
 
     nulls: int
     distinct: int | None
@@ -60,7 +60,7 @@ class _Measures(NamedTuple):
 
 
 def profile_query(connection: SnowflakeConnection, query: str) -> Profile:
-    """Return the profile of a query; an ImporterError says why Snowflake refuses it."""
+    """Return the profile of a query; an ImporterError has Snowflake's own message."""
     columns = describe(connection, query)
     check_column_names([column.name for column in columns])
     rows = 0
@@ -80,7 +80,7 @@ def profile_query(connection: SnowflakeConnection, query: str) -> Profile:
 
 
 def _measures(column: ResultMetadata) -> list[exp.Expr]:
-    """Return how each of `_Measures` is measured of a column."""
+    """Return an expression for each field of `_Measures`."""
     value, family = column_of(column.name), family_of(column)
     has_extremes = family.is_ordered and family != Family.TEXT
     none = exp.null()
@@ -102,7 +102,7 @@ def _is_set(measures: _Measures, rows: int) -> bool:
 
 
 def _values(connection: SnowflakeConnection, query: str, names: list[str]) -> dict[str, list[str]]:
-    """Return all values of some columns of text; Snowflake sends an array as JSON, without NULLs."""
+    """Return all values of some columns of text; Snowflake returns an array as JSON, without NULLs."""
     arrays = [exp.ArrayAgg(this=exp.Distinct(expressions=[column_of(name)])) for name in names]
     [found] = select_from(connection, query, arrays)
     return {
@@ -118,7 +118,7 @@ def _profile(column: ResultMetadata, measures: _Measures, values: list[str]) -> 
         type=type_text(column),
         family=family_of(column),
         decimals=column.scale or 0,
-        nulls=measures.nulls or 0,  # NULL of no rows
+        nulls=measures.nulls or 0,  # NULL if there are no rows
         distinct=measures.distinct,
         low=measures.low if has_range else None,
         high=measures.high if has_range else None,

@@ -1,4 +1,4 @@
-"""A first contract of an import, written from the rows that there are now."""
+"""`importer contract`: a first contract of an import, made from its current rows."""
 
 import math
 import re
@@ -17,20 +17,21 @@ from importer.snowflake.session import connect
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
 
-#: How a column is called whose values tell rows apart.
+#: The names of columns that look like keys.
 _KEY_NAME = re.compile(r"(?i:(^|_)(ID|KEY|NO|NR|UUID|GUID)$)|[a-z](Id|Key)$")
 
-#: The newest value of a column that is kept up to date is no older, and how much older it may then become.
+#: A column whose newest value is at most this old gets `maxAge`: its age now, and so many days more.
 _RECENT, _LATE_DAYS = timedelta(days=7), 2
 _DAY = timedelta(days=1)
 
+#: The rule `rows.maxDecrease`, in percent.
 _MOST_DECREASE = 20
 
-#: The numbers that keep all their digits in YAML and JSON: those of a double.
+#: The integers and digits that YAML and JSON keep exactly, as those of a double; the most digits of a NUMBER.
 _SAFE_INTEGER, _SAFE_DIGITS, _MOST_DIGITS = 2**53, 15, 38
 _EXACT = Context(prec=400)
 
-#: As deep as the settings of an import are in Pulumi.<stack>.yaml.
+#: The indentation of an import's settings in Pulumi.<stack>.yaml.
 _INDENT = "      "
 
 _PLAIN_TEXT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -42,7 +43,7 @@ class _OneLine(dict[str, object]):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever text might be taken for something else, by any version of YAML."""
+    """Quotes text that some version of YAML would read as another type."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -57,7 +58,7 @@ _Dumper.add_representer(
 
 
 def first_contract(spec: ImportSpec, workspace: Workspace) -> str:
-    """Return a contract that the import's rows keep now, as YAML; nothing is written."""
+    """Return a contract that holds for the import's current rows, as YAML."""
     target = workspace.connection(spec.connection)
     secret = read_secret(target.secret_uri) if target.secret_uri else None
     with closing(connect(target, secret, f"ai-platform contract {spec.name}")) as connection:
@@ -66,10 +67,10 @@ def first_contract(spec: ImportSpec, workspace: Workspace) -> str:
 
 
 def render(asset: str, profile: Profile, now: datetime) -> str:
-    """Return the contract of a profile as YAML, with what it says in comments."""
+    """Return the contract of a profile as YAML, with comments that explain its rules."""
     columns = {c.name: _OneLine(_column_rules(c, profile.rows)) for c in profile.columns}
     ages = {_age(column, now): column.name for column in profile.columns if column.family.is_dated}
-    # what lies ahead, as a date due, says nothing about how new the rows are
+    # a date in the future, such as a due date, does not show how new the rows are
     recent = [age for age in ages if age is not None and timedelta() <= age <= _RECENT]
     if recent:
         columns[ages[min(recent)]]["maxAge"] = f"{math.ceil(min(recent) / _DAY) + _LATE_DAYS}d"
@@ -77,14 +78,14 @@ def render(asset: str, profile: Profile, now: datetime) -> str:
     if profile.rows:
         contract["rows"] = _OneLine(min=(profile.rows + 1) // 2, maxDecrease=_MOST_DECREASE)
     comments = (
-        f"A first contract of {asset}, from its {profile.rows} rows at {now:%Y-%m-%d %H:%MZ}. It belongs "
-        "below the import in Pulumi.<stack>.yaml; read each rule before you paste it.\n"
-        "min and max leave a tenth of the range beyond the values that there are, rounded outwards, but do "
-        "not cross zero. Dates have no max, as new ones come, and unique keys neither min nor max.\n"
-        f"allowed: text of at most {MOST_VALUES} different values, each in {ROWS_A_VALUE} rows on average. "
-        "unique: no two rows have the same, and the name is that of a key.\n"
-        f"maxAge: of the column with the newest time, {_LATE_DAYS} days more than its age now. "
-        f"rows: half of those that there are, and at most {_MOST_DECREASE}% fewer than in the version before."
+        f"A first contract of {asset}, from its {profile.rows} rows at {now:%Y-%m-%d %H:%MZ}. Check each "
+        "rule, then paste it below the import in Pulumi.<stack>.yaml.\n"
+        "min and max: the current range and a tenth of it on each side, rounded outwards, but not across "
+        "zero. Dates have no max, because new dates follow; unique keys have neither.\n"
+        f"allowed: for text of at most {MOST_VALUES} values, each in {ROWS_A_VALUE} rows on average. "
+        "unique: for columns with the name of a key whose values differ in all rows.\n"
+        f"maxAge: for the column with the newest time, its age now and {_LATE_DAYS} days more. "
+        f"rows: at least half of the current rows, and at most {_MOST_DECREASE}% fewer than before."
     )
     lines = [f"# {line}" for comment in comments.split("\n") for line in textwrap.wrap(comment, 100)]
     text = yaml.dump(
@@ -121,7 +122,7 @@ def _is_key(column: ColumnProfile, rows: int) -> bool:
 
 
 def _number_range(column: ColumnProfile) -> Iterator[tuple[str, object]]:
-    """Yield min and max with a tenth of the range to spare, rounded to the first digit of that tenth."""
+    """Yield min and max a tenth of the range beyond the values, rounded to the first digit of that tenth."""
     if not (_is_finite(column.low) and _is_finite(column.high)):
         return
     low, high = Decimal(str(column.low)), Decimal(str(column.high))
@@ -142,7 +143,7 @@ def _number_range(column: ColumnProfile) -> Iterator[tuple[str, object]]:
 
 
 def _date_range(column: ColumnProfile) -> Iterator[tuple[str, object]]:
-    """Yield min as a date, with a tenth of the range to spare."""
+    """Yield min as a date, a tenth of the range before the oldest value."""
     low, high = _moment(column.low), _moment(column.high)
     if low and high:
         with suppress(OverflowError):  # before the year 1
