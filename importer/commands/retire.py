@@ -19,4 +19,7 @@ def retire_import(name: str, *, dry_run: bool) -> None:
     with open_progress() as progress:
         for asset, datastore in assets.items():
             blobs = AssetBlobs(workspace.datastore(datastore), asset)
-            (tell_fates if dry_run else retire_versions)(spec, workspace, blobs, progress)
+            if dry_run:
+                tell_fates(spec, workspace, blobs, progress)
+            else:
+                retire_versions(spec, workspace, blobs, progress)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import vl_convert
 
@@ -79,6 +79,7 @@ def value_bars(shown: Distribution) -> list[Bar]:
 
 
 def _values_spec(shown: Distribution) -> Spec:
+    """Return the chart of a column that is counted by value: a line of text and a bar for each value."""
     bars = value_bars(shown)
     data = [
         {
@@ -90,11 +91,18 @@ def _values_spec(shown: Distribution) -> Spec:
         }
         for place, bar in enumerate(bars)
     ]
+    longest = max([1.0, *(max(bar.now, shown.scale * (bar.before or 0)) for bar in bars)])
+    layers = _value_layers(longest)
+    if shown.before is None:
+        layers = [layer for layer in layers if layer["name"] != "before"]
+    return {"width": 290, "height": {"step": 24}, "data": {"values": data}, "layer": layers}
+
+
+def _value_layers(longest: float) -> list[Spec]:
     y = {"field": "place", "type": "ordinal", "axis": None}
-    scale = {"domain": [0, max([1.0, *(max(bar.now, shown.scale * (bar.before or 0)) for bar in bars)])]}
-    x = {"type": "quantitative", "axis": None, "scale": scale}
+    x = {"type": "quantitative", "axis": None, "scale": {"domain": [0, longest]}}
     words = {"align": "left", "baseline": "middle", "fontSize": 10}
-    layers: list[Spec] = [
+    return [
         {
             "name": "now",
             "mark": {"type": "bar", "cornerRadiusEnd": 2, "height": 9, "yOffset": 5},
@@ -114,43 +122,32 @@ def _values_spec(shown: Distribution) -> Spec:
                 "text": {"field": "rows", "type": "quantitative", "format": ","},
             },
         },
+        {
+            "name": "before",
+            "mark": {"type": "tick", "thickness": 2, "height": 11, "yOffset": 5, "aria": False},
+            "encoding": {"y": y, "x": {"field": "before", **x}},
+        },
     ]
-    if shown.before is not None:
-        layers.append(
-            {
-                "name": "before",
-                "mark": {"type": "tick", "thickness": 2, "height": 11, "yOffset": 5, "aria": False},
-                "encoding": {"y": y, "x": {"field": "before", **x}},
-            }
-        )
-    return {"width": 290, "height": {"step": 24}, "data": {"values": data}, "layer": layers}
 
 
 def _ranges_spec(shown: Distribution) -> Spec:
+    """Return the chart of a column that is counted in ranges: a histogram."""
     bars = shown.bars
     data = [
         _range_row(shown, bar) for bar in range(bars.count + 2) if 0 < bar <= bars.count or _any(shown, bar)
     ]
-    kind = "temporal" if shown.kind in (Kind.MOMENT, Kind.CLOCK) else "quantitative"
-    axis: Spec = {"tickCount": 4, "title": None, "labelFlush": True, "labelOverlap": True}
-    if shown.kind == Kind.CLOCK:
-        axis["format"] = "%H:%M"
-    elif kind == "quantitative":
-        largest = max(abs(bars.low), abs(bars.low + bars.step * bars.count))
-        axis["format"] = ",~r" if 1e-3 < largest < 1e6 or not largest else "~s"
-        if shown.kind == Kind.INTEGER and largest < 1e5:
-            axis["format"] = "d"
-    scale: Spec = {"nice": False, "zero": False, "domain": _domain(data)}
-    if kind == "temporal":
+    is_time = shown.kind in (Kind.MOMENT, Kind.CLOCK)
+    scale: Spec = {"nice": False, "zero": False, "domain": [data[0]["from"], data[-1]["to"]]}
+    if is_time:
         scale["type"] = "utc"
-    x = {"field": "from", "type": kind, "scale": scale, "axis": axis, "title": None}
+    x = {"type": "temporal" if is_time else "quantitative", "scale": scale}
     y = {"type": "quantitative", "axis": None}
     layers: list[Spec] = [
         {
             "name": "now",
             "mark": {"type": "rect", "cornerRadius": 1, "xOffset": 0.5, "x2Offset": -0.5},
             "encoding": {
-                "x": x,
+                "x": {"field": "from", **x, "axis": _range_axis(shown), "title": None},
                 "x2": {"field": "to"},
                 "y": {"field": "rows", **y},
                 "y2": {"datum": 0},
@@ -166,13 +163,28 @@ def _ranges_spec(shown: Distribution) -> Spec:
                 "name": "before",
                 "data": {"values": steps},
                 "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "aria": False},
-                "encoding": {
-                    "x": {"field": "at", "type": kind, "scale": scale},
-                    "y": {"field": "before", **y},
-                },
+                "encoding": {"x": {"field": "at", **x}, "y": {"field": "before", **y}},
             }
         )
     return {"width": 290, "height": 112, "data": {"values": data}, "layer": layers}
+
+
+def _range_axis(shown: Distribution) -> Spec:
+    axis: Spec = {"tickCount": 4, "title": None, "labelFlush": True, "labelOverlap": True}
+    bars = shown.bars
+    largest = max(abs(bars.low), abs(bars.low + bars.step * bars.count))
+    match shown.kind:
+        case Kind.MOMENT:
+            pass  # Vega-Lite chooses the format by the range
+        case Kind.CLOCK:
+            axis["format"] = "%H:%M"
+        case Kind.INTEGER if largest < 1e5:
+            axis["format"] = "d"
+        case Kind.INTEGER | Kind.NUMBER | Kind.TEXT | Kind.BOOLEAN | Kind.BYTES | Kind.OTHER:
+            axis["format"] = ",~r" if 1e-3 < largest < 1e6 or not largest else "~s"
+        case _:
+            assert_never(shown.kind)
+    return axis
 
 
 def _range_row(shown: Distribution, bar: int) -> Spec:
@@ -195,10 +207,6 @@ def _range_row(shown: Distribution, bar: int) -> Spec:
         "before": shown.scale * (before or 0),
         "description": f"{label}: {_rows_text(shown.now[bar], before)}",
     }
-
-
-def _domain(data: list[Spec]) -> list[float]:
-    return [data[0]["from"], data[-1]["to"]]
 
 
 def _any(shown: Distribution, bar: int) -> bool:

@@ -73,7 +73,7 @@ def sample(rows: VersionRows, columns: list[Column]) -> list[Sample]:
     ]
     [row] = query(rows, columns, ", ".join(selected), parts=_SAMPLED_PARTS)
     return [
-        Sample(_as_range(*row[5 * i + 1 : 5 * i + 5]), _few(row[5 * i], column))
+        Sample(_as_range(row[5 * i + 1 : 5 * i + 5]), _few(row[5 * i], column))
         for i, column in enumerate(columns)
     ]
 
@@ -191,8 +191,9 @@ def _profile(rows: int, row: tuple[Any, ...], column: Column, bars: Bars) -> Pro
     )
 
 
-def _as_range(low: float | None, one: float | None, most: float | None, high: float | None) -> Any:
-    return None if low is None else (low, one, most, high)
+def _as_range(found: tuple[Any, ...]) -> tuple[float, float, float, float] | None:
+    low, first_percent, last_percent, high = found
+    return None if low is None else (low, first_percent, last_percent, high)
 
 
 def _few(values: list[str] | None, column: Column) -> list[str] | None:
