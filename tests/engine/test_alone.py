@@ -65,7 +65,7 @@ def example(stack: LocalStack) -> dict[str, Any]:
     return {"encryptionsalt": local["encryptionsalt"], "config": config}
 
 
-def test_the_example_of_the_page_imports_the_houses(stack: LocalStack) -> None:
+def test_the_example_in_the_docs_imports_into_an_existing_workspace(stack: LocalStack) -> None:
     # a new stack's file is written beside Pulumi.yaml: in a copy of the project's
     project = stack.cloud.home.path / "project"
     project.mkdir()

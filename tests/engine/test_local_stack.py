@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -50,7 +51,9 @@ def workspace() -> MLClient:
     return MLClient(DefaultAzureCredential(), *(os.environ[name] for name in names))
 
 
-def test_the_houses_arrive_and_load_with_the_values_of_the_table(clients: LocalStack, tmp_path: Path) -> None:
+def test_up_registers_the_houses_and_mltable_loads_the_values_of_the_table(
+    clients: LocalStack, tmp_path: Path
+) -> None:
     import mltable
 
     (arrived,) = clients.imports()
@@ -78,7 +81,7 @@ def test_the_houses_arrive_and_load_with_the_values_of_the_table(clients: LocalS
     assert list(loaded["SALE_PRICE"]) == written["SALE_PRICE"].to_pylist()
 
 
-def test_azure_ai_ml_gets_what_the_program_made(clients: LocalStack) -> None:
+def test_azure_ai_ml_returns_the_datastore_connection_and_schedule(clients: LocalStack) -> None:
     ml = workspace()
     connection = ml.connections.get("snowflake")
     assert connection.metadata["role"] == "IMPORTER"
@@ -93,7 +96,7 @@ def test_azure_ai_ml_gets_what_the_program_made(clients: LocalStack) -> None:
     assert newest.tags["rows"] == "2930"
 
 
-def test_the_outputs_say_what_an_import_is(stack: LocalStack) -> None:
+def test_stack_outputs_describe_each_import(stack: LocalStack) -> None:
     outputs = stack.outputs()
     arrived = outputs["imports"]["raw_house_data"]
     assert arrived["schedule"] == "import_raw_house_data"
@@ -109,7 +112,7 @@ def test_a_second_up_changes_nothing_and_imports_nothing(stack: LocalStack) -> N
     stack.succeed("preview", "--refresh", "--expect-no-changes")
 
 
-def test_triggering_the_schedule_makes_another_version(clients: LocalStack) -> None:
+def test_triggering_the_schedule_registers_a_new_version(clients: LocalStack) -> None:
     (before,) = clients.imports()
     tick = parse_tick(before["version"]) + timedelta(hours=1)
     workspace().schedules.trigger("import_raw_house_data", schedule_time=tick.isoformat())
@@ -118,7 +121,7 @@ def test_triggering_the_schedule_makes_another_version(clients: LocalStack) -> N
     assert workspace().data.get("raw_house_data", version_of(tick)).tags["rows"] == "2930"
 
 
-def test_nothing_is_lost_when_every_process_is_killed(clients: LocalStack) -> None:
+def test_killing_every_process_loses_no_resource_and_no_version(clients: LocalStack) -> None:
     before = clients.imports()
     for file in (clients.cloud.home.path / "pids").glob("*.json"):
         os.kill(json.loads(file.read_text())["pid"], signal.SIGKILL)
@@ -129,7 +132,7 @@ def test_nothing_is_lost_when_every_process_is_killed(clients: LocalStack) -> No
     assert any(container(clients).list_blobs(name_starts_with="raw_house_data/"))
 
 
-def test_no_secret_is_written_anywhere_but_where_it_is_kept(stack: LocalStack) -> None:
+def test_secrets_are_in_no_file_but_their_own(stack: LocalStack) -> None:
     home = stack.cloud.home.path
     secrets = json.loads((home / "vault.json").read_text()).values()
     assert secrets
@@ -182,7 +185,7 @@ IMPORT = {"name": "raw_house_data", "query": "SELECT 1", "schedule": "0 6 * * *"
         ),
     ],
 )
-def test_a_bad_setting_stops_before_any_resource(
+def test_an_invalid_setting_is_one_line_and_declares_no_resource(
     stack: LocalStack, tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     config = changed_config(tmp_path, **changes)
@@ -197,7 +200,7 @@ def test_a_bad_setting_stops_before_any_resource(
     ("service", "said"),
     [("blob", "rawdata of https://127.0.0.1:"), ("snowflake", "cannot sign in to Snowflake")],
 )
-def test_a_server_that_is_down_is_one_line(stack: LocalStack, service: str, said: str) -> None:
+def test_a_service_that_is_down_is_reported_in_one_line(stack: LocalStack, service: str, said: str) -> None:
     os.kill(stack.cloud.pid(service), signal.SIGKILL)
     done = stack.importer("run", "raw_house_data", "--version", "2020-01-01T00:00:00Z")
     stack.cloud.start()
@@ -208,7 +211,9 @@ def test_a_server_that_is_down_is_one_line(stack: LocalStack, service: str, said
     assert said in errors[0]
 
 
-def test_a_wrong_password_of_the_deployer_is_said_without_it(stack: LocalStack, tmp_path: Path) -> None:
+def test_a_wrong_deployer_password_is_reported_without_the_password(
+    stack: LocalStack, tmp_path: Path
+) -> None:
     # another query makes the connection change, and so probes it
     config = changed_config(tmp_path, imports=[{**IMPORT, "query": "SELECT 2 AS TWO"}])
     done = stack.pulumi(*UP, "--config-file", config, SNOWFLAKE_PASSWORD="Canary-47")
@@ -216,3 +221,21 @@ def test_a_wrong_password_of_the_deployer_is_said_without_it(stack: LocalStack, 
     assert "Incorrect username or password" in done.stdout
     assert "Canary-47" not in done.stdout + done.stderr
     assert "Traceback" not in done.stdout
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_destroy_leaves_no_resource_and_a_new_up_imports_again(stack: LocalStack) -> None:
+    first = stack.outputs()
+    stack.succeed("destroy", "--yes", "--skip-preview")
+    assert json.loads(stack.succeed("stack", "export"))["deployment"].get("resources", []) == []
+    assert stack.cloud.run("stop").returncode == 0
+    assert not [port for port in stack.cloud.home.ports.values() if is_open(port)]
+    stack.up()
+    second = stack.outputs()
+    # the vault is soft-deleted and holds on to its name, so the new one has another
+    assert second["vaultUri"] != first["vaultUri"]
+    assert stack.imports()[0]["rows"] == 2930

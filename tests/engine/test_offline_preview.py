@@ -21,7 +21,7 @@ SIGN_INS = {
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_the_whole_program_is_previewed_without_credentials(stack: str) -> None:
+def test_offline_preview_shows_the_whole_program_without_credentials(stack: str) -> None:
     settings = (REPOSITORY / f"Pulumi.{stack}.yaml").read_bytes()
     done = subprocess.run(
         [sys.executable, "tools/offline_preview.py", stack, "--json"],

@@ -81,7 +81,7 @@ def operations(stack: LocalStack) -> dict[str, set[str]]:
     return found
 
 
-def test_an_upgrade_replaces_nothing_that_holds_data_and_then_there_is_nothing_to_do(
+def test_upgrade_replaces_nothing_that_holds_data_and_a_second_preview_is_empty(
     stack: LocalStack,
 ) -> None:
     planned = operations(stack)
