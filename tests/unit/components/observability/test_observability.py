@@ -1,19 +1,16 @@
-"""Logs, the record of imports, alerts and the workbook, against Pulumi's mocks."""
+"""Logs, the record of imports, the platform's alerts and the workbook, against Pulumi's mocks."""
 
 import inspect
-import itertools
 import json
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
 import pytest
-from cronsim import CronSim
 
 from components.component import AzureArgs, PrivateLinkArgs
-from components.imports.import_alert import ImportAlert, ImportAlertArgs, cron_times, failed_query, late_query
 from components.network.private_link import Zone
 from components.observability.alerts import Alerts, AlertsArgs, start_of_month
 from components.observability.imports_workbook import ImportsWorkbook, ImportsWorkbookArgs, workbook_json
@@ -254,83 +251,6 @@ def test_the_budget_tells_at_80_and_at_100_percent() -> None:
 
 def test_a_budget_starts_with_its_month() -> None:
     assert start_of_month(datetime(2026, 11, 24, 5, tzinfo=UTC)) == "2026-11-01T00:00:00Z"
-
-
-def declare_import_alert(**changes: Any) -> Declared:
-    args: dict[str, Any] = {
-        "azure": AZURE,
-        "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
-        "action_group_id": f"{SUBSCRIPTION}/alerts",
-        "import_name": "houses",
-        "table": TABLE,
-        "cron": "30 6 * * MON",
-        "time_zone": "Europe/Berlin",
-        "late_after_minutes": 90,
-        **changes,
-    }
-    return declare(lambda: ImportAlert("houses", ImportAlertArgs(**args)))
-
-
-def test_an_import_has_an_alert_for_failing_and_one_for_being_late() -> None:
-    declared = declare_import_alert(scheduled_since="2026-11-24T05:00:00Z")
-    queries = {r.name: r.inputs["criteria"]["allOf"][0]["query"] for r in declared.all(LOG_ALERT)}
-    assert queries == {
-        "houses-failed": failed_query(TABLE, "houses"),
-        "houses-late": late_query(
-            TABLE, "houses", "30 6 * * MON", "Europe/Berlin", 90, "2026-11-24T05:00:00Z"
-        ),
-    }
-    for alert in declared.all(LOG_ALERT):
-        assert alert.inputs["windowSize"] == "P2D"
-        assert alert.inputs["autoMitigate"] is True
-        assert alert.inputs["actions"] == {"actionGroups": [f"{SUBSCRIPTION}/alerts"]}
-        (condition,) = alert.inputs["criteria"]["allOf"]
-        assert (condition["operator"], condition["threshold"]) == ("GreaterThan", 0)
-
-
-@pytest.mark.parametrize(
-    ("time_zone", "zone"),
-    [("Europe/Berlin", "Europe/Berlin"), ("W. Europe Standard Time", "Europe/Berlin"), ("UTC", "Etc/UTC")],
-)
-def test_a_late_import_is_looked_for_in_the_time_zone_of_its_schedule(time_zone: str, zone: str) -> None:
-    query = late_query(TABLE, "houses", "30 6,18 * * 1-2", time_zone, 90, None)
-    assert f'let zone = "{zone}";' in query
-    assert "in (1, 2)" in query
-    assert "dynamic([6, 18])" in query
-    assert "dynamic([30])" in query
-    assert "| where tick >= ago(2d) and tick <= ago(90m)" in query
-
-
-def test_no_time_before_the_schedule_had_it_is_waited_for() -> None:
-    query = late_query(TABLE, "houses", "0 6 * * *", "UTC", 60, "2026-11-24T05:00:00Z")
-    assert "tick >= max_of(ago(2d), datetime(2026-11-24T05:00:00Z))" in query
-
-
-@pytest.mark.parametrize(
-    "cron",
-    [
-        "0 6 * * *",
-        "*/15 * * * *",
-        "30 6,18 * * 1-5",
-        "5 4 * * SUN",
-        "0 0 * * SUN",
-        "59 23 * * SAT",
-        "0 */5 * * 0,3",
-        "7 7-9/2 * * *",
-    ],
-)
-def test_a_cron_is_weekdays_hours_and_minutes(cron: str) -> None:
-    weekdays, hours, minutes = cron_times(cron)
-    start = datetime(2026, 11, 25)
-    ticks = itertools.takewhile(
-        lambda tick: tick < start + timedelta(weeks=1), CronSim(cron, start - timedelta(minutes=1))
-    )
-    week = (start + timedelta(minutes=minute) for minute in range(7 * 24 * 60))
-    assert list(ticks) == [
-        time
-        for time in week
-        if (time.isoweekday() % 7) in weekdays and time.hour in hours and time.minute in minutes
-    ]
 
 
 def test_the_workbook_keeps_its_name_and_its_text() -> None:
