@@ -17,18 +17,26 @@ from azure.storage.blob import ContainerClient
 from snowflake.connector.cursor import SnowflakeCursor
 
 from importer import __version__
+from importer.job.contract.enforce import Enforcement
 from importer.job.stream import stream
-from importer.lake.blob import AssetBlobs, Datastore
-from importer.lake.manifest import Manifest, schema_hash
+from importer.lake.asset_blobs import AssetBlobs
+from importer.lake.attempt import Attempt
+from importer.lake.datastore import Datastore
+from importer.lake.manifest import Manifest, Written, schema_hash
 from importer.lake.parquet import PARQUET_OPTIONS, PART_BYTES, ROW_GROUP_BYTES
+from importer.lake.stored_versions import StoredVersions
 from importer.snowflake.columns import arrow_schema
 from importer.snowflake.session import connect
 from importer.spec.curate import Curate
+from importer.spec.import_spec import ImportSpec
 from importer.spec.memory import DEFAULT_MEMORY_MB
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from localcloud.home import BLOB_KEY, Home
 
 ACCOUNT, CONTAINER = "lake", "bench"
+
+#: The import that is measured; its query has run before.
+SPEC = ImportSpec(name="raw", connection="snowflake", query="SELECT 1 AS A")
 
 #: The curation of the narrow table. The table repeats its rows, so most are quarantined.
 RULES = Curate.model_validate(
@@ -92,28 +100,25 @@ def _asset(home: Home, name: str) -> AssetBlobs:
 def measure_import(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     """Import the result as a job does, from the query's end to the last byte in Blob storage."""
     blobs = _asset(home, "raw")
-    blobs.versions()  # signs in, as a run has done by now
+    blobs.list_blobs(blobs.folder)  # signs in, as a run has done by now
     yield 0
     yield _import(cursor, blobs).rows
 
 
 def _import(cursor: SnowflakeCursor, blobs: AssetBlobs) -> Manifest:
-    version = str(uuid.uuid4())
-    return blobs.write_attempt(version, lambda attempt: _write_parts(cursor, blobs, version, attempt))
+    started = datetime.now(UTC)
+    with StoredVersions(blobs).new_attempt(str(uuid.uuid4())) as attempt:
+        with Enforcement(SPEC, None, Silence()) as contract:
+            written = stream(cursor, DEFAULT_MEMORY_MB, attempt, contract, Silence())
+        attempt.complete(_manifest(attempt, written, started))
+    return attempt.manifest
 
 
-def _write_parts(cursor: SnowflakeCursor, blobs: AssetBlobs, version: str, attempt: str) -> Manifest:
-    started, folder = datetime.now(UTC), blobs.attempt_path(version, attempt)
-    written = stream(
-        cursor,
-        DEFAULT_MEMORY_MB,
-        lambda name, blocks: blobs.write(folder + name, blocks),
-        lambda: lambda _: None,
-    )
+def _manifest(attempt: Attempt, written: Written, started: datetime) -> Manifest:
     return Manifest(
         asset="raw",
-        version=version,
-        attempt=attempt,
+        version=attempt.version,
+        attempt=attempt.name,
         files=written.parts,
         rows=sum(part.rows for part in written.parts),
         bytes=sum(part.bytes for part in written.parts),
@@ -137,8 +142,10 @@ def measure_curate(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     raw = _asset(home, "raw")
     source = _import(cursor, raw)
     yield 0
-    clean = write_clean(Curation(RULES, source, raw, _asset(home, RULES.asset), DEFAULT_MEMORY_MB), Silence())
-    yield clean.rows + clean.quarantined
+    curation = Curation(RULES, source, raw, DEFAULT_MEMORY_MB)
+    with StoredVersions(_asset(home, RULES.asset)).new_attempt(source.version) as attempt:
+        attempt.complete(write_clean(curation, attempt, Silence()))
+    yield attempt.manifest.rows + attempt.manifest.quarantined
 
 
 def measure_limit(_: Home, cursor: SnowflakeCursor) -> Iterator[int]:

@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from importer.commands.grants_script import Administration, grants_script
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
 from importer.versions.workspace import Workspace
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -59,5 +58,5 @@ def import_grants(name: str, given: Administration) -> str:
     spec = workspace.spec(name)
     lake_url = None
     if spec.storage_integration:
-        lake_url = AssetBlobs(workspace.datastore(spec.datastore), spec.name).snowflake_url("")
+        lake_url = workspace.datastore(spec.datastore).snowflake_url()
     return grants_script(spec, workspace.connection(spec.connection), given, lake_url)

@@ -1,8 +1,9 @@
 """`importer retire`: deletes the versions that an import no longer keeps, or lists them."""
 
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
+from importer.lake.stored_versions import StoredVersions
 from importer.progress import open_progress
-from importer.versions.retention import retire_versions, tell_fates
+from importer.versions.retention import report_expired_versions, retire_versions
 from importer.versions.workspace import Workspace
 
 
@@ -18,8 +19,8 @@ def retire_import(name: str, *, dry_run: bool) -> None:
         assets[spec.curate.asset] = spec.clean_datastore
     with open_progress() as progress:
         for asset, datastore in assets.items():
-            blobs = AssetBlobs(workspace.datastore(datastore), asset)
+            stored = StoredVersions(AssetBlobs(workspace.datastore(datastore), asset))
             if dry_run:
-                tell_fates(spec, workspace, blobs, progress)
+                report_expired_versions(spec, workspace, stored, progress)
             else:
-                retire_versions(spec, workspace, blobs, progress)
+                retire_versions(spec, workspace, stored, progress)

@@ -1,35 +1,59 @@
-"""Rows that pass through the importer: chunks of a result, encoded as Parquet, uploaded as they are encoded.
+"""Mode `stream`: chunks of a result are fetched, encoded as Parquet and uploaded, side by side.
 
-Fetching, encoding and uploading go on side by side, each in threads of its own; the rows keep their order.
+Each step has threads of its own, and the rows keep their order.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
 
+import pyarrow as pa
 from snowflake.connector.cursor import SnowflakeCursor
 
-from importer.lake.manifest import Written
+from importer.job.contract.enforce import Enforcement
+from importer.lake.attempt import Attempt
+from importer.lake.manifest import Part, Written
 from importer.lake.memory import share_one_heap
-from importer.lake.parquet import Watcher, write_parts
-from importer.lake.upload import Upload
+from importer.lake.parquet import NarrowColumnError, row_groups, write_parts
+from importer.progress import Progress
 from importer.snowflake.columns import arrow_schema, manifest_columns
 from importer.snowflake.result_chunks import arrow_batches
 from importer.spec.memory import STREAM_FIXED_MB
 
 
-def stream(cursor: SnowflakeCursor, memory_mb: int, upload: Upload, watch: Callable[[], Watcher]) -> Written:
-    """Write the rows of a query that has run; who watches is as in `write_parts`.
+def stream(
+    cursor: SnowflakeCursor, memory_mb: int, attempt: Attempt, contract: Enforcement, progress: Progress
+) -> Written:
+    """Write the rows of a query that has run.
 
-    The process takes about `memory_mb`, whatever the rows: of what the libraries leave, three tenths are for
-    chunks that are fetched ahead, an eighth for a row group; decoding, encoding and uploading take the rest.
+    The process takes about `memory_mb`, whatever the rows. Of what the libraries leave, three tenths are for
+    chunks that are fetched ahead, and an eighth is for a row group; decoding, encoding and uploading take the
+    rest.
     """
     share_one_heap()
     rows_bytes = (memory_mb - STREAM_FIXED_MB) * 2**20
-    parts, schema = write_parts(
-        lambda: arrow_batches(cursor, rows_bytes * 3 // 10),
-        arrow_schema(cursor.description),
-        upload,
-        watch,
-        row_group_bytes=rows_bytes // 8,
-    )
+    schema = arrow_schema(cursor.description)
+    parts: list[Part] | None = None
+    while parts is None:
+        with closing(arrow_batches(cursor, rows_bytes * 3 // 10)) as batches:
+            groups = row_groups(batches, schema, rows_bytes // 8)
+            watched = _watched(groups, contract, progress, cursor.rowcount or 0)
+            try:
+                parts = write_parts(watched, schema, attempt.upload)
+            except NarrowColumnError as error:  # all rows are written again, with the wider type
+                schema = schema.set(schema.get_field_index(error.field.name), error.field)
     columns = manifest_columns(cursor.description, schema)
     return Written(parts, columns, [], cursor.rowcount or 0, cursor.sfqid or "")
+
+
+def _watched(
+    groups: Iterator[pa.Table], contract: Enforcement, progress: Progress, total: int
+) -> Iterator[pa.Table]:
+    """Yield the row groups after the contract has seen them; report how many rows are done."""
+    see, done = contract.watch(), 0
+    for group in groups:
+        see(group)
+        done += group.num_rows
+        progress.rows(done, total)
+        seen = [group]
+        del group
+        yield seen.pop()  # keeps no reference: the consumer frees it before the next one is made

@@ -1,6 +1,6 @@
-"""What a run of an import tells Azure Monitor: one record of how it ended.
+"""Telemetry: each run of an import sends Azure Monitor one record of how it ended.
 
-Runs that were never recorded (no image, no node, killed) are found by their absence: the import is late.
+A run that could not send one (no image, no node, killed) is noticed by its absence: the import is late.
 """
 
 import os
@@ -16,13 +16,13 @@ from importer.spec.schedule import version_of
 if TYPE_CHECKING:
     from importer.progress import Progress
 
-#: The table of Log Analytics, and the stream of the data collection rule, that records go to. A custom table
-#: ends in `_CL`, a stream for one starts with `Custom-`
+#: The table in Log Analytics and the stream of the data collection rule that receive the records. The name of
+#: a custom table ends in `_CL`, the name of its stream starts with `Custom-`
 #: (https://learn.microsoft.com/azure/azure-monitor/data-collection/data-collection-rule-structure).
 TABLE = "Imports_CL"
 STREAM = f"Custom-{TABLE}"
 
-#: The columns of a record, with their types as a data collection rule calls them.
+#: The columns of a record, with their types in terms of a data collection rule.
 COLUMNS = {
     "TimeGenerated": "datetime",
     "Import": "string",
@@ -37,46 +37,46 @@ COLUMNS = {
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 
-#: The environment variables that say where records go: the endpoint's URL, and the rule's immutable id.
-#: Where one of them is missing, runs are not recorded.
+#: The environment variables with the endpoint's URL and the rule's immutable id. If one of them is not set,
+#: runs send no records.
 LOG_ENDPOINT_VARIABLE = "IMPORT_LOG_ENDPOINT"
 LOG_RULE_VARIABLE = "IMPORT_LOG_RULE"
 
 _Record = dict[str, str | int | float | None]
 
 
-class _Noting:
-    """Progress that also notes what of a version has been registered."""
+class _RegistrationNotes:
+    """Passes progress on, and notes the size of the version when it is registered."""
 
     def __init__(self, progress: "Progress", version: str) -> None:
         self._progress = progress
         self._version = version
-        self.noted: dict[str, str | int] = {}
+        self.notes: dict[str, str | int] = {}
 
     def say(self, event: str, **details: str | int) -> None:
-        """Pass on, and note the size of the version."""
+        """Pass an event on; note the rows and bytes of the registered version."""
         if event == "registered" and details["version"] == self._version:
-            self.noted = {"Rows": details["rows"], "Bytes": details["bytes"]}
+            self.notes = {"Rows": details["rows"], "Bytes": details["bytes"]}
         self._progress.say(event, **details)
 
     def rows(self, done: int, total: int) -> None:
-        """Pass on."""
+        """Pass the count on."""
         self._progress.rows(done, total)
 
 
 @contextmanager
 def recording(name: str, scheduled: datetime, progress: "Progress") -> "Iterator[Progress]":
-    """Send a record of how the run of an import ends, where the environment says to.
+    """Send a record of how the run of an import ends, if the environment says where to.
 
-    The run says what it does to the progress that this yields. A run that has registered its version before
-    succeeds without rows. A record that cannot be sent is told, and changes nothing of the run.
+    The run reports to the progress that this yields. The record has rows only if this run registered the
+    version. A failure to send the record is reported, and does not fail the run.
     """
     endpoint, rule = os.environ.get(LOG_ENDPOINT_VARIABLE), os.environ.get(LOG_RULE_VARIABLE)
     if not endpoint or not rule:
         yield progress
         return
     started = time.monotonic()
-    noting = _Noting(progress, version_of(scheduled))
+    noting = _RegistrationNotes(progress, version_of(scheduled))
     outcome, message = FAILED, ""
     try:
         yield noting
@@ -85,7 +85,7 @@ def recording(name: str, scheduled: datetime, progress: "Progress") -> "Iterator
         message = str(error)
         raise
     except BaseException as error:
-        # what the text of any other error holds is not ours to know: it may be a secret
+        # the text of an unexpected error may contain a secret: record its type only
         message = type(error).__name__
         raise
     finally:
@@ -99,7 +99,7 @@ def recording(name: str, scheduled: datetime, progress: "Progress") -> "Iterator
             "Bytes": None,
             "Seconds": round(time.monotonic() - started, 3),
             "Error": message,
-            **noting.noted,
+            **noting.notes,
         }
         _send(record, endpoint, rule, progress)
 

@@ -1,38 +1,40 @@
-"""Rows that Snowflake's warehouse writes to Blob Storage itself, by one COPY INTO: none pass through the job.
+"""Mode `unload`: Snowflake's warehouse writes the rows to Blob Storage itself, by one COPY INTO.
 
 The rules of Parquet are those of https://docs.snowflake.com/en/sql-reference/sql/copy-into-location
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from azure.storage.blob import UserDelegationKey
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.constants import FIELD_ID_TO_NAME
 from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
 
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
+from importer.job.contract.enforce import Enforcement
+from importer.lake.attempt import Attempt
+from importer.lake.azure import awaiting_roles
+from importer.lake.folder_signature import delegation_key, folder_token
 from importer.lake.manifest import Cast, Part, Written
 from importer.lake.parquet import write_parts
+from importer.progress import Progress
 from importer.snowflake.columns import arrow_schema, check_column_names, manifest_columns, type_text
 from importer.snowflake.session import describe, execute
-from importer.spec.import_spec import ImportSpec
 from importer.spec.sql import identifier, literal
 
-#: How long Snowflake may take; its access to the data lake ends then.
+#: How long Snowflake may take; then its access to the data lake expires.
 UNLOAD_TIMEOUT = timedelta(hours=6)
 
-#: The size at which Snowflake starts another file, in bytes; the most it takes is 5 GiB.
+#: The size at which Snowflake starts a new file, in bytes; its limit is 5 GiB.
 MAX_FILE_BYTES = 256 * 2**20
 
-#: Enough for most Parquet footers: one of a wide table with many row groups takes a second call.
+#: How much of a file's end is fetched at first, in bytes. The footer of a wide table with many row groups may
+#: be longer, and takes a second call.
 _FOOTER_BYTES = 64 * 2**10
 
-#: What makes text of a type that Parquet files of Snowflake do not hold, or hold nested values of.
+#: The expressions that make text of the types that Snowflake does not unload to Parquet, or unloads nested.
 _TO_TEXT = {
     "VARIANT": "TO_JSON({})",
     "OBJECT": "TO_JSON({})",
@@ -45,7 +47,7 @@ _TO_TEXT = {
 
 
 class _Selected(NamedTuple):
-    """How the statement selects a column, and the type that this makes of it, where it is another one."""
+    """How the statement selects a column, and the type that it casts the column to, if it does."""
 
     expression: str
     cast_to: str | None = None
@@ -58,20 +60,32 @@ class _File(NamedTuple):
     rows: int
 
 
+def snowflake_access(storage_integration: str | None, attempt: Attempt, progress: Progress) -> str:
+    """Return the clause that gives Snowflake access to the attempt's folder.
+
+    It names the storage integration, or else holds a token for the folder. A token expires with
+    UNLOAD_TIMEOUT, so it is made only when the statement is about to run.
+    """
+    if storage_integration is not None:
+        return f"STORAGE_INTEGRATION = {storage_integration}"
+    datastore = attempt.blobs.datastore
+    key = awaiting_roles(progress, delegation_key, datastore, UNLOAD_TIMEOUT)
+    return f"CREDENTIALS = (AZURE_SAS_TOKEN = {literal(folder_token(datastore, attempt.folder, key))})"
+
+
 def unload(
     connection: SnowflakeConnection,
-    spec: ImportSpec,
-    blobs: AssetBlobs,
-    folder: str,
-    key: UserDelegationKey | None,
-    see_footer: Callable[[pq.FileMetaData], None] = lambda _: None,
+    query: str,
+    described: list[ResultMetadata],
+    attempt: Attempt,
+    access: str,
+    contract: Enforcement,
 ) -> Written:
-    """Have Snowflake write the rows of the query into `folder`, and check what it wrote.
+    """Make Snowflake write the rows of a query, which returns the `described` columns, into the attempt.
 
-    It opens the folder with the import's storage integration; without one, with a token signed by `key`.
-    `see_footer` is given the footer of each file.
+    `access` is the clause of `snowflake_access`. The files are checked against what Snowflake reports, and
+    the contract sees their footers.
     """
-    described = describe(connection, spec.query)
     check_column_names([column.name for column in described])
     selected = [_select(column) for column in described]
     casts = [
@@ -80,43 +94,42 @@ def unload(
         if cast_to
     ]
     # a query may end in a comment, so the parenthesis is on a line of its own
-    select = f"SELECT {', '.join(s.expression for s in selected)}\nFROM (\n{spec.query}\n)"
+    select = f"SELECT {', '.join(s.expression for s in selected)}\nFROM (\n{query}\n)"
     unloaded = describe(connection, select)
-    access = (
-        f"CREDENTIALS = (AZURE_SAS_TOKEN = {literal(blobs.folder_token(folder, key))})"
-        if key
-        else f"STORAGE_INTEGRATION = {spec.storage_integration}"
-    )
-    cursor = execute(connection, _statement(blobs.snowflake_url(folder), select, access), UNLOAD_TIMEOUT)
-    files = _reported(cursor)
-    parts, schema = (
-        _check_files(blobs, folder, files, [column.name for column in unloaded], see_footer)
-        if files
-        else _write_empty(blobs, folder, unloaded)
-    )
+    url = attempt.blobs.datastore.snowflake_url(attempt.folder)
+    cursor = execute(connection, _statement(url, select, access), UNLOAD_TIMEOUT)
+    files = _reported_files(cursor)
+    if files:
+        sizes = attempt.blobs.sizes(attempt.folder)
+        parts, schema = _check_files(attempt, files, sizes, [column.name for column in unloaded], contract)
+        for name in sizes.keys() - {file.name for file in files}:
+            attempt.delete(name)  # a retry within Snowflake has left it
+    else:  # Snowflake writes no file for an empty result
+        schema = arrow_schema(unloaded)
+        parts = write_parts(iter(()), schema, attempt.upload)
     rows = sum(file.rows for file in files)
     return Written(parts, manifest_columns(described, schema), casts, rows, cursor.sfqid or "")
 
 
 def _select(column: ResultMetadata) -> _Selected:
-    """Return how a column is selected so that Parquet takes it, and in the type that `stream` gives it."""
+    """Return how a column is selected, so that Parquet holds it in the type that mode `stream` gives it."""
     name = identifier(column.name)
     kind = FIELD_ID_TO_NAME[column.type_code]
     if kind in ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"):
-        # Parquet takes none with a time zone: the time in UTC stays
+        # Snowflake does not unload time zones to Parquet: the time is stored in UTC
         target = f"TIMESTAMP_NTZ({column.scale})"
         return _Selected(f"CONVERT_TIMEZONE('UTC', {name})::{target} AS {name}", target)
     if kind in _TO_TEXT:
         return _Selected(f"{_TO_TEXT[kind].format(name)} AS {name}", "VARCHAR")
     if kind == "FIXED" and not column.scale:
-        # 64 bits wide; else it would be a decimal, by
+        # 64 bits: without the cast it would be a decimal, see
         # https://docs.snowflake.com/en/user-guide/data-unload-considerations
         return _Selected(f"{name}::BIGINT AS {name}")
     return _Selected(name)
 
 
 def _statement(url: str, select: str, access: str) -> str:
-    """Return the COPY INTO; with its query id in the files' names, a retry within Snowflake adds no rows."""
+    """Return the COPY INTO. With its query id in the file names, a retry within Snowflake adds no rows."""
     return f"""COPY INTO {literal(url)}
 FROM (
 {select}
@@ -129,69 +142,53 @@ INCLUDE_QUERY_ID = TRUE
 DETAILED_OUTPUT = TRUE"""
 
 
-def _reported(cursor: SnowflakeCursor) -> list[_File]:
-    """Return the files that the statement reports; the names are paths in some places, and ours is flat."""
+def _reported_files(cursor: SnowflakeCursor) -> list[_File]:
+    """Return the files that the statement reports, by their names in the folder."""
     names = [column.name for column in cursor.description]
     reported = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return [_File(row["FILE_NAME"].rpartition("/")[2], int(row["ROW_COUNT"])) for row in reported]
 
 
 def _check_files(
-    blobs: AssetBlobs,
-    folder: str,
-    files: list[_File],
-    names: list[str],
-    see_footer: Callable[[pq.FileMetaData], None],
+    attempt: Attempt, files: list[_File], sizes: dict[str, int], names: list[str], contract: Enforcement
 ) -> tuple[list[Part], pa.Schema]:
-    """Return the files as they are stored, and their schema; an ImporterError says which is not as reported.
-
-    A file that is not reported is what a retry within Snowflake left behind: it is deleted.
-    """
-    sizes = blobs.sizes(folder)
+    """Return the files as parts, and their schema; an ImporterError if one is not as Snowflake reports it."""
     parts: list[Part] = []
     schema = pa.schema([])
     for file in files:
-        path = folder + file.name
+        path = attempt.folder + file.name
         if file.name not in sizes:
-            raise ImporterError(f"Snowflake reports {path}, but it is not there; nothing is registered")
-        footer = _read_footer(blobs, path, sizes[file.name])
+            raise ImporterError(
+                f"Snowflake reports {path}, but it does not exist; nothing is registered: import again"
+            )
+        footer = _read_footer(attempt, file.name, sizes[file.name])
         rows, found = footer.num_rows, footer.schema.to_arrow_schema().remove_metadata()
         if rows != file.rows:
             raise ImporterError(
-                f"Snowflake reports {file.rows} rows in {path}, but it has {rows}; nothing is registered"
+                f"Snowflake reports {file.rows} rows in {path}, but it has {rows}; nothing is registered: "
+                "import again"
             )
         if found.names != names or (parts and found != schema):
-            raise ImporterError(f"{path} has other columns than the query; nothing is registered")
-        see_footer(footer)
+            raise ImporterError(
+                f"{path} has other columns than the query; nothing is registered: import again"
+            )
+        contract.see_footer(footer)
         schema = found
         parts.append(Part(file.name, rows, sizes[file.name]))
-    for stray in sizes.keys() - {file.name for file in files}:
-        blobs.delete(folder + stray)
     return parts, schema
 
 
-def _read_footer(blobs: AssetBlobs, path: str, size: int) -> pq.FileMetaData:
-    """Return the footer of a Parquet file, by its end.
+def _read_footer(attempt: Attempt, name: str, size: int) -> pq.FileMetaData:
+    """Return the footer of a Parquet file, from the end of the file.
 
     The last 8 bytes are the footer's length and a magic number (https://parquet.apache.org/docs/file-format).
     """
-    end = blobs.read_range(path, max(0, size - _FOOTER_BYTES), size) if size else b""
+    path = attempt.folder + name
+    end = attempt.blobs.read_range(path, max(0, size - _FOOTER_BYTES), size) if size else b""
     footer = int.from_bytes(end[-8:-4], "little") + 8
     if len(end) < footer <= size:
-        end = blobs.read_range(path, size - footer, size)
+        end = attempt.blobs.read_range(path, size - footer, size)
     try:
         return pq.read_metadata(pa.BufferReader(end))
     except pa.ArrowInvalid as error:
-        raise ImporterError(f"{path} is no whole Parquet file: {error}") from None
-
-
-def _write_empty(
-    blobs: AssetBlobs, folder: str, columns: list[ResultMetadata]
-) -> tuple[list[Part], pa.Schema]:
-    """Write one part without rows, as Snowflake writes no file where there are none."""
-    return write_parts(
-        list,
-        arrow_schema(columns),
-        lambda name, file: blobs.write(folder + name, file),
-        lambda: lambda _: None,
-    )
+        raise ImporterError(f"{path} is not a complete Parquet file: {error}: import again") from None

@@ -1,10 +1,10 @@
-"""Signing in to Azure, and the calls that need no more than that."""
+"""Sign-in to Azure, the errors of its services, retries while roles take effect, and Key Vault secrets."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
@@ -15,13 +15,16 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from importer.errors import ImporterError, MissingRoleError
 from importer.lake.emulator import is_emulator
 
-#: What Azure Resource Manager, Blob Storage and Key Vault answer whoever has no role for a call.
+if TYPE_CHECKING:
+    from importer.progress import Progress
+
+#: The error codes of Azure Resource Manager, Blob Storage and Key Vault for a missing role.
 _NO_ROLE = {"AuthorizationFailed", "AuthorizationPermissionMismatch", "Forbidden", "ForbiddenByRbac"}
 
-#: The seconds that a service of Azure may take to accept a connection, and to send the next bytes.
+#: How long a service of Azure may take to accept a connection, and to send the next bytes, in seconds.
 TIMEOUTS: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 60}
 
-#: Mostly a role assignment applies within minutes
+#: Most role assignments take effect within minutes
 #: (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
 ROLE_RETRIES = Retrying(
     retry=retry_if_exception_type(MissingRoleError),
@@ -29,59 +32,65 @@ ROLE_RETRIES = Retrying(
     wait=wait_fixed(15),
     reraise=True,
 )
-Result = TypeVar("Result")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 @cache
 def credential() -> DefaultAzureCredential:
-    """Return whatever identity there is: the job's managed identity, or who is signed in with `az`."""
+    """Return the importer's identity: the job's managed identity, or on a laptop the user of `az login`."""
     return DefaultAzureCredential(**TIMEOUTS)
 
 
 @contextmanager
 def calling(service: str) -> Iterator[None]:
-    """Turn a failed call into an ImporterError that names the service and has the service's own message."""
+    """Turn a failed call into an ImporterError with the name of the service and the service's own message."""
     try:
         yield
     except ClientAuthenticationError as error:
         raise ImporterError(f"{service}: cannot sign in to Azure: {error_text(error)}") from None
     except HttpResponseError as error:
-        kind = MissingRoleError if _is_for_lack_of_a_role(error) else ImporterError
+        kind = MissingRoleError if _is_missing_role(error) else ImporterError
         raise kind(f"{service}: {error_text(error)}") from None
     except AzureError as error:
         raise ImporterError(f"{service} cannot be reached: {error_text(error)}") from None
 
 
 def error_text(error: AzureError) -> str:
-    """Return a service's message, with the status and the request id where the service has answered."""
+    """Return a service's message; with the status and the request id, if the service has answered."""
     if not isinstance(error, HttpResponseError) or error.response is None:
         return _first_line(error.message)
-    # where the service's error has no structure, lines with its details follow the message
+    # without a structured error, the first line is the message, and details follow
     message = (error.error and error.error.message) or _first_line(error.message)
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     request_id = headers.get("x-ms-request-id") or headers.get("x-ms-correlation-request-id")
     return f"{' '.join(message.split())} (status {error.status_code}, request id {request_id or 'none'})"
 
 
-def _is_for_lack_of_a_role(error: HttpResponseError) -> bool:
-    # Blob Storage has its code in an attribute of its own, Key Vault the reason within the error
+def _is_missing_role(error: HttpResponseError) -> bool:
+    # Blob Storage's code is an attribute of its own, Key Vault's is in the inner error
     code = getattr(error, "error_code", None)
     if error.error is not None:
         code = (error.error.innererror or {}).get("code", error.error.code)
     return error.status_code == HTTPStatus.FORBIDDEN and code in _NO_ROLE
 
 
-def awaiting_roles(call: Callable[[], Result], on_wait: Callable[[], None]) -> Result:
-    """Return what `call` returns; for five minutes, call it again where a role is missing.
+def awaiting_roles(
+    progress: "Progress",
+    call: Callable[_Arguments, _Result],
+    *arguments: _Arguments.args,
+    **options: _Arguments.kwargs,
+) -> _Result:
+    """Return the result of a call; while a role is missing, repeat the call for up to five minutes.
 
-    `on_wait` is called before the first pause.
+    Progress is told before the first pause.
     """
 
-    def tell(state: RetryCallState) -> None:
+    def report(state: RetryCallState) -> None:
         if state.attempt_number == 1:
-            on_wait()
+            progress.say("waiting for role assignments")
 
-    return ROLE_RETRIES.copy(before_sleep=tell)(call)
+    return ROLE_RETRIES.copy(before_sleep=report)(call, *arguments, **options)
 
 
 def _first_line(message: str) -> str:
@@ -89,10 +98,10 @@ def _first_line(message: str) -> str:
 
 
 def read_secret(uri: str) -> str:
-    """Return a secret of Key Vault; `uri` is `https://<vault>/secrets/<name>`, with a version or without."""
+    """Return a secret from Key Vault; `uri` is `https://<vault>/secrets/<name>`, or ends in a version."""
     vault, _, path = uri.partition("/secrets/")
     name, _, version = path.strip("/").partition("/")
-    # Key Vault's challenge names the domain of all vaults, and an emulator is in none
+    # the client checks that a vault is in Key Vault's domain, and an emulator is not
     client = SecretClient(
         vault,
         credential(),
@@ -103,5 +112,5 @@ def read_secret(uri: str) -> str:
     with calling(f"secret {uri}"):
         value = client.get_secret(name, version or None).value
     if not value:
-        raise ImporterError(f"secret {uri} is empty")
+        raise ImporterError(f"secret {uri} is empty: set its value in Key Vault")
     return value

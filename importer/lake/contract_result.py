@@ -1,16 +1,16 @@
-"""How a contract turned out: a result for each rule, and the error that says which are breached."""
+"""The results of a contract's rules, and the error that names the breached ones."""
 
 from typing import NamedTuple
 
 from importer.errors import ImporterError
 
-#: How many examples of a breach are shown, and how much of each.
+#: How many examples of a breach an error shows, and the longest one, in characters.
 EXAMPLES = 5
 _EXAMPLE_LENGTH = 60
 
 
 class RuleResult(NamedTuple):
-    """One rule by its path, such as `columns.PRICE.min`: what it asks for, and what the rows were like."""
+    """The result of one rule: its path, such as `columns.PRICE.min`, the expected and the measured value."""
 
     rule: str
     expected: str
@@ -19,7 +19,7 @@ class RuleResult(NamedTuple):
 
 
 class ContractBreachError(ImporterError):
-    """Rows are not what the contract says: no version is made of them."""
+    """The rows breach the contract: no version is registered."""
 
     def __init__(self, asset: str, breached: list[RuleResult]) -> None:
         rules = "; ".join(f"{result.rule}: {result.measured}" for result in breached)
@@ -27,6 +27,6 @@ class ContractBreachError(ImporterError):
 
 
 def shortened(text: str) -> str:
-    """Return text of any length, on one line, as a part of a message."""
+    """Return text on one line, cut to the length of an example."""
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return line if len(line) <= _EXAMPLE_LENGTH else line[:_EXAMPLE_LENGTH] + "…"

@@ -1,13 +1,13 @@
-"""Telling an emulator's address from Azure's."""
+"""How to tell an emulator's address from Azure's."""
 
 import ipaddress
 from urllib.parse import urlsplit
 
 
 def is_emulator(host: str) -> bool:
-    """Return whether `host` (with or without a port) is an address, as only an emulator's is.
+    """Return whether `host`, with or without a port, is an IP address: Azure's hosts have names.
 
-    Azurite's has the account in its path
+    Azurite expects the account in the URL's path
     (https://learn.microsoft.com/azure/storage/common/storage-connect-azurite).
     """
     try:

@@ -1,10 +1,10 @@
-"""What a version of an incremental import keeps of how it was made: the next one goes on from there."""
+"""How an incremental import made a version. The manifest keeps it, and the next version starts from it."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Step(BaseModel):
-    """How a version came to its rows: by a full read, or by what was new since its base."""
+    """How a version got its rows: by a full read, or by adding new rows to its base."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -12,17 +12,17 @@ class Step(BaseModel):
     key: list[str]
     full: bool
     base: str | None = None
-    """The version whose rows are in this one too."""
+    """The version whose rows this one includes."""
     steps: int = 0
-    """How many versions there were since the last full one."""
+    """The number of versions since the last full read."""
     watermark: str | None = None
-    """The greatest value of the column, exactly; None where there is none."""
+    """The greatest value of the column, exactly; None if there is no value."""
     null_watermarks: int = 0
-    """How many rows of the last full read have none: new ones come with the next full read."""
+    """How many rows of the last full read have NULL there: later ones come only with the next full read."""
     added_rows: int
     added_bytes: int
 
     def tags(self) -> dict[str, str]:
-        """Return what the registered version is tagged with."""
+        """Return the tags of the registered version."""
         tags = {"step": "full" if self.full else "incremental"}
         return tags if self.watermark is None else {**tags, "watermark": self.watermark}

@@ -1,4 +1,4 @@
-"""What one import wrote: the manifest beside its parts, and the MLTable file that makes them one table."""
+"""The files that describe an attempt: its manifest, and the MLTable file that makes its parts one table."""
 
 import hashlib
 import json
@@ -11,18 +11,18 @@ from pydantic import BaseModel, ConfigDict
 from importer.lake.contract_result import RuleResult
 from importer.lake.incremental_step import Step
 
-#: How a manifest names what lies beside the version's own folder: a part of an earlier version.
+#: How the name of a part of an earlier version starts: the way from the attempt's folder to the asset's.
 UP = "../../"
 
-#: Written after all else: an attempt without it is not complete.
+#: Written last: an attempt without it is not complete.
 MANIFEST_NAME = "_manifest.json"
 MLTABLE_NAME = "MLTable"
 
 
 class Part(NamedTuple):
-    """One Parquet file: its name, its rows by its own footer, its size.
+    """One Parquet file: its name, the number of rows in its footer, its size.
 
-    The name is its way from the attempt's folder: `../../version=…/attempt=…/…` for an earlier version's.
+    The name is relative to the attempt's folder: `../../version=…/attempt=…/…` for an earlier version's part.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Part(NamedTuple):
 
 
 class ManifestColumn(NamedTuple):
-    """A column as Snowflake and as Parquet (in Arrow's terms) have it."""
+    """A column with its type in Snowflake, and its type in the Parquet files as Arrow names it."""
 
     name: str
     snowflake_type: str
@@ -39,7 +39,7 @@ class ManifestColumn(NamedTuple):
 
 
 class Cast(NamedTuple):
-    """A column whose values are of another type in Parquet than in the query, in Snowflake's terms."""
+    """A column that was cast because Parquet does not hold its type: both types as Snowflake names them."""
 
     column: str
     source: str
@@ -47,7 +47,7 @@ class Cast(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a query's rows became: the parts, their columns, and the rows that Snowflake reports of them."""
+    """The result of writing a query's rows: the parts, their columns, and the row count of Snowflake."""
 
     parts: list[Part]
     columns: list[ManifestColumn]
@@ -71,7 +71,7 @@ class Manifest(BaseModel):
     casts: list[Cast] = []
     contract: list[RuleResult] = []
     step: Step | None = None
-    """How it was made, where the import is incremental."""
+    """How an incremental import made the version."""
     schema_hash: str
     query_hash: str
     query_id: str
@@ -79,38 +79,49 @@ class Manifest(BaseModel):
     finished: datetime
     importer_version: str
     source: str | None = None
-    """The version that this one was made of by rules: `<asset>:<version>`."""
+    """The raw version of a clean one: `<asset>:<version>`."""
     rules_hash: str | None = None
     quarantine: list[Part] = []
-    """The rows that the rules set aside, and how many of them for which reason; one may have several."""
+    """The files of rows that broke a rule; `reasons` counts them by reason, and a row may have several."""
     reasons: dict[str, int] = {}
 
     @property
     def quarantined(self) -> int:
-        """How many rows the rules set aside."""
+        """How many rows are in quarantine."""
         return sum(part.rows for part in self.quarantine)
+
+    def recipe_tags(self) -> dict[str, str]:
+        """Return the tags that say what made the version: a query, or rules and the version they apply to."""
+        if self.source is None:
+            tags = {"query_hash": self.query_hash, "query_id": self.query_id}
+            return tags | (self.step.tags() if self.step else {})
+        return {
+            "source": self.source,
+            "rules_hash": self.rules_hash or "",
+            "quarantined": str(self.quarantined),
+        }
 
 
 def part_path(folder: str, part: Part) -> str:
-    """Return the blob that a part is which the manifest in `folder` lists."""
+    """Return the path of a part in the container; `folder` is that of the attempt that lists it."""
     return posixpath.normpath(folder + part.name)
 
 
 def listed_versions(manifest: Manifest) -> set[str]:
-    """Return the earlier versions of which a manifest lists parts."""
+    """Return the earlier versions whose parts a manifest lists."""
     names = (part.name for part in manifest.files if part.name.startswith(UP))
     return {name.split("/")[2].removeprefix("version=") for name in names}
 
 
 def schema_hash(columns: list[ManifestColumn]) -> str:
-    """Return the SHA-256, in hex, of the names and types that a reader of the Parquet files sees."""
+    """Return the SHA-256, in hex, of the columns' names and types in the Parquet files."""
     return hashlib.sha256(json.dumps([[c.name, c.type] for c in columns]).encode()).hexdigest()
 
 
 def mltable(parts: list[Part], earlier: str = UP) -> str:
-    """Return the MLTable file of the parts: what Azure ML and `mltable.load` read.
+    """Return the content of the MLTable file, from which Azure ML and `mltable.load` read the parts.
 
-    Parts of earlier versions are below the address `earlier`.
+    `earlier` is the address of the asset's folder, for the parts of earlier versions.
     https://learn.microsoft.com/azure/machine-learning/reference-yaml-mltable
     """
     names = (f"./{p.name}" if not p.name.startswith(UP) else earlier + p.name[len(UP) :] for p in parts)

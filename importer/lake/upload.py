@@ -1,20 +1,21 @@
-"""Bytes on their way from the thread that makes a file to the one that uploads it, a few at a time."""
+"""A file that one thread uploads while another thread writes it, a few blocks at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from queue import Queue
 
-#: How much is handed over, and is a block of the blob. Azure takes blocks over 4 MiB at a higher rate
+#: The size of a block of the blob, in bytes. Azure takes blocks over 4 MiB at a higher rate
 #: (https://learn.microsoft.com/azure/storage/blobs/scalability-targets).
 BLOCK_BYTES = 5 * 2**20
 
-#: Writes the file of a name from its blocks; where they raise, it raises that and leaves no file.
+#: Writes a file, given its name and its blocks. If the blocks raise an error, it raises that error and leaves
+#: no file.
 Upload = Callable[[str, Iterable[bytes]], None]
 
 
 class Sink:
-    """A file to write to, as pyarrow wants it, that is being uploaded; one block of it waits at most."""
+    """A file object for pyarrow to write to. At most one block waits for the upload."""
 
     closed = False
 
@@ -23,12 +24,12 @@ class Sink:
         self._pieces: list[bytes] = []
         self._waiting = 0
         self._queue: Queue[bytes | None] = Queue(maxsize=1)
-        self._is_whole = False
+        self._is_complete = False
         self.error: BaseException | None = None
         self._uploaded = pool.submit(self._upload, upload, name)
 
     def write(self, data: bytes) -> int:
-        """Take bytes; raise what the upload has raised."""
+        """Take bytes; raise the error of the upload, if it has failed."""
         if self.error is not None:
             raise self.error
         size = len(data)
@@ -42,21 +43,21 @@ class Sink:
         return size
 
     def tell(self) -> int:
-        """Return how much is written."""
+        """Return the number of bytes written."""
         return self.size
 
     def flush(self) -> None:
         """Do nothing: a block is handed over when it is full."""
 
     def close(self) -> None:
-        """Do nothing: `uploading` knows whether the file is whole."""
+        """Do nothing: `uploading` ends the file, and knows whether it is complete."""
 
-    def end(self, *, is_whole: bool) -> None:
-        """Wait for the upload; what it raises is raised, if the file is whole."""
+    def end(self, *, is_complete: bool) -> None:
+        """Wait for the upload to end; raise its error, if the file is complete."""
         self._hand_over()
-        self._is_whole = is_whole
+        self._is_complete = is_complete
         self._queue.put(None)
-        with suppress(*([] if is_whole else [Exception])):
+        with suppress(*([] if is_complete else [Exception])):
             self._uploaded.result()
 
     def _hand_over(self) -> None:
@@ -71,7 +72,7 @@ class Sink:
             self.error = error
             raise
         finally:
-            # who writes is not to wait for an upload that has ended
+            # takes the blocks that are left: otherwise the writer would wait for ever
             with suppress(InterruptedError):
                 for _ in blocks:
                     pass
@@ -79,22 +80,22 @@ class Sink:
     def _blocks(self) -> Iterator[bytes]:
         while (block := self._queue.get()) is not None:
             yield block
-        if not self._is_whole:
+        if not self._is_complete:
             raise InterruptedError
 
 
 @contextmanager
 def uploading(upload: Upload, name: str) -> Iterator[Sink]:
-    """Open a file that is uploaded as it is written; it is there once it is whole, at the end."""
+    """Open a file that is uploaded while the block writes it; it exists once the block ends without error."""
     with ThreadPoolExecutor(1, "upload") as pool:
         sink = Sink(upload, name, pool)
         try:
             yield sink
         except BaseException:
-            # what pyarrow says of a sink that fails is not why it fails
+            # pyarrow's error does not tell why the sink failed
             failed = sink.error
-            sink.end(is_whole=False)
+            sink.end(is_complete=False)
             if failed is not None:
                 raise failed from None
             raise
-        sink.end(is_whole=True)
+        sink.end(is_complete=True)

@@ -7,7 +7,7 @@ for minutes, and decodes one chunk at a time. Here a chunk is decompressed and d
 import threading
 from base64 import b64decode
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from http import HTTPStatus
 from io import BufferedIOBase, BytesIO
@@ -53,7 +53,7 @@ CHUNK_RETRIES = Retrying(
 )
 
 
-def arrow_batches(cursor: SnowflakeCursor, ahead_bytes: int) -> Iterator[pa.Table]:
+def arrow_batches(cursor: SnowflakeCursor, ahead_bytes: int) -> Generator[pa.Table, None, None]:
     """Yield the rows of a query in the result's order, and fetch the next chunks meanwhile.
 
     The chunks that are fetched ahead have at most `ahead_bytes` uncompressed, or there is one of them. An

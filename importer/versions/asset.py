@@ -1,66 +1,112 @@
-"""One asset's versions in Blob storage and in the workspace: what an import and a curation do alike.
+"""One asset's versions in Blob storage and in the workspace: the protocol that imports and curations share.
 
-An attempt becomes a version by its commit, in Blob storage; only then is it registered, and others retired.
+A run writes an attempt, commits it in Blob storage, and then registers it in the workspace. A version that is
+committed never changes: a run of the same version by another query or other rules fails. Every step can be
+repeated, so that the next run completes what a crashed run left.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
+from importer.lake.attempt import Attempt
 from importer.lake.manifest import Manifest
+from importer.lake.stored_versions import StoredVersions
 from importer.progress import Progress
 from importer.spec.import_spec import ImportSpec
+from importer.versions.recipe import Recipe
 from importer.versions.retention import delete_abandoned_attempts, retire_versions
 from importer.versions.workspace import Workspace
 
 
 class Asset:
-    """An asset of an import, raw or clean; `tell` is given the manifest of what is registered."""
+    """An asset of an import, raw or clean; `recipe` is what makes its versions."""
 
     def __init__(
         self,
         name: str,
         datastore: str,
+        recipe: Recipe,
         spec: ImportSpec,
         workspace: Workspace,
         progress: Progress,
-        tell: Callable[[Manifest], None],
     ) -> None:
-        self._name = name
+        self.name = name
         self._datastore = datastore
+        self._recipe = recipe
         self._spec = spec
         self._workspace = workspace
         self._progress = progress
-        self._tell = tell
 
     @cached_property
-    def blobs(self) -> AssetBlobs:
-        """Its blobs, where the workspace's datastore keeps them."""
-        return AssetBlobs(self._workspace.datastore(self._datastore), self._name)
+    def stored(self) -> StoredVersions:
+        """Its versions in Blob storage."""
+        return StoredVersions(AssetBlobs(self._workspace.datastore(self._datastore), self.name))
+
+    def is_registered(self, version: str) -> bool:
+        """Return whether a version is registered; an ImporterError if it has another recipe."""
+        registered = self._workspace.version(self.name, version)
+        if registered is None:
+            return False
+        self._recipe.check(f"{self.name}:{version}", registered.tags)
+        return True
 
     def register_committed(self) -> None:
         """Register the versions whose run ended between commit and registration, oldest first."""
-        registered = self._workspace.all_versions(self._name)
-        for version, found in self.blobs.versions().items():
+        registered = self._workspace.all_versions(self.name)
+        for version, found in self.stored.all().items():
             if found.is_committed and version not in registered:
-                self.register(version)
+                self._register(version)
 
-    def register(self, version: str) -> Manifest:
-        """Register a version that is committed, and return its manifest."""
-        manifest = self.blobs.committed_manifest(version)
-        folder = self.blobs.attempt_path(version, manifest.attempt)
-        self._workspace.register(manifest, self._datastore, folder)
-        self._tell(manifest)
-        return manifest
+    @contextmanager
+    def new_version(self, version: str) -> Iterator[Attempt]:
+        """Open an attempt at a version; when the block ends, commit and register it.
 
-    def clean_up(self) -> None:
-        """Retire old versions, and delete attempts that will never be one.
-
-        The version is registered by now, so a failure is told but does not fail the run.
+        The block must complete the attempt. If the block fails, the attempt is deleted. If another run has
+        committed the version meanwhile, that one is registered, and a failure of this attempt is ignored: the
+        clean-up of that run deletes the files of all other attempts.
         """
         try:
-            retire_versions(self._spec, self._workspace, self.blobs, self._progress)
-            delete_abandoned_attempts(self.blobs)
+            with self.stored.new_attempt(version) as attempt:
+                yield attempt
+            self.stored.commit(attempt.manifest)
+        except ImporterError:
+            if not self.stored.is_committed(version):
+                raise
+        self._register(version)
+
+    def check_recipe(self, version: str) -> None:
+        """Raise an ImporterError if a committed version has another recipe."""
+        self._recipe.check(f"{self.name}:{version}", self.stored.committed_manifest(version).recipe_tags())
+
+    def _register(self, version: str) -> None:
+        manifest = self.stored.committed_manifest(version)
+        folder = self.stored.blobs.attempt_folder(version, manifest.attempt)
+        self._workspace.register(manifest, self._datastore, folder)
+        self._report(manifest)
+
+    def _report(self, manifest: Manifest) -> None:
+        event, details = "registered", {"files": len(manifest.files)}
+        if manifest.source is not None:
+            event, details = "curated", {"quarantined": manifest.quarantined}
+        self._progress.say(
+            event,
+            asset=manifest.asset,
+            version=manifest.version,
+            rows=manifest.rows,
+            bytes=manifest.bytes,
+            **details,
+        )
+
+    def clean_up(self) -> None:
+        """Retire old versions, and delete attempts that can no longer be committed.
+
+        The version of this run is registered by now, so a failure is reported and does not fail the run.
+        """
+        try:
+            retire_versions(self._spec, self._workspace, self.stored, self._progress)
+            delete_abandoned_attempts(self.stored)
         except ImporterError as error:
             self._progress.say("clean-up failed", error=str(error))

@@ -1,4 +1,4 @@
-"""The Azure ML workspace: what an import reads from it and registers in it."""
+"""The Azure ML workspace: imports, connections and datastores to read, and data assets to register."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from importer.errors import ImporterError
 from importer.lake.azure import TIMEOUTS, calling, credential
-from importer.lake.blob import Datastore
+from importer.lake.datastore import Datastore
 from importer.lake.emulator import is_emulator
 from importer.lake.manifest import Manifest
 from importer.spec.import_spec import ImportSpec
@@ -24,9 +24,9 @@ _VARIABLES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPAC
 
 
 class ScheduledImport(NamedTuple):
-    """An import as the workspace's schedule has it, which a person may have changed.
+    """An import as the workspace's schedule defines it; a person may have changed the schedule.
 
-    `cron` is None where it goes by another rule, `spec_json` where its job is not the importer's.
+    `cron` is None if the schedule has another kind of trigger, `spec_json` if its job is not the importer's.
     """
 
     name: str
@@ -37,10 +37,10 @@ class ScheduledImport(NamedTuple):
     spec_json: str | None
 
     def spec(self) -> ImportSpec:
-        """Return what is imported; an ImporterError says why the schedule's job cannot import it."""
+        """Return the import; an ImporterError says why the schedule's job cannot run it."""
         if self.spec_json is None:
             raise ImporterError(
-                f"schedule {self.schedule}: its job has no {SPEC_VARIABLE}; it was changed: deploy it again"
+                f"schedule {self.schedule} was changed, and its job has no {SPEC_VARIABLE}: deploy it again"
             )
         return _parse_spec(self.spec_json, self.name, f"schedule {self.schedule}: {SPEC_VARIABLE}")
 
@@ -67,12 +67,14 @@ class ImportJob(NamedTuple):
 
 
 class Workspace:
-    """The workspace that the environment names, as whoever is signed in to Azure."""
+    """The workspace that the environment names, called with the importer's identity."""
 
     def __init__(self) -> None:
         missing = [name for name in _VARIABLES if not os.environ.get(name)]
         if missing:
-            raise ImporterError(f"not set in the environment: {', '.join(missing)}; they name the workspace")
+            raise ImporterError(
+                f"environment variables are not set: {', '.join(missing)}; they name the workspace"
+            )
         subscription, group, self._name = (os.environ[name] for name in _VARIABLES)
         self._paths = f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/{self._name}"
         self._client = MLClient(
@@ -87,7 +89,7 @@ class Workspace:
         )
 
     def spec(self, name: str) -> ImportSpec:
-        """Return the import `name`: the job's own, else the one of the workspace's schedule."""
+        """Return the import `name`: in a job the job's own, else the one in the workspace's schedule."""
         if text := os.environ.get(SPEC_VARIABLE):
             return _parse_spec(text, name, f"environment variable {SPEC_VARIABLE}")
         known = {scheduled.name: scheduled for scheduled in self.imports()}
@@ -97,7 +99,7 @@ class Workspace:
         return known[name].spec()
 
     def imports(self) -> list[ScheduledImport]:
-        """Return the imports that the workspace has a schedule of, by name."""
+        """Return the imports that have a schedule in the workspace, sorted by name."""
         with calling(f"schedules of workspace {self._name}"):
             schedules = list(self._client.schedules.list(list_view_type=ListViewType.ALL))
         return sorted(_scheduled_imports(schedules), key=lambda scheduled: scheduled.name)
@@ -117,7 +119,7 @@ class Workspace:
             found = self._client.datastores.get(name)
         if not isinstance(found, AzureBlobDatastore):
             raise ImporterError(
-                f"datastore {name} of workspace {self._name} is {found.type}, not Blob storage"
+                f"datastore {name} of workspace {self._name} is of type {found.type}: use one of Blob storage"
             )
         uri = f"{self._paths}/datastores/{name}/paths/"
         return Datastore(
@@ -130,7 +132,7 @@ class Workspace:
         )
 
     def all_versions(self, asset: str) -> set[str]:
-        """Return the versions that are or were registered, archived ones included."""
+        """Return all registered versions of an asset, including archived ones."""
         return {str(data.version) for data in self._list_versions(asset, ListViewType.ALL)}
 
     def versions(self, asset: str) -> list[AssetVersion]:
@@ -142,11 +144,11 @@ class Workspace:
         with calling(f"asset {asset} of workspace {self._name}"):
             try:
                 return list(self._client.data.list(asset, list_view_type=view))
-            except ResourceNotFoundError:  # there never was one
+            except ResourceNotFoundError:  # it has no version yet
                 return []
 
     def version(self, asset: str, version: str) -> AssetVersion | None:
-        """Return the version, also one that is archived, or None where it is not registered."""
+        """Return a version, archived or not; None if it is not registered."""
         with calling(f"asset {asset}:{version} of workspace {self._name}"):
             try:
                 return _asset_version(self._client.data.get(asset, version))
@@ -160,7 +162,7 @@ class Workspace:
             "rows": str(manifest.rows),
             "bytes": str(manifest.bytes),
             "schema_hash": manifest.schema_hash,
-            **_made_by(manifest),
+            **manifest.recipe_tags(),
         }
         data = _Table(
             name=manifest.asset,
@@ -173,7 +175,7 @@ class Workspace:
             self._client.data.create_or_update(data)
 
     def archive(self, asset: str, version: str) -> None:
-        """Archive a version: it is no longer listed, and loads no more once its blobs are gone."""
+        """Archive a version: it is no longer listed, but loads as long as its blobs exist."""
         with calling(f"asset {asset}:{version} of workspace {self._name}"):
             self._client.data.archive(asset, version)
 
@@ -181,26 +183,15 @@ class Workspace:
         """Return the jobs of an import, newest first."""
         with calling(f"jobs of workspace {self._name}"):
             jobs = list(self._client.jobs.list(scheduled_job_name=scheduled.schedule))
-        # jobs of a kind that azure-ai-ml does not know come as None
+        # azure-ai-ml returns None for kinds of jobs that it does not support
         return [_import_job(job) for job in jobs if job and job.tags.get(IMPORT_TAG) == scheduled.name]
 
 
-def _made_by(manifest: Manifest) -> dict[str, str]:
-    """Return the tags that say what a version was made of: a query's rows, or another version's."""
-    if manifest.source is None:
-        made_by = {"query_hash": manifest.query_hash, "query_id": manifest.query_id}
-        return made_by | (manifest.step.tags() if manifest.step else {})
-    return {
-        "source": manifest.source,
-        "rules_hash": manifest.rules_hash or "",
-        "quarantined": str(manifest.quarantined),
-    }
-
-
 class _Table(Data):
-    """A data asset of type mltable whose MLTable file azure-ai-ml does not download.
+    """A data asset of type mltable that is registered without downloading its MLTable file.
 
-    It would look for the file at Azure's public addresses, and fetch a JSON schema from the internet.
+    For a plain `Data` of that type azure-ai-ml downloads the file from Azure's public addresses, and a JSON
+    schema from the internet.
     """
 
     def _to_rest_object(self) -> Any:
@@ -230,7 +221,7 @@ def _parse_spec(text: str, name: str, where: str) -> ImportSpec:
     except ValidationError as error:
         raise ImporterError(f"{where}: {_first(error)}") from None
     if spec.name != name:
-        raise ImporterError(f"{where}: describes the import {spec.name}, not {name}")
+        raise ImporterError(f"{where} describes import {spec.name}, not {name}: run import {spec.name}")
     return spec
 
 
@@ -246,6 +237,6 @@ def _asset_version(data: Data) -> AssetVersion:
 
 
 def _import_job(job: Job) -> ImportJob:
-    # a member of an enumeration whose own text is not its value
+    # a status may be a member of an enumeration, whose text is not its value
     status = str(getattr(job.status, "value", job.status))
     return ImportJob(str(job.name), status, job.studio_url)

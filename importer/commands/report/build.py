@@ -10,8 +10,9 @@ from importer.commands.report.rows import Column, VersionRows
 from importer.commands.report.statistics import Bars, Profile, choose_bars, profiles, sample
 from importer.commands.report.versions import VersionFacts, find_version, version_facts
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.manifest import Manifest
+from importer.lake.stored_versions import StoredVersions
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
 
@@ -48,7 +49,7 @@ def make_report(workspace: Workspace, spec: ImportSpec, version: str | None, wit
     An ImporterError says that the version or a column does not exist, or which file cannot be read.
     """
     blobs = AssetBlobs(workspace.datastore(spec.datastore), spec.name)
-    versions = version_facts(workspace, blobs, spec.name)
+    versions = version_facts(workspace, StoredVersions(blobs))
     versions = versions[find_version(versions, spec.name, version) :]
     manifest = versions[0].manifest
     if manifest is None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.manifest import Manifest, Part
 from importer.lake.version_parts import VersionParts
 

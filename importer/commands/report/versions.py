@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
 from importer.lake.manifest import Manifest
+from importer.lake.stored_versions import StoredVersions
 from importer.spec.schedule import parse_tick, version_of
 from importer.versions.workspace import AssetVersion, Workspace
 
@@ -32,9 +32,9 @@ class VersionFacts:
         return (self.manifest.finished - self.manifest.started).total_seconds()
 
 
-def version_facts(workspace: Workspace, blobs: AssetBlobs, asset: str) -> list[VersionFacts]:
+def version_facts(workspace: Workspace, stored: StoredVersions) -> list[VersionFacts]:
     """Return the newest versions of an asset that are not archived, newest first."""
-    return [_facts(found, blobs) for found in workspace.versions(asset)[:SHOWN_VERSIONS]]
+    return [_facts(found, stored) for found in workspace.versions(stored.asset)[:SHOWN_VERSIONS]]
 
 
 def find_version(versions: list[VersionFacts], asset: str, version: str | None) -> int:
@@ -53,9 +53,9 @@ def find_version(versions: list[VersionFacts], asset: str, version: str | None) 
     return known.index(version)
 
 
-def _facts(found: AssetVersion, blobs: AssetBlobs) -> VersionFacts:
+def _facts(found: AssetVersion, stored: StoredVersions) -> VersionFacts:
     try:
-        manifest = blobs.committed_manifest(found.version)
+        manifest = stored.committed_manifest(found.version)
     except ImporterError:  # made by something else, or being deleted
         rows, size = found.tags.get("rows"), found.tags.get("bytes")
         return VersionFacts(

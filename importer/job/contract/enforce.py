@@ -11,11 +11,10 @@ from snowflake.connector.cursor import ResultMetadata
 from importer.job.contract.checks import NEWEST, Check, Found, Fresh, judge, plan_checks
 from importer.job.contract.in_footers import FooterChecks
 from importer.job.contract.in_snowflake import find_in_snowflake
-from importer.job.contract.in_stream import StreamChecks
+from importer.job.contract.in_stream import StreamChecks, Watcher
 from importer.job.contract.table_rules import check_columns, check_rows
 from importer.lake.contract_result import ContractBreachError, RuleResult
 from importer.lake.manifest import Manifest
-from importer.lake.parquet import Watcher
 from importer.progress import Progress
 from importer.snowflake.columns import check_column_names
 from importer.spec.contract import Contract

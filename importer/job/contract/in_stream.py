@@ -1,6 +1,6 @@
 """The checks of a contract on rows that stream by, a row group at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, assert_never
 
 import pyarrow as pa
@@ -10,10 +10,12 @@ from importer.job.contract.arrow_values import beyond, limit_of, plain, plain_sc
 from importer.job.contract.checks import Allowed, Bound, Check, Found, Fresh, NotNull, Unique
 from importer.job.contract.values import RowValue
 from importer.lake.contract_result import EXAMPLES
-from importer.lake.parquet import Watcher
 
 if TYPE_CHECKING:
     from importer.job.contract.keys import Keys
+
+#: Observes each row group.
+Watcher = Callable[[pa.Table], None]
 
 #: How many breaching rows of a row group are searched for examples.
 _LOOKED_AT = 100

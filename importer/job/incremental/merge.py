@@ -1,11 +1,11 @@
-"""One row for each key: which rows of some files a newer one takes the place of, in bounded memory."""
+"""One row for each key: finds the rows that newer rows supersede, in bounded memory."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import duckdb
 import pyarrow as pa
@@ -17,16 +17,16 @@ from importer.spec.memory import MERGE_FIXED_MB
 
 
 class Merge:
-    """The rows that were read, by key and watermark, and the superseded ones among them and earlier ones.
+    """Finds the superseded rows among those that were read and those of earlier versions.
 
-    Of several rows with a key the one with the greatest watermark stays, or of several such the first; a
-    watermark of NULL is the least. A row with a NULL in its key is like no other one.
+    Of the rows with the same key, the one with the greatest watermark is kept, or the first of several such.
+    NULL is the least watermark. A row with a NULL in its key equals no other row.
     """
 
     def __init__(self, key: Sequence[str], column: str, memory_mb: int, folder: Path) -> None:
         self._columns = [*key, column]
         self._keys = [f"k{n}" for n in range(len(key))]
-        # beyond its limit DuckDB goes on on disk, "Larger-than-Memory Workloads" in
+        # beyond its limit DuckDB spills to disk, "Larger-than-Memory Workloads" in
         # https://duckdb.org/docs/stable/guides/performance/how_to_tune_workloads
         limit = f"{memory_mb - MERGE_FIXED_MB}MB"
         options = {"memory_limit": limit, "threads": "2", "preserve_insertion_order": "false"}
@@ -37,10 +37,10 @@ class Merge:
         self._has_rows = False
 
     def add(self, part: int, file: pq.ParquetFile, since: Mark | None) -> None:
-        """Take in the rows of a file that was read.
+        """Add the rows of a file that was read.
 
-        Those with a NULL in the key count as new only past the watermark `since`, where there is one: nothing
-        else tells whether they were there before.
+        A row with a NULL in its key counts as new only past the watermark `since`, if there is one: it has
+        no key by which it could be found in an earlier version.
         """
         for group in range(file.num_row_groups):
             with self._registered(part, file, group):
@@ -73,7 +73,7 @@ class Merge:
         self._execute("DROP TABLE read")
 
     def meet(self, part: int, file: pq.ParquetFile) -> None:
-        """Compare with the rows of an earlier file: they stay where they are as new."""
+        """Compare the rows that were read with a file of an earlier version, whose rows win ties."""
         if not self._has_rows:
             return
         bounds = self._first_key_bounds(file)
@@ -91,12 +91,12 @@ class Merge:
                 self._execute("INSERT INTO superseded SELECT read_part, read_row FROM met WHERE NOT is_newer")
 
     def superseded(self, part: int) -> int:
-        """Return how many rows of a file go."""
+        """Return the number of superseded rows of a file."""
         [(count,)] = self._execute("SELECT count(DISTINCT row) FROM superseded WHERE part = $part", part=part)
         return int(count)
 
     def superseded_rows(self, part: int, start: int, end: int) -> list[int]:
-        """Return which rows of a file go, of those from `start` to before `end`."""
+        """Return the superseded rows of a file from `start` up to, but without, `end`."""
         found = self._execute(
             "SELECT DISTINCT row FROM superseded WHERE part = $part AND row >= $start AND row < $end",
             part=part,
@@ -107,7 +107,7 @@ class Merge:
 
     @contextmanager
     def _registered(self, part: int, file: pq.ParquetFile, group: int) -> Iterator[None]:
-        """Have the keys and watermarks of a row group, and where its rows are, as the table `incoming`."""
+        """Make the table `incoming`: keys, watermarks and positions of the rows of a row group."""
         first = sum(file.metadata.row_group(n).num_rows for n in range(group))
         found = file.read_row_group(group, columns=self._columns)
         rows = pa.table(
@@ -125,28 +125,29 @@ class Merge:
             self._database.unregister("incoming")
 
     def _first_key_bounds(self, file: pq.ParquetFile) -> tuple[int, int] | None:
-        """Return the least and the greatest first key of the rows that were read, as statistics have them."""
+        """Return the bounds of the first key column of the rows that were read, as in Parquet statistics."""
         stored = file.schema_arrow.field(self._columns[0]).type
         if not (pa.types.is_temporal(stored) or pa.types.is_decimal(stored) or pa.types.is_integer(stored)):
             return None
         [(low, high)] = self._execute("SELECT min(k0), max(k0) FROM ranked")
-        if low is None:  # none has a whole key
+        if low is None:  # every key has a NULL: no value is within these bounds
             return 1, 0
         scale = stored.scale if pa.types.is_decimal(stored) else 0
         return _unscaled(low, scale), _unscaled(high, scale)
 
     def _execute(self, statement: str, **values: object) -> list[tuple[Any, ...]]:
         try:
-            # no name and no value of the data is in a statement
+            # statements hold no name and no value of the data
             return self._database.execute(statement, values or None).fetchall()
         except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
             reason = str(error).partition("\n")[0]
             raise ImporterError(
-                f"incremental.key: to find one row of each key takes more memory (memoryMb) or disk: {reason}"
+                "incremental.key: not enough memory or disk to compare keys, raise memoryMb or the disk: "
+                f"{reason}"
             ) from None
 
     def close(self) -> None:
-        """Let go of the database's files."""
+        """Close the database."""
         self._database.close()
 
 
@@ -162,21 +163,28 @@ def merging(key: Sequence[str], column: str, memory_mb: int) -> Iterator[Merge]:
 
 
 def _is_apart(file: pq.ParquetFile, group: int, name: str, bounds: tuple[int, int]) -> bool:
-    """Return whether statistics prove that no value of a row group is within the bounds."""
+    """Return whether statistics prove that all values of a row group are out of the bounds."""
     place = file.schema_arrow.get_field_index(name)
     found = value_bounds(file.metadata.row_group(group).column(place).statistics)
     return found is not None and (found[1] < bounds[0] or found[0] > bounds[1])
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return dates and times as numbers, as DuckDB has none with a time zone to the nanosecond."""
+    """Return dates and times as numbers: DuckDB has no type for nanoseconds with a time zone."""
     if pa.types.is_date32(column.type) or pa.types.is_time32(column.type):
         return column.cast(pa.int32())
     return column.cast(pa.int64()) if pa.types.is_temporal(column.type) else column
 
 
 def _plain_mark(mark: Mark) -> int | Decimal:
-    return Decimal(str(mark)) if mark.kind == Kind.NUMBER else mark.value
+    """Return a watermark as the table `incoming` holds it."""
+    match mark.kind:
+        case Kind.NUMBER:
+            return Decimal(str(mark))
+        case Kind.DATE | Kind.MOMENT:
+            return mark.value
+        case _:
+            assert_never(mark.kind)
 
 
 def _unscaled(value: object, scale: int) -> int:

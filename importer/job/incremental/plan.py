@@ -1,93 +1,143 @@
-"""What a run of an incremental import reads: what is new since an earlier version, or all rows."""
+"""What a run of an incremental import reads: the rows that are new since an earlier version, or all rows."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, assert_never
 
 from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
 from importer.job.incremental.watermark import Mark, WatermarkColumn
-from importer.lake.blob import AssetBlobs
 from importer.lake.manifest import Manifest
+from importer.lake.stored_versions import StoredVersions
 from importer.spec.import_spec import ImportSpec
 from importer.spec.incremental import Incremental
 from importer.spec.query import query_hash
 
 
 @dataclass(frozen=True)
-class Base:
-    """The version whose rows are in the next one too, and the one before which nothing is read."""
+class Previous:
+    """The version before this one: a contract compares with it, an incremental import adds to it."""
 
     manifest: Manifest
+
+
+@dataclass(frozen=True)
+class FullRead:
+    """All rows are read, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Only the rows past the watermark of an earlier version are read; the new version includes its rows."""
+
+    base: Manifest
     since: Mark
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is read: past the base's watermark, or, where there is no base, everything, for a reason."""
+    """What an incremental import reads, and how it finds new rows."""
 
     rules: Incremental
     column: WatermarkColumn
     memory_mb: int
-    base: Base | None = None
-    reason: str = ""
+    reads: NewRows | FullRead
+
+    @property
+    def new_rows(self) -> NewRows | None:
+        """The new rows that are read; None if all rows are read."""
+        match self.reads:
+            case NewRows():
+                return self.reads
+            case FullRead():
+                return None
+            case _:
+                assert_never(self.reads)
+
+    @property
+    def base(self) -> Manifest | None:
+        """The version whose rows the new version includes; None if all rows are read."""
+        return self.new_rows.base if self.new_rows else None
+
+    @property
+    def since(self) -> Mark | None:
+        """The watermark past which rows are read; None if all rows are read."""
+        return self.new_rows.since if self.new_rows else None
 
     def in_full(self, reason: str) -> Self:
-        """Return the plan that reads everything instead."""
-        return replace(self, base=None, reason=reason)
+        """Return the plan that reads all rows instead."""
+        return replace(self, reads=FullRead(reason))
 
     def query(self, query: str) -> str:
-        """Return the query of what is read."""
-        if self.base is None:
-            return query
-        rows = self.column.rows_past(self.base.since, ties=bool(self.rules.key), overlap=self.rules.overlap)
-        # a query may end in a comment, so the parenthesis is on a line of its own
-        return f"SELECT * FROM (\n{query}\n) WHERE {rows}"  # noqa: S608 - the name is quoted, the value ours
+        """Return the query of the rows to read."""
+        match self.reads:
+            case FullRead():
+                return query
+            case NewRows(since=since):
+                rows = self.column.rows_past(since, ties=bool(self.rules.key), overlap=self.rules.overlap)
+                # a query may end in a comment, so the parenthesis is on a line of its own
+                return f"SELECT * FROM (\n{query}\n) WHERE {rows}"  # noqa: S608 - the name is quoted, the value ours
+            case _:
+                assert_never(self.reads)
 
 
 def make_plan(
     spec: ImportSpec,
     rules: Incremental,
-    newest: Manifest | str,
+    previous: Previous | FullRead,
     columns: list[ResultMetadata],
-    blobs: AssetBlobs,
+    stored: StoredVersions,
 ) -> Plan:
-    """Return what is read of a query with such `columns`, after `newest`, a version or why there is none."""
+    """Return what an import reads, whose query returns `columns`."""
     column = WatermarkColumn.of(rules.column, rules.key, columns)
-    plan = Plan(rules, column, spec.memory_mb)
-    if isinstance(newest, str):
-        return plan.in_full(newest)
-    step = newest.step
+    match previous:
+        case FullRead():
+            reads: NewRows | FullRead = previous
+        case Previous(manifest):
+            reads = _reads_after(manifest, spec, rules, column, [c.name for c in columns], stored)
+        case _:
+            assert_never(previous)
+    return Plan(rules, column, spec.memory_mb, reads)
+
+
+def _reads_after(
+    base: Manifest,
+    spec: ImportSpec,
+    rules: Incremental,
+    column: WatermarkColumn,
+    names: list[str],
+    stored: StoredVersions,
+) -> NewRows | FullRead:
+    """Return the rows that are new since `base`, or why all rows must be read."""
+    step = base.step
     if step is None or (step.column, step.key) != (rules.column, rules.key):
-        return plan.in_full("incremental.column or incremental.key changed")
-    if newest.query_hash != query_hash(spec.query):
-        return plan.in_full("the query changed")
-    if [c.name for c in newest.columns] != [c.name for c in columns]:
-        return plan.in_full("the query's columns changed")
+        return FullRead("incremental.column or incremental.key changed")
+    if base.query_hash != query_hash(spec.query):
+        return FullRead("the query changed")
+    if [found.name for found in base.columns] != names:
+        return FullRead("the query's columns changed")
     if rules.full_every is not None and step.steps + 1 >= rules.full_every:
-        return plan.in_full("incremental.fullEvery")
+        return FullRead("incremental.fullEvery")
     if step.watermark is None:
-        return plan.in_full(f"version {newest.version} has no watermark")
-    if blobs.lost_parts(newest):
-        return plan.in_full(f"parts of version {newest.version} are gone")
+        return FullRead(f"version {base.version} has no watermark")
+    if stored.lost_parts(base):
+        return FullRead(f"parts of version {base.version} are gone")
     try:
-        since = Mark.parse(step.watermark, column.kind)
+        return NewRows(base, Mark.parse(step.watermark, column.kind))
     except ValueError:
-        return plan.in_full("the type of incremental.column changed")
-    return replace(plan, base=Base(newest, since))
+        return FullRead("the type of incremental.column changed")
 
 
-def newest_before(version: str, registered: list[str], blobs: AssetBlobs) -> Manifest | str:
-    """Return the manifest of the importer's newest version before this one, of those `registered`.
-
-    A text says why there is none.
-    """
-    found = blobs.versions()
+def find_previous(version: str, registered: list[str], stored: StoredVersions) -> Previous | FullRead:
+    """Return the newest version before this one, of those that are `registered` and made by the importer."""
+    found = stored.all()
     older = [v for v in registered if v < version and v in found and found[v].is_committed]
     if not older:
-        return "it is the first"
+        return FullRead("it is the first")
     newest = max(older)
     try:
-        return blobs.committed_manifest(newest)
+        return Previous(stored.committed_manifest(newest))
     except (ImporterError, ValueError, KeyError):
-        return f"the manifest of version {newest} cannot be read"
+        return FullRead(f"the manifest of version {newest} cannot be read")

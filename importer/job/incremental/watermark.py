@@ -1,10 +1,10 @@
-"""The greatest value of a column: exactly, from Parquet's statistics, and as SQL that compares with it."""
+"""Watermarks: the exact greatest value of a column, by Parquet's statistics, and SQL to compare with it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from enum import StrEnum
-from typing import Self
+from typing import Self, assert_never
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +18,11 @@ from importer.spec.incremental import Overlap
 from importer.spec.sql import identifier
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH).days
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
 _UNIT_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
-#: The greatest of Snowflake's numbers, without its point, and a context that keeps all of its digits.
+#: The greatest number that Snowflake holds, without its decimal point, and a context that keeps all digits.
 _MOST = 10**38 - 1
 _EXACT = Context(prec=40)
 
@@ -36,9 +37,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """A value of a watermark column: days since 1970, or a number in units of 10 to the power of -`digits`.
+    """A value of a watermark column, as a whole number.
 
-    A moment is such a number of seconds since 1970. Marks of one kind and of the same digits compare.
+    A date is in days since 1970. A moment (in seconds since 1970) and a number are in units of 10 to the
+    power of -`digits`. Only marks of the same kind and digits can be compared.
     """
 
     value: int
@@ -46,36 +48,52 @@ class Mark:
     digits: int = 0
 
     def __str__(self) -> str:
-        """Return it as the manifest has it: ISO 8601 for dates and for moments (in UTC), or a number."""
-        if self.kind == Kind.NUMBER:
-            return f"{Decimal(self.value).scaleb(-self.digits, _EXACT):f}"
-        whole, fraction = divmod(self.value, 10**self.digits)
-        try:
-            if self.kind == Kind.DATE:
-                return (_EPOCH + timedelta(days=self.value)).date().isoformat()
-            text = (_EPOCH + timedelta(seconds=whole)).replace(tzinfo=None).isoformat(sep=" ")
-        except OverflowError:
-            raise ImporterError(
-                "incremental.column: it has values out of the years 1 to 9999; leave them out in the query"
-            ) from None
-        return f"{text}.{fraction:0{self.digits}}" if self.digits else text
+        """Return the text in the manifest: ISO 8601 for a date or a moment (in UTC), digits for a number."""
+        match self.kind:
+            case Kind.NUMBER:
+                return f"{Decimal(self.value).scaleb(-self.digits, _EXACT):f}"
+            case Kind.DATE:
+                return _calendar(days=self.value).date().isoformat()
+            case Kind.MOMENT:
+                whole, fraction = divmod(self.value, 10**self.digits)
+                text = _calendar(seconds=whole).replace(tzinfo=None).isoformat(sep=" ")
+                return f"{text}.{fraction:0{self.digits}}" if self.digits else text
+            case _:
+                assert_never(self.kind)
 
     @classmethod
     def parse(cls, text: str, kind: Kind) -> Self:
-        """Return the mark that a manifest has as text; a ValueError where it is none of that kind."""
+        """Return the mark with this text; a ValueError if it is not of that kind."""
         whole, _, fraction = text.partition(".")
-        if kind == Kind.NUMBER:
-            return cls(int(whole + fraction), kind, len(fraction))
-        since = datetime.fromisoformat(whole).replace(tzinfo=UTC) - _EPOCH
-        if kind == Kind.DATE:
-            return cls(since.days, kind)
-        seconds = since.days * 86400 + since.seconds
-        return cls(seconds * 10 ** len(fraction) + int(fraction or 0), kind, len(fraction))
+        match kind:
+            case Kind.NUMBER:
+                return cls(int(whole + fraction), kind, len(fraction))
+            case Kind.DATE:
+                return cls(_since_epoch(whole).days, kind)
+            case Kind.MOMENT:
+                since = _since_epoch(whole)
+                seconds = since.days * 86400 + since.seconds
+                return cls(seconds * 10 ** len(fraction) + int(fraction or 0), kind, len(fraction))
+            case _:
+                assert_never(kind)
+
+
+def _calendar(*, days: int = 0, seconds: int = 0) -> datetime:
+    try:
+        return _EPOCH + timedelta(days=days, seconds=seconds)
+    except OverflowError:
+        raise ImporterError(
+            "incremental.column: it has values outside the years 1 to 9999: exclude them in the query"
+        ) from None
+
+
+def _since_epoch(text: str) -> timedelta:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) - _EPOCH
 
 
 @dataclass(frozen=True)
 class WatermarkColumn:
-    """The watermark column, as Snowflake describes it."""
+    """The watermark column as Snowflake describes it."""
 
     name: str
     kind: Kind
@@ -84,7 +102,7 @@ class WatermarkColumn:
 
     @classmethod
     def of(cls, name: str, key: list[str], columns: list[ResultMetadata]) -> Self:
-        """Return the column; an ImporterError says what the query does not return, or which type it has."""
+        """Return the column; an ImporterError if the query lacks it or a key, or its type has no order."""
         known = {column.name: column for column in columns}
         for setting, wanted in (("column", name), *(("key", part) for part in key)):
             if wanted not in known:
@@ -97,15 +115,16 @@ class WatermarkColumn:
         kinds = {"DATE": Kind.DATE, "FIXED": Kind.NUMBER}
         if snowflake_type not in kinds and not snowflake_type.startswith("TIMESTAMP"):
             raise ImporterError(
-                f"incremental.column: {name} is {type_text(found)}; it must be a DATE, TIMESTAMP or NUMBER"
+                f"incremental.column: {name} is a {type_text(found)}: use a DATE, TIMESTAMP or NUMBER column"
             )
         kind = kinds.get(snowflake_type, Kind.MOMENT)
         return cls(name, kind, snowflake_type, 0 if kind == Kind.DATE else found.scale or 0)
 
     def rows_past(self, since: Mark, *, ties: bool, overlap: Overlap | None) -> str:
-        """Return the condition of the rows that a step reads: SQL of Snowflake's.
+        """Return the condition of the rows that a step reads, in Snowflake's SQL.
 
-        With `ties` also those of the watermark's own value. An ImporterError says that `overlap` is no fit.
+        `ties` includes rows with the value of the watermark itself. An ImporterError says that `overlap` does
+        not fit the type of the column.
         """
         name = identifier(self.name)
         if overlap is not None:
@@ -113,53 +132,69 @@ class WatermarkColumn:
         if ties:
             return f"{name} >= {self._literal(since)}"
         if self.kind == Kind.MOMENT and since.digits < self.digits:
-            # files hold less of a moment than the table: what is read is past the whole of the last unit
+            # the files hold fewer digits than the table: the rest of the watermark's unit counts as read
             return f"{name} >= {self._literal(Mark(since.value + 1, since.kind, since.digits))}"
         return f"{name} > {self._literal(since)}"
 
     def _before(self, since: Mark, overlap: Overlap) -> Mark:
-        if isinstance(overlap, int) != (self.kind == Kind.NUMBER):
-            wanted = "a number" if self.kind == Kind.NUMBER else "a time span such as 6h"
-            raise ImporterError(f"incremental.overlap: {self.name} is a {self.kind}: it must be {wanted}")
+        """Return the mark from which on rows are read again; not before the first that Snowflake holds."""
+        match self.kind:
+            case Kind.NUMBER:
+                if not isinstance(overlap, int):
+                    raise self._misfit("a number")
+                return Mark(max(-_MOST, since.value - overlap * 10**since.digits), since.kind, since.digits)
+            case Kind.DATE:
+                days = self._minutes(overlap) // (24 * 60)
+                return Mark(max(_FIRST_DAY, since.value - days), since.kind)
+            case Kind.MOMENT:
+                unit = 10**since.digits
+                first, value = _FIRST_DAY * 86400 * unit, since.value - self._minutes(overlap) * 60 * unit
+                return Mark(max(first, value), since.kind, since.digits)
+            case _:
+                assert_never(self.kind)
+
+    def _minutes(self, overlap: Overlap) -> int:
         if isinstance(overlap, int):
-            return Mark(max(-_MOST, since.value - overlap * 10**since.digits), since.kind, since.digits)
-        minutes = int(overlap[:-1]) * _MINUTES[overlap[-1]]
-        first = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH).days
-        if self.kind == Kind.DATE:
-            return Mark(max(first, since.value - minutes // (24 * 60)), since.kind)
-        unit = 10**since.digits
-        return Mark(max(first * 86400 * unit, since.value - minutes * 60 * unit), since.kind, since.digits)
+            raise self._misfit("a time span such as 6h")
+        return int(overlap[:-1]) * _MINUTES[overlap[-1]]
+
+    def _misfit(self, wanted: str) -> ImporterError:
+        return ImporterError(f"incremental.overlap: must be {wanted}, as {self.name} is a {self.kind}")
 
     def _literal(self, mark: Mark) -> str:
-        """Return a mark as SQL that no session parameter reads in another way.
+        """Return a mark as SQL that means the same whatever the session's parameters.
 
         https://docs.snowflake.com/en/sql-reference/functions/to_timestamp; the session's time zone is UTC.
         """
-        if self.kind == Kind.NUMBER:
-            return str(mark)
-        if self.kind == Kind.DATE:
-            return f"TO_DATE('{mark}', 'YYYY-MM-DD')"
-        whole, _, fraction = str(mark).partition(".")
-        fraction = fraction.ljust(9, "0").removesuffix("000")
-        form = f"YYYY-MM-DD HH24:MI:SS.FF{len(fraction)}"
-        return f"TO_{self.snowflake_type}('{whole}.{fraction}', '{form}')"
+        match self.kind:
+            case Kind.NUMBER:
+                return str(mark)
+            case Kind.DATE:
+                return f"TO_DATE('{mark}', 'YYYY-MM-DD')"
+            case Kind.MOMENT:
+                whole, _, fraction = str(mark).partition(".")
+                fraction = fraction.ljust(9, "0").removesuffix("000")
+                form = f"YYYY-MM-DD HH24:MI:SS.FF{len(fraction)}"
+                return f"TO_{self.snowflake_type}('{whole}.{fraction}', '{form}')"
+            case _:
+                assert_never(self.kind)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What of a watermark column is in some files: its greatest value, and how many NULLs."""
+    """The greatest value of a watermark column in some files, and the number of NULLs."""
 
     mark: Mark | None = None
     nulls: int = 0
 
     def and_of(self, other: "Seen") -> "Seen":
-        """Return what is in these files and in others."""
+        """Return the values of these files and others together."""
         marks = [mark for mark in (self.mark, other.mark) if mark is not None]
         return Seen(max(marks, default=None), self.nulls + other.nulls)
 
 
 def see_watermark(file: pq.ParquetFile, name: str) -> Seen:
-    """Return what of the column is in a file, by its statistics; where there are none, by its values."""
+    """Return the greatest value and the NULLs in a file, from its statistics or, without them, its values."""
     place = file.schema_arrow.get_field_index(name)
     kind, digits = mark_type(name, file.schema_arrow.field(place).type)
     seen = Seen()
@@ -185,11 +220,13 @@ def mark_type(name: str, stored: pa.DataType) -> tuple[Kind, int]:
         return Kind.NUMBER, stored.scale
     if pa.types.is_signed_integer(stored):
         return Kind.NUMBER, 0
-    raise ImporterError(f"incremental.column: {name} came as {stored}, which has no watermark")
+    raise ImporterError(
+        f"incremental.column: {name} has the type {stored} in Parquet: use a date, a timestamp or a number"
+    )
 
 
 def value_bounds(statistics: pq.Statistics | None) -> tuple[int, int] | None:
-    """Return the least and the greatest value of a column in units of its type, where it is known."""
+    """Return the least and the greatest value of a column in units of its type, if they are known."""
     if statistics is None or not statistics.has_min_max:
         return None
     low, high = statistics.min_raw, statistics.max_raw
@@ -201,7 +238,7 @@ def value_bounds(statistics: pq.Statistics | None) -> tuple[int, int] | None:
 def _read_statistics(
     statistics: pq.Statistics | None, rows: int
 ) -> tuple[int | None, tuple[int, int] | None]:
-    """Return the NULLs and the bounds of the values; no number of NULLs where that is not enough."""
+    """Return the number of NULLs, or None if the values must be read, and the bounds of the values."""
     if statistics is None or not statistics.has_null_count:
         return None, None
     bounds = value_bounds(statistics)

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.manifest import Manifest
+from importer.lake.stored_versions import StoredVersions
 from importer.versions.workspace import Workspace
 from localcloud.home import Home
 from tests.data_cloud import (
@@ -35,7 +36,10 @@ def test_a_version_of_another_query_is_left_alone_and_said(home: Home) -> None:
 
     line = error_line(command("run", "changed", "--version", "2026-11-23T06:00:00Z", spec=other))
 
-    assert f"asset changed:{V1} is there already, and was made by another query: choose another" in line
+    assert (
+        f"asset changed:{V1} exists already and was made by another query: import as another --version"
+        in line
+    )
     assert blob_names(home, "changed") == before
 
 
@@ -51,14 +55,14 @@ def test_a_committed_attempt_of_another_query_is_registered_and_said(home: Home)
 
 @pytest.mark.usefixtures("home")
 def test_the_run_that_loses_to_another_query_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = AssetBlobs.commit
+    commit = StoredVersions.commit
 
-    def overtaken(self: AssetBlobs, manifest: Manifest) -> None:
-        monkeypatch.setattr(AssetBlobs, "commit", commit)
+    def overtaken(self: StoredVersions, manifest: Manifest) -> None:
+        monkeypatch.setattr(StoredVersions, "commit", commit)
         run(spec("lost", f"{ALL_SALES} WHERE 1 = 0"))
         commit(self, manifest)
 
-    monkeypatch.setattr(AssetBlobs, "commit", overtaken)
+    monkeypatch.setattr(StoredVersions, "commit", overtaken)
     with pytest.raises(ImporterError, match="was made by another query"):
         run(spec("lost"))
 
@@ -66,8 +70,10 @@ def test_the_run_that_loses_to_another_query_says_so(monkeypatch: pytest.MonkeyP
 def test_two_runs_of_one_tick_make_one_version(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     # both have written all they write before either commits
     both = threading.Barrier(2, timeout=60)
-    commit = AssetBlobs.commit
-    monkeypatch.setattr(AssetBlobs, "commit", lambda self, manifest: (both.wait(), commit(self, manifest))[1])
+    commit = StoredVersions.commit
+    monkeypatch.setattr(
+        StoredVersions, "commit", lambda self, manifest: (both.wait(), commit(self, manifest))[1]
+    )
     threads = [threading.Thread(target=run, args=(spec("race"),)) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -82,15 +88,15 @@ def test_two_runs_of_one_tick_make_one_version(home: Home, monkeypatch: pytest.M
 
 
 def test_a_run_that_another_one_overtakes_ends_well(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = AssetBlobs.commit
+    commit = StoredVersions.commit
 
-    def overtaken(self: AssetBlobs, manifest: Manifest) -> None:
-        monkeypatch.setattr(AssetBlobs, "commit", commit)
+    def overtaken(self: StoredVersions, manifest: Manifest) -> None:
+        monkeypatch.setattr(StoredVersions, "commit", commit)
         run(spec("overtaken"))
         assert f"attempt={manifest.attempt}" not in attempts(home, "overtaken", V1)
         commit(self, manifest)
 
-    monkeypatch.setattr(AssetBlobs, "commit", overtaken)
+    monkeypatch.setattr(StoredVersions, "commit", overtaken)
     run(spec("overtaken"))
 
     assert len(attempts(home, "overtaken", V1)) == 1
@@ -99,7 +105,7 @@ def test_a_run_that_another_one_overtakes_ends_well(home: Home, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("owner", "step", "after"),
-    [(AssetBlobs, "write", True), (AssetBlobs, "commit", False), (Workspace, "register", True)],
+    [(AssetBlobs, "write", True), (StoredVersions, "commit", False), (Workspace, "register", True)],
     ids=["after-the-first-part", "before-the-commit", "after-the-registration"],
 )
 def test_a_rerun_completes_what_a_crash_left(home: Home, owner: type, step: str, after: bool) -> None:
@@ -122,7 +128,7 @@ def test_a_committed_attempt_is_registered_without_importing_again(
     assert Workspace().versions("committed") == []
     left = attempts(home, "committed", V1)
     with monkeypatch.context() as patch:
-        patch.setattr("importer.job.attempt.connect", never)
+        patch.setattr("importer.job.import_rows.connect", never)
         run(spec("committed"))
     assert attempts(home, "committed", V1) == left
     assert [found.version for found in Workspace().versions("committed")] == [V1]
@@ -142,7 +148,7 @@ def test_the_next_tick_registers_what_the_last_one_committed() -> None:
 def test_an_attempt_of_a_dead_run_goes_when_it_has_been_silent_long_enough(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crash(spec("dead"), AssetBlobs, "commit", after=False)
+    crash(spec("dead"), StoredVersions, "commit", after=False)
     run(spec("dead"), V2)
     assert len(attempts(home, "dead", V1)) == 1  # it may be a slow run
 
@@ -154,13 +160,16 @@ def test_an_attempt_of_a_dead_run_goes_when_it_has_been_silent_long_enough(
 
 
 def test_an_attempt_that_lost_a_file_is_not_committed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = AssetBlobs.commit
+    commit = StoredVersions.commit
 
-    def lose_first(self: AssetBlobs, manifest: Manifest) -> None:
-        container(home).delete_blob(self.attempt_path(V1, manifest.attempt) + "part-00000.parquet")
+    def lose_first(self: StoredVersions, manifest: Manifest) -> None:
+        container(home).delete_blob(self.blobs.attempt_folder(V1, manifest.attempt) + "part-00000.parquet")
         commit(self, manifest)
 
-    monkeypatch.setattr(AssetBlobs, "commit", lose_first)
-    with pytest.raises(ImporterError, match=r"part-00000\.parquet is not in .*: import again"):
+    monkeypatch.setattr(StoredVersions, "commit", lose_first)
+    with pytest.raises(
+        ImporterError,
+        match=r"part-00000\.parquet in .* was deleted or changed before the commit: import again",
+    ):
         run(spec("swept"))
     assert Workspace().versions("swept") == []

@@ -14,8 +14,9 @@ import yaml
 from azure.storage.blob import ContainerClient
 
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.manifest import Manifest
+from importer.lake.stored_versions import StoredVersions
 from importer.spec.curate import Curate
 from importer.spec.import_spec import ImportSpec
 from importer.spec.incremental import Incremental
@@ -186,7 +187,8 @@ def test_other_rules_are_for_the_next_version(home: Home) -> None:
     before = blob_names(home, "clean_ruled")
     other = curated("ruled", {"columns": {"GR_LIV_AREA": {"max": 3000}}})
     with pytest.raises(
-        ImporterError, match=f"clean_ruled:{V1} is there already, and was made by other rules"
+        ImporterError,
+        match=f"clean_ruled:{V1} exists already and was made by other rules: these rules apply",
     ):
         run(other)
     assert blob_names(home, "clean_ruled") == before
@@ -199,8 +201,8 @@ def test_other_rules_are_for_the_next_version(home: Home) -> None:
     [
         (AssetBlobs, "write", False),
         (AssetBlobs, "write", True),
-        (AssetBlobs, "commit", False),
-        (AssetBlobs, "commit", True),
+        (StoredVersions, "commit", False),
+        (StoredVersions, "commit", True),
         (Workspace, "register", False),
         (Workspace, "register", True),
     ],
@@ -274,14 +276,14 @@ def test_older_raw_versions_stay_as_they_are_where_rules_are_new() -> None:
 def test_two_curations_at_once_make_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
     race = curated("race")
     run(race.model_copy(update={"curate": None}))
-    commit = AssetBlobs.commit
+    commit = StoredVersions.commit
 
-    def overtaken(self: AssetBlobs, *given: Any) -> None:
-        monkeypatch.setattr(AssetBlobs, "commit", commit)
+    def overtaken(self: StoredVersions, *given: Any) -> None:
+        monkeypatch.setattr(StoredVersions, "commit", commit)
         run(race)
         commit(self, *given)
 
-    monkeypatch.setattr(AssetBlobs, "commit", overtaken)
+    monkeypatch.setattr(StoredVersions, "commit", overtaken)
     run(race)
     assert versions("clean_race") == [V1]
 

@@ -11,7 +11,7 @@ from tenacity import wait_none
 
 from importer.errors import ImporterError, MissingRoleError
 from importer.lake.azure import ROLE_RETRIES
-from importer.lake.blob import AssetBlobs, VersionBlobs
+from importer.lake.stored_versions import StoredVersion, StoredVersions
 from importer.snowflake.result_chunks import arrow_batches
 from importer.versions.workspace import Workspace
 from localcloud.home import Home, write_atomically
@@ -55,7 +55,7 @@ def test_the_command_imports_the_houses_as_they_are(home: Home, tmp_path: Path) 
 def test_a_registered_version_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     run(spec("twice"))
     before = blob_names(home, "twice")
-    monkeypatch.setattr("importer.job.attempt.connect", never)
+    monkeypatch.setattr("importer.job.import_rows.connect", never)
 
     run(spec("twice"))
 
@@ -68,14 +68,14 @@ def test_the_first_run_waits_for_its_roles(
 ) -> None:
     monkeypatch.setattr("importer.lake.azure.ROLE_RETRIES", ROLE_RETRIES.copy(wait=wait_none()))
     refusals = [MissingRoleError("no"), MissingRoleError("no")]
-    versions = AssetBlobs.versions
+    versions = StoredVersions.all
 
-    def forbidden_twice(self: AssetBlobs) -> dict[str, VersionBlobs]:
+    def forbidden_twice(self: StoredVersions) -> dict[str, StoredVersion]:
         if refusals:
             raise refusals.pop()
         return versions(self)
 
-    monkeypatch.setattr(AssetBlobs, "versions", forbidden_twice)
+    monkeypatch.setattr(StoredVersions, "all", forbidden_twice)
     run(spec("early"))
 
     events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]

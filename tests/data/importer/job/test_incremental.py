@@ -17,8 +17,9 @@ import snowflake.connector
 
 from importer.errors import ImporterError
 from importer.job.run import Import
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.manifest import Manifest
+from importer.lake.stored_versions import StoredVersions
 from importer.progress import JsonLines
 from importer.snowflake.columns import arrow_schema
 from importer.spec.import_spec import ImportSpec
@@ -71,8 +72,8 @@ class Table:
         return self.manifest(day)
 
     def manifest(self, day: int) -> Manifest:
-        blobs = AssetBlobs(Workspace().datastore("rawdata"), self.name)
-        return blobs.manifest(version(day), blobs.committed(version(day)))
+        stored = StoredVersions(AssetBlobs(Workspace().datastore("rawdata"), self.name))
+        return stored.committed_manifest(version(day))
 
     def rows(self, day: int, tmp_path: Path, *, loads: bool = False) -> list[Row]:
         """Return the rows of a version as who has downloaded the asset reads them, in order."""
@@ -416,14 +417,14 @@ def test_an_overlap_that_does_not_fit_is_said(home: Home) -> None:
     t.run(1)
     t.rules["overlap"] = 5
     with pytest.raises(
-        ImporterError, match=r"incremental\.overlap: CHANGED is a moment: it must be a time span"
+        ImporterError, match=r"incremental\.overlap: must be a time span such as 6h, as CHANGED is a moment"
     ):
         t.run(2)
 
 
 @pytest.mark.parametrize(
     ("owner", "step", "after"),
-    [(AssetBlobs, "write", True), (AssetBlobs, "commit", False), (Workspace, "register", False)],
+    [(AssetBlobs, "write", True), (StoredVersions, "commit", False), (Workspace, "register", False)],
     ids=["after-the-first-part", "before-the-commit", "before-the-registration"],
 )
 def test_the_next_run_completes_what_a_crash_left(
@@ -487,15 +488,17 @@ def test_a_part_that_goes_before_the_commit_is_said(home: Home, monkeypatch: pyt
     t = Table(home, "stream", "lost")
     t.add(row(1, 1))
     t.run(1)
-    commit = AssetBlobs.commit
+    commit = StoredVersions.commit
 
-    def lose_first(self: AssetBlobs, manifest: Manifest) -> None:
+    def lose_first(self: StoredVersions, manifest: Manifest) -> None:
         (part,) = [name for name in blob_names(home, t.name) if name.endswith(".parquet")]
         container(home).delete_blob(part)
         commit(self, manifest)
 
-    monkeypatch.setattr(AssetBlobs, "commit", lose_first)
-    with pytest.raises(ImporterError, match=rf"{version(1)}/.* is not in .*: import again"):
+    monkeypatch.setattr(StoredVersions, "commit", lose_first)
+    with pytest.raises(
+        ImporterError, match=rf"{version(1)}/.* in .* was deleted or changed before the commit: import again"
+    ):
         t.run(2)
     assert [found.version for found in Workspace().versions(t.name)] == [version(1)]
 

@@ -16,7 +16,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from tenacity import wait_none
 
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
 from importer.snowflake import result_chunks as fetch
 from importer.snowflake.result_chunks import CHUNK_RETRIES, arrow_batches
 from importer.spec.import_spec import ImportSpec

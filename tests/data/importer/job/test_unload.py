@@ -23,9 +23,12 @@ from tenacity import wait_none
 
 from importer.errors import ImporterError, MissingRoleError
 from importer.job.unload import UNLOAD_TIMEOUT
+from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.azure import ROLE_RETRIES
-from importer.lake.blob import AssetBlobs
+from importer.lake.datastore import Datastore
+from importer.lake.folder_signature import delegation_key, folder_token
 from importer.lake.manifest import Cast
+from importer.lake.stored_versions import StoredVersions
 from importer.snowflake.session import execute
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
@@ -130,7 +133,7 @@ def test_no_rows_make_one_empty_part_with_the_same_schema(home: Home, tmp_path: 
 
 
 def test_a_storage_integration_needs_no_token(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AssetBlobs, "delegation_key", imports.never)
+    monkeypatch.setattr("importer.job.unload.delegation_key", imports.never)
     run(spec("integrated", storage_integration="lake"))
     assert Workspace().versions("integrated")[0].tags["rows"] == "2930"
     assert len(files(home, "integrated")) == 1
@@ -140,13 +143,12 @@ def test_a_storage_integration_needs_no_token(home: Home, monkeypatch: pytest.Mo
 def tokens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tokens that are made during the test."""
     made: list[str] = []
-    make = AssetBlobs.folder_token
 
-    def keep(self: AssetBlobs, folder: str, key: UserDelegationKey) -> str:
-        made.append(make(self, folder, key))
+    def keep(datastore: Datastore, folder: str, key: UserDelegationKey) -> str:
+        made.append(folder_token(datastore, folder, key))
         return made[-1]
 
-    monkeypatch.setattr(AssetBlobs, "folder_token", keep)
+    monkeypatch.setattr("importer.job.unload.folder_token", keep)
     return made
 
 
@@ -204,14 +206,13 @@ def test_the_first_unload_waits_for_the_role_that_makes_tokens(
 ) -> None:
     monkeypatch.setattr("importer.lake.azure.ROLE_RETRIES", ROLE_RETRIES.copy(wait=wait_none()))
     refusals = [MissingRoleError("no")]
-    make = AssetBlobs.delegation_key
 
-    def forbidden_once(self: AssetBlobs, *arguments: Any) -> UserDelegationKey:
+    def forbidden_once(*arguments: Any) -> UserDelegationKey:
         if refusals:
             raise refusals.pop()
-        return make(self, *arguments)
+        return delegation_key(*arguments)
 
-    monkeypatch.setattr(AssetBlobs, "delegation_key", forbidden_once)
+    monkeypatch.setattr("importer.job.unload.delegation_key", forbidden_once)
     run(spec("unload_early"))
     events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
     assert events == ["started", "waiting for role assignments", "registered"]
@@ -277,9 +278,9 @@ def parquet(table: pa.Table) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "but it is not there; nothing is registered"),
-        (b"PAR1 cut off", "is no whole Parquet file"),
-        (b"", "is no whole Parquet file"),
+        (None, "but it does not exist; nothing is registered"),
+        (b"PAR1 cut off", "is not a complete Parquet file"),
+        (b"", "is not a complete Parquet file"),
         (parquet(house_sales().slice(1)), "Snowflake reports 2930 rows in .*, but it has 2929"),
         (parquet(house_sales().drop_columns(["STREET"])), "has other columns than the query"),
     ],
@@ -322,7 +323,7 @@ def test_what_snowflake_does_not_report_is_not_kept(home: Home, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("owner", "step", "after"),
-    [(AssetBlobs, "write", False), (AssetBlobs, "commit", False), (Workspace, "register", False)],
+    [(AssetBlobs, "write", False), (StoredVersions, "commit", False), (Workspace, "register", False)],
     ids=["after-the-unload", "before-the-commit", "before-the-registration"],
 )
 def test_a_rerun_completes_what_a_crash_left(home: Home, owner: type, step: str, after: bool) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs
+from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.manifest import Manifest, part_path
+from importer.lake.stored_versions import StoredVersions
 from importer.progress import JsonLines
 from importer.spec.import_spec import ImportSpec
 from importer.spec.incremental import Incremental
@@ -43,6 +44,10 @@ def registered(name: str) -> list[str]:
 def stored(home: Home, name: str) -> list[str]:
     """Return the versions that have Parquet files."""
     return sorted({n.split("/")[1][8:] for n in blob_names(home, name) if n.endswith(".parquet")})
+
+
+def stored_versions(name: str) -> StoredVersions:
+    return StoredVersions(AssetBlobs(Workspace().datastore("rawdata"), name))
 
 
 def days(*numbers: int) -> list[str]:
@@ -102,7 +107,7 @@ def test_what_a_version_that_stays_lists_stays_with_all_that_it_lists(home: Home
             "asset": "held",
             "version": version(1),
             "rows": 1,
-            "bytes": AssetBlobs(Workspace().datastore("rawdata"), "held").version_bytes(version(1)),
+            "bytes": stored_versions("held").size(version(1)),
             "listed_by": version(3),
         }
     ]
@@ -113,8 +118,7 @@ def test_what_a_version_that_stays_lists_stays_with_all_that_it_lists(home: Home
 
 def test_what_the_importer_has_not_made_is_left_alone_and_does_not_count(home: Home) -> None:
     import_days("foreign", range(1, 3))
-    manifest = AssetBlobs(Workspace().datastore("rawdata"), "foreign")
-    made = manifest.manifest(version(1), manifest.committed(version(1)))
+    made = stored_versions("foreign").committed_manifest(version(1))
     for name in ("0", "by-hand", "20270101T000000Z"):
         Workspace().register(made.model_copy(update={"version": name}), "rawdata", "elsewhere/")
     import_days("foreign", range(3, 4), keep_versions=2)
@@ -131,7 +135,7 @@ def test_what_could_not_be_deleted_is_deleted_later(
         raise ImporterError(f"{folder}: BlobImmutableDueToPolicy")
 
     with monkeypatch.context() as patch:
-        patch.setattr(AssetBlobs, "_delete", refuse)
+        patch.setattr(AssetBlobs, "delete_folder", refuse)
         import_days("immutable", range(4, 5), keep_versions=2)
     assert "clean-up failed" in capsys.readouterr().out
     assert registered("immutable") == days(3, 4)
@@ -159,16 +163,16 @@ def test_a_manifest_that_cannot_be_read_retires_nothing(
     import_days("broken", range(3, 4), keep_versions=2)
     said = capsys.readouterr().out
     assert "clean-up failed" in said
-    assert "is no manifest: Field required" in said
+    assert "is not a valid manifest: Field required" in said
     assert registered("broken") == days(1, 2, 3)
     assert stored(home, "broken") == days(1, 3)
 
 
-@pytest.mark.parametrize("step", ["mark_retired", "delete_version"])
+@pytest.mark.parametrize("step", ["mark_retired", "delete"])
 def test_the_next_run_retires_what_a_run_that_died_left(home: Home, step: str) -> None:
     asset = f"died_{step}"
     import_days(asset, range(1, 4))
-    crash(spec(asset, keep_versions=1), AssetBlobs, step, after=step == "mark_retired")
+    crash(spec(asset, keep_versions=1), StoredVersions, step, after=step == "mark_retired")
     assert V1 in registered(asset)
     run(spec(asset, keep_versions=1), V2)
     assert registered(asset) == stored(home, asset) == [V2]
@@ -182,15 +186,15 @@ def growing_run(name: str, day: int) -> None:
 
 def test_what_a_run_is_about_to_list_stays(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     growing_run("about", 1)
-    commit = AssetBlobs.commit
+    commit = StoredVersions.commit
 
-    def overtaken(self: AssetBlobs, manifest: Manifest) -> None:
-        monkeypatch.setattr(AssetBlobs, "commit", commit)
+    def overtaken(self: StoredVersions, manifest: Manifest) -> None:
+        monkeypatch.setattr(StoredVersions, "commit", commit)
         run(spec("about", keep_versions=1), version(4))  # a full one, after which only it would stay
         assert stored(home, "about") == days(1, 4)
         commit(self, manifest)
 
-    monkeypatch.setattr(AssetBlobs, "commit", overtaken)
+    monkeypatch.setattr(StoredVersions, "commit", overtaken)
     growing_run("about", 3)
     assert registered("about") == days(1, 3, 4)
     assert is_whole(home, "about", 3)
@@ -205,24 +209,23 @@ def test_a_run_and_a_retirement_of_what_it_lists_do_not_both_succeed(
     name = f"at_once_{is_marked_first}".lower()
     growing_run(name, 1)
     run(spec(name), version(4))
-    mark = AssetBlobs.mark_retired
+    mark = StoredVersions.mark_retired
 
-    def meanwhile(self: AssetBlobs, retired: str) -> None:
+    def meanwhile(self: StoredVersions, retired: str) -> None:
         if is_marked_first:
             mark(self, retired)
-            with pytest.raises(ImporterError, match=r"is not in .* as it was written: import again"):
+            with pytest.raises(
+                ImporterError, match=r"was deleted or changed before the commit: import again"
+            ):
                 growing_run(name, 3)
         else:
             growing_run(name, 3)
             mark(self, retired)
 
-    monkeypatch.setattr(AssetBlobs, "mark_retired", meanwhile)
+    monkeypatch.setattr(StoredVersions, "mark_retired", meanwhile)
     # the plan was made before the mark was there
-    monkeypatch.setattr(
-        "importer.job.incremental.plan.AssetBlobs.lost_parts", first_whole(AssetBlobs.lost_parts)
-    )
-    blobs = AssetBlobs(Workspace().datastore("rawdata"), name)
-    retire_versions(spec(name, keep_versions=1), Workspace(), blobs, JsonLines())
+    monkeypatch.setattr(StoredVersions, "lost_parts", first_whole(StoredVersions.lost_parts))
+    retire_versions(spec(name, keep_versions=1), Workspace(), stored_versions(name), JsonLines())
     monkeypatch.undo()
 
     assert registered(name) == (days(4) if is_marked_first else days(1, 3, 4))
@@ -230,11 +233,11 @@ def test_a_run_and_a_retirement_of_what_it_lists_do_not_both_succeed(
     assert is_whole(home, name, 3)
 
 
-def first_whole(lost_parts: Callable[[AssetBlobs, Manifest], list[str]]) -> Callable[..., list[str]]:
+def first_whole(lost_parts: Callable[[StoredVersions, Manifest], list[str]]) -> Callable[..., list[str]]:
     """Return a `lost_parts` that finds nothing lost the first time."""
     calls: list[Manifest] = []
 
-    def pretend(self: AssetBlobs, manifest: Manifest) -> list[str]:
+    def pretend(self: StoredVersions, manifest: Manifest) -> list[str]:
         calls.append(manifest)
         return lost_parts(self, manifest) if len(calls) > 1 else []
 
@@ -243,7 +246,7 @@ def first_whole(lost_parts: Callable[[AssetBlobs, Manifest], list[str]]) -> Call
 
 def is_whole(home: Home, name: str, day: int) -> bool:
     """Return whether all parts that a version lists are there."""
-    blobs = AssetBlobs(Workspace().datastore("rawdata"), name)
-    made = blobs.manifest(version(day), blobs.committed(version(day)))
-    folder = blobs.attempt_path(made.version, made.attempt)
+    kept = stored_versions(name)
+    made = kept.committed_manifest(version(day))
+    folder = kept.blobs.attempt_folder(made.version, made.attempt)
     return {part_path(folder, part) for part in made.files} <= set(blob_names(home, name))

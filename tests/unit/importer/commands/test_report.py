@@ -25,8 +25,9 @@ from importer.commands.report.text import (
     value_text,
 )
 from importer.errors import ImporterError
-from importer.lake.blob import AssetBlobs, Datastore
+from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.contract_result import RuleResult
+from importer.lake.datastore import Datastore
 from importer.lake.manifest import Manifest, ManifestColumn, Part
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import AssetVersion, Workspace
@@ -49,7 +50,7 @@ class Lake(AssetBlobs):
     """The blobs of versions that are given as tables, each with one part or several."""
 
     def __init__(self) -> None:
-        self._asset = SPEC.name
+        self.asset = SPEC.name
         self.manifests: dict[str, Manifest] = {}
         self.blobs: dict[str, bytes] = {}
         self.reads: list[str] = []
@@ -62,7 +63,7 @@ class Lake(AssetBlobs):
             content = bytes(sink.getvalue())
             name = names[i] if names else f"part-{i:05d}.parquet"
             parts.append(Part(name, table.num_rows, len(content)))
-            self.blobs.setdefault(normpath(self.attempt_path(version, "a") + name), content)
+            self.blobs.setdefault(normpath(self.attempt_folder(version, "a") + name), content)
         columns = [ManifestColumn(f.name, f"SQL {f.type}", str(f.type)) for f in tables[0].schema]
         self.manifests[version] = Manifest(
             asset=SPEC.name,
@@ -80,13 +81,14 @@ class Lake(AssetBlobs):
             importer_version="0",
         )
 
-    def committed(self, version: str) -> str:
+    def read(self, path: str) -> bytes:
+        version = path.split("/")[1].removeprefix("version=")
         if version not in self.manifests:
             raise ImporterError(f"no {version}")
-        return "a"
-
-    def manifest(self, version: str, attempt: str) -> Manifest:  # noqa: ARG002
-        return self.manifests[version]
+        if path == self.version_folder(version) + "_committed.json":
+            return b'{"attempt": "a"}'
+        assert path == self.attempt_folder(version, "a") + "_manifest.json"
+        return self.manifests[version].model_dump_json().encode()
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         self.reads.append(path)
@@ -367,7 +369,7 @@ def test_sample_reads_evenly_spread_parts(lake: Lake, tmp_path: Path) -> None:
 
 def test_corrupt_part_is_an_error_with_its_path(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(V1, table(N=[1]), table(N=[2]))
-    path = lake.attempt_path(V1, "a") + "part-00001.parquet"
+    path = lake.attempt_folder(V1, "a") + "part-00001.parquet"
     lake.blobs[path] = b"x" * len(lake.blobs[path])
     with pytest.raises(ImporterError, match=r"part-00001\.parquet .*cannot be read"):
         html()

@@ -1,4 +1,4 @@
-"""What is sent to Snowflake to unload, the token in it, and what is read back of the files."""
+"""Unloading: the statement and its token, and the checks of the files that Snowflake reports."""
 
 import re
 from datetime import timedelta
@@ -16,14 +16,23 @@ from snowflake.connector.cursor import ResultMetadata
 from snowflake.connector.errors import ProgrammingError
 
 from importer.errors import ImporterError
-from importer.job.unload import UNLOAD_TIMEOUT, unload
-from importer.lake.blob import AssetBlobs, Datastore
+from importer.job.contract.enforce import Enforcement
+from importer.job.unload import UNLOAD_TIMEOUT, snowflake_access, unload
+from importer.lake.asset_blobs import AssetBlobs
+from importer.lake.attempt import Attempt
+from importer.lake.datastore import Datastore
+from importer.lake.folder_signature import folder_token
 from importer.lake.manifest import Cast, Part, Written
+from importer.progress import JsonLines
 from importer.snowflake.session import connect, execute
 from importer.spec.import_spec import ImportSpec
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 
-FOLDER = "houses/version=20261123T060000Z/attempt=0123456789ab/"
+VERSION = "20261123T060000Z"
+FOLDER = f"houses/version={VERSION}/attempt=0123456789ab/"
+
+#: The data lake in Azure.
+LAKE = Datastore("rawdata", "lake", "rawdata", "https", "core.windows.net")
 GOLDEN = f"""\
 COPY INTO 'azure://lake.blob.core.windows.net/rawdata/{FOLDER}'
 FROM (
@@ -53,24 +62,24 @@ def key() -> UserDelegationKey:
 
 
 class Blobs(AssetBlobs):
-    """The blobs of an asset in Azure, where one Parquet file lies."""
+    """The blobs of an asset in Azure, with one Parquet file."""
 
     def __init__(self, content: bytes = b"") -> None:
-        super().__init__(Datastore("rawdata", "lake", "rawdata", "https", "core.windows.net"), "houses")
+        super().__init__(LAKE, "houses")
         self._content = content
-        self.read: list[int] = []
+        self.reads: list[int] = []
 
     def sizes(self, _folder: str) -> dict[str, int]:
         return {"data_1.snappy.parquet": len(self._content)}
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         assert path == FOLDER + "data_1.snappy.parquet"
-        self.read.append(end - start)
+        self.reads.append(end - start)
         return self._content[start:end]
 
 
 class Snowflake:
-    """A Snowflake that describes every query alike and reports one file."""
+    """A Snowflake that returns the same columns for every query, and reports one file."""
 
     def __init__(self, columns: list[ResultMetadata], rows: int, path: str = "") -> None:
         self.columns = columns
@@ -104,7 +113,11 @@ def run(
         storage_integration=None if delegation_key else "LAKE",
     )
     connection: Any = None
-    return unload(connection, spec, blobs, FOLDER, delegation_key)
+    attempt = Attempt(blobs, VERSION, "0123456789ab")
+    monkeypatch.setattr("importer.job.unload.delegation_key", lambda *_: delegation_key)
+    access = snowflake_access(spec.storage_integration, attempt, JsonLines())
+    contract = Enforcement(spec, None, JsonLines())
+    return unload(connection, spec.query, snowflake.columns, attempt, access, contract)
 
 
 def parquet(names: list[str], rows: int = 2) -> bytes:
@@ -113,7 +126,7 @@ def parquet(names: list[str], rows: int = 2) -> bytes:
     return bytes(sink.getvalue())
 
 
-def test_the_statement_is_this(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statement_matches_the_golden_one(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = [column("ID", "FIXED", 38, 0), column("PRICE", "FIXED", 12, 2), column('a "b', "TEXT")]
     snowflake = Snowflake(columns, rows=2)
     content = parquet(["ID", "PRICE", 'a "b'])
@@ -149,7 +162,7 @@ def test_the_statement_is_this(monkeypatch: pytest.MonkeyPatch) -> None:
         (column("C", "GEOGRAPHY"), 'TO_JSON(ST_ASGEOJSON("C")) AS "C"', ("GEOGRAPHY", "VARCHAR")),
     ],
 )
-def test_what_parquet_refuses_is_cast_and_told(
+def test_column_that_parquet_does_not_hold_is_cast_and_listed(
     monkeypatch: pytest.MonkeyPatch,
     described: ResultMetadata,
     selected: str,
@@ -161,7 +174,7 @@ def test_what_parquet_refuses_is_cast_and_told(
     assert written.casts == ([Cast("C", *cast)] if cast else [])
 
 
-def test_the_token_is_for_the_attempts_folder_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_gives_access_to_the_attempts_folder_only(monkeypatch: pytest.MonkeyPatch) -> None:
     snowflake = Snowflake([column("C", "TEXT")], rows=2)
     run(monkeypatch, snowflake, Blobs(parquet(["C"])), key())
     (token,) = re.findall(r"CREDENTIALS = \(AZURE_SAS_TOKEN = '(.*)'\)", snowflake.statements[0])
@@ -171,10 +184,9 @@ def test_the_token_is_for_the_attempts_folder_only(monkeypatch: pytest.MonkeyPat
     assert (granted["se"], granted["skoid"]) == ("2026-11-23T12:15:00Z", "o")
 
 
-def test_a_token_for_another_folder_is_another() -> None:
-    blobs = Blobs()
+def test_tokens_of_two_folders_have_different_signatures() -> None:
     one, same, other = (
-        parse_qs(blobs.folder_token(folder, key()))["sig"]
+        parse_qs(folder_token(LAKE, folder, key()))["sig"]
         for folder in (FOLDER, FOLDER, FOLDER.replace("attempt=0", "attempt=1"))
     )
     assert one == same != other
@@ -184,17 +196,19 @@ def test_a_token_for_another_folder_is_another() -> None:
     ("guess", "reads"),
     [(2**16, 1), (16, 2)],
 )
-def test_a_footer_of_any_length_is_read(monkeypatch: pytest.MonkeyPatch, guess: int, reads: int) -> None:
+def test_footer_longer_than_the_first_read_takes_a_second_one(
+    monkeypatch: pytest.MonkeyPatch, guess: int, reads: int
+) -> None:
     monkeypatch.setattr("importer.job.unload._FOOTER_BYTES", guess)
     names = [f"C{n}" for n in range(50)]
     blobs = Blobs(parquet(names, rows=10_000))
     snowflake = Snowflake([column(name, "FIXED", 38, 0) for name in names], rows=10_000)
     assert run(monkeypatch, snowflake, blobs).rows == 10_000
-    assert len(blobs.read) == reads
-    assert sum(blobs.read) < len(blobs._content)
+    assert len(blobs.reads) == reads
+    assert sum(blobs.reads) < len(blobs._content)
 
 
-def test_a_file_that_is_reported_with_its_path_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_reported_with_its_path_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     snowflake = Snowflake([column("C", "TEXT")], rows=2, path=FOLDER)
     assert run(monkeypatch, snowflake, Blobs(parquet(["C"]))).parts[0].name == "data_1.snappy.parquet"
 
@@ -204,18 +218,18 @@ def test_a_file_that_is_reported_with_its_path_is_found(monkeypatch: pytest.Monk
     [
         (parquet(["C"], rows=3), "reports 2 rows in .*, but it has 3"),
         (parquet(["D"]), "has other columns than the query"),
-        (parquet(["C"])[:-20], "no whole Parquet file"),
-        (b"", "no whole Parquet file"),
+        (parquet(["C"])[:-20], "is not a complete Parquet file"),
+        (b"", "is not a complete Parquet file"),
     ],
 )
-def test_a_file_that_is_not_as_reported_is_refused(
+def test_file_that_differs_from_the_report_raises_an_error(
     monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
 ) -> None:
     with pytest.raises(ImporterError, match=message):
         run(monkeypatch, Snowflake([column("C", "TEXT")], rows=2), Blobs(content))
 
 
-def test_a_statement_that_runs_too_long_is_cancelled() -> None:
+def test_statement_is_sent_with_its_timeout() -> None:
     given: dict[str, object] = {}
     cursor = SimpleNamespace(execute=lambda _, **options: given.update(options))
     connection: Any = SimpleNamespace(cursor=lambda: cursor)
@@ -223,7 +237,7 @@ def test_a_statement_that_runs_too_long_is_cancelled() -> None:
     assert given == {"timeout": 3600}
 
 
-def test_types_follow_from_the_query_and_a_dead_run_is_not_gone_on_with(
+def test_session_keeps_types_and_aborts_the_query_of_a_lost_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: dict[str, Any] = {}
@@ -247,7 +261,7 @@ def test_types_follow_from_the_query_and_a_dead_run_is_not_gone_on_with(
         "position 0 unexpected 'SIG=canary739",
     ],
 )
-def test_an_error_that_quotes_the_statement_does_not_show_the_signature(quoted: str) -> None:
+def test_error_that_quotes_the_statement_hides_the_signature(quoted: str) -> None:
     class Cursor:
         def execute(self, *_: object, **__: object) -> None:
             raise ProgrammingError(quoted, errno=1003)
@@ -261,7 +275,7 @@ def test_an_error_that_quotes_the_statement_does_not_show_the_signature(quoted: 
 
 
 @pytest.mark.parametrize("name", ["LAKE", "lake_2$", None])
-def test_a_storage_integration_is_an_identifier(name: str | None) -> None:
+def test_storage_integration_accepts_an_identifier(name: str | None) -> None:
     spec = ImportSpec(name="a", connection="c", query="SELECT 1", mode="unload", storage_integration=name)
     assert ImportSpec.model_validate_json(spec.model_dump_json()) == spec
 
@@ -269,7 +283,7 @@ def test_a_storage_integration_is_an_identifier(name: str | None) -> None:
 @pytest.mark.parametrize(
     ("mode", "name"), [("unload", "LAKE FILE_FORMAT"), ("unload", "x'"), ("unload", ""), ("stream", "LAKE")]
 )
-def test_a_spec_refuses_a_storage_integration_that_is_none(mode: str, name: str) -> None:
+def test_storage_integration_that_is_not_an_identifier_raises_an_error(mode: str, name: str) -> None:
     fields = {"name": "a", "connection": "c", "query": "SELECT 1", "mode": mode, "storage_integration": name}
     with pytest.raises(ValidationError) as refused:
         ImportSpec.model_validate(fields)

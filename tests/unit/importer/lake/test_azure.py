@@ -1,4 +1,4 @@
-"""What the importer makes of Azure's refusals, through the real clients."""
+"""How the importer reports the errors of Azure's services, through the real clients."""
 
 import json
 import time
@@ -24,7 +24,7 @@ from importer.lake.azure import awaiting_roles, calling, error_text
 
 
 class Refusal(BaseAdapter):
-    """A service that answers every request in the same way."""
+    """A service that refuses every request in the same way."""
 
     def __init__(self, status: int, body: str, headers: Mapping[str, str]) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def call_arm(code: str, status: int = 403) -> None:
 
 
 def call_vault(inner: str) -> None:
-    # the vault says first where tokens for it come from
+    # the client first asks the vault where to get tokens for it
     challenge = 'Bearer authorization="https://login.test/t", resource="https://vault.azure.net"'
     headers = {"Content-Type": "application/json", "WWW-Authenticate": challenge}
     transport = Refusal(403, odata("Forbidden", inner), headers).transport()
@@ -90,7 +90,7 @@ def call_blob(code: str) -> None:
         (call_blob, "AuthorizationPermissionMismatch"),
     ],
 )
-def test_a_refusal_for_lack_of_a_role_is_told_from_others(call: Callable[[str], None], code: str) -> None:
+def test_refusal_for_a_missing_role_raises_its_own_error(call: Callable[[str], None], code: str) -> None:
     with pytest.raises(MissingRoleError) as caught, calling("service x"):
         call(code)
     assert str(caught.value) == "service x: no role (status 403, request id req-7)"
@@ -111,8 +111,21 @@ def test_another_refusal_is_an_error_at_once(call: Callable[[], None]) -> None:
     assert not isinstance(caught.value, MissingRoleError)
 
 
-def test_a_service_that_did_not_answer_has_no_status() -> None:
+def test_unreachable_service_has_no_status_in_its_error() -> None:
     assert error_text(ServiceRequestError("no route\nto host")) == "no route"
+
+
+class Events:
+    """Progress that keeps the events."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def say(self, event: str, **_: str | int) -> None:
+        self.events.append(event)
+
+    def rows(self, done: int, total: int) -> None:
+        """Keep nothing: no rows are written here."""
 
 
 @pytest.fixture
@@ -121,9 +134,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_pauses")
-def test_a_role_that_comes_late_is_waited_for_and_said_once() -> None:
+def test_call_is_repeated_until_the_role_applies_and_the_wait_is_reported_once() -> None:
     answers: list[Exception | str] = [MissingRoleError("no"), MissingRoleError("no"), "yes"]
-    said: list[str] = []
+    progress = Events()
 
     def call() -> str:
         answer = answers.pop(0)
@@ -131,24 +144,24 @@ def test_a_role_that_comes_late_is_waited_for_and_said_once() -> None:
             raise answer
         return answer
 
-    assert awaiting_roles(call, lambda: said.append("waiting")) == "yes"
-    assert said == ["waiting"]
+    assert awaiting_roles(progress, call) == "yes"
+    assert progress.events == ["waiting for role assignments"]
 
 
 @pytest.mark.usefixtures("no_pauses")
-def test_another_error_is_not_waited_for() -> None:
-    calls: list[str] = []
+def test_other_error_is_not_retried() -> None:
+    calls, progress = [], Events()
 
     def call() -> None:
         calls.append("call")
         raise ImporterError("no such datastore")
 
     with pytest.raises(ImporterError, match="no such datastore"):
-        awaiting_roles(call, lambda: calls.append("wait"))
-    assert calls == ["call"]
+        awaiting_roles(progress, call)
+    assert (calls, progress.events) == (["call"], [])
 
 
-def test_the_wait_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_role_is_an_error_after_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     clock = [0.0]
 
@@ -163,5 +176,5 @@ def test_the_wait_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         raise MissingRoleError("no")
 
     with pytest.raises(MissingRoleError):
-        awaiting_roles(call, lambda: None)
+        awaiting_roles(Events(), call)
     assert 240 <= sum(slept) <= 300

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 
-def test_the_importer_has_arrows_own_allocator_not_the_connectors_choice() -> None:
+def test_importer_uses_arrows_own_allocator_whatever_the_environment_says() -> None:
     environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
     program = "import importer.job.run, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
     found = subprocess.run(

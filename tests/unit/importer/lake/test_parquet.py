@@ -12,7 +12,7 @@ from snowflake.connector.constants import FIELD_NAME_TO_ID
 from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
-from importer.lake.parquet import ROW_GROUP_BYTES, write_parts
+from importer.lake.parquet import ROW_GROUP_BYTES, NarrowColumnError, row_groups, write_parts
 from importer.snowflake.columns import arrow_schema
 
 
@@ -21,7 +21,7 @@ def column(name: str, kind: str, precision: int | None = None, scale: int | None
 
 
 class Parts:
-    """Where parts are uploaded to: what a reader finds there."""
+    """A store for uploaded parts, and what readers find in it."""
 
     def __init__(self) -> None:
         self.tables: dict[str, pa.Table] = {}
@@ -35,7 +35,7 @@ class Parts:
     def write(
         self, batches: list[pa.Table], schema: pa.Schema, row_group_bytes: int = ROW_GROUP_BYTES
     ) -> pa.Table:
-        parts, _ = write_parts(lambda: batches, schema, self.upload, lambda: lambda _: None, row_group_bytes)
+        parts = write_parts(row_groups(batches, schema, row_group_bytes), schema, self.upload)
         assert [part.name for part in parts] == list(self.tables)
         assert [part.rows for part in parts] == [table.num_rows for table in self.tables.values()]
         return pa.concat_tables(self.tables.values())
@@ -56,18 +56,18 @@ class Parts:
         (column("C", "TIMESTAMP_TZ", scale=6), pa.timestamp("us", "UTC")),
     ],
 )
-def test_the_type_of_a_column_follows_from_its_type_in_snowflake(
+def test_parquet_type_follows_from_the_type_in_snowflake(
     described: ResultMetadata, type_: pa.DataType
 ) -> None:
     assert arrow_schema([described]) == pa.schema([pa.field("C", type_)])
 
 
-def test_two_columns_of_one_name_are_refused() -> None:
+def test_two_columns_of_the_same_name_raise_an_error() -> None:
     with pytest.raises(ImporterError, match="returns column A twice"):
         arrow_schema([column("A", "TEXT"), column("A", "REAL")])
 
 
-def test_batches_of_any_width_are_one_table() -> None:
+def test_batches_of_different_integer_widths_make_one_table() -> None:
     schema = arrow_schema([column("N", "FIXED", 38, 0)])
     batches = [pa.table({"N": pa.array([n], width)}) for n, width in ((1, pa.int8()), (40000, pa.int32()))]
     assert Parts().write(batches, schema) == pa.table({"N": pa.array([1, 40000], pa.int64())})
@@ -90,36 +90,42 @@ def test_batches_of_any_width_are_one_table() -> None:
     ],
     ids=["number", "timestamp"],
 )
-def test_a_late_value_that_does_not_fit_widens_the_whole_column(
-    described: ResultMetadata, batches: list[pa.Array], monkeypatch: pytest.MonkeyPatch
+def test_late_value_that_does_not_fit_names_the_wider_column_that_holds_all_values(
+    described: ResultMetadata, batches: list[pa.Array]
 ) -> None:
-    monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 1)
-    written = Parts().write([pa.table({"C": batch}) for batch in batches], arrow_schema([described]), 1)
+    tables = [pa.table({"C": batch}) for batch in batches]
+    with pytest.raises(NarrowColumnError) as narrow:
+        Parts().write(tables, arrow_schema([described]), 1)
+    written = Parts().write(tables, pa.schema([narrow.value.field]), 1)
     assert written["C"].to_pylist() == [value for batch in batches for value in batch.to_pylist()]
 
 
-def test_a_loss_is_refused_and_names_the_column() -> None:
+def test_value_that_would_lose_digits_raises_an_error_with_its_column() -> None:
     nanosecond = pa.array([1], pa.timestamp("ns"))
     far = pa.array([datetime(9999, 12, 31)], pa.timestamp("us"))
     batches: list[Any] = [pa.table({"WHEN": values}) for values in (nanosecond, far)]
-    with pytest.raises(ImporterError) as refused:
+    with pytest.raises(NarrowColumnError) as narrow:
         Parts().write(batches, arrow_schema([column("WHEN", "TIMESTAMP_NTZ", scale=9)]))
+    with pytest.raises(ImporterError) as refused:
+        Parts().write(batches, pa.schema([narrow.value.field]))
     assert str(refused.value) == (
-        "column WHEN has values of type timestamp[ns] that are no timestamp[us]: "
-        "cast it in the query (nanoseconds end in the year 2261)"
+        "column WHEN has values of type timestamp[ns] that do not fit timestamp[us]: "
+        "cast it in the query (timestamps with nanoseconds end in the year 2261)"
     )
 
 
-def test_a_value_of_another_kind_is_refused_and_names_both_types() -> None:
+def test_value_of_another_type_raises_an_error_with_both_types() -> None:
     batches = [pa.table({"TAGS": pa.array([["a"]])})]
     with pytest.raises(ImporterError) as refused:
         Parts().write(batches, arrow_schema([column("TAGS", "TEXT")]))
     assert str(refused.value) == (
-        "column TAGS has values of type list<item: string> that are no string: cast it in the query"
+        "column TAGS has values of type list<item: string> that do not fit string: cast it in the query"
     )
 
 
-def test_many_small_batches_make_few_row_groups_and_bounded_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_small_batches_make_few_row_groups_and_parts_of_bounded_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 8 * 2000)
     schema = arrow_schema([column("N", "FIXED", 38, 0)])
     parts = Parts()
@@ -131,6 +137,6 @@ def test_many_small_batches_make_few_row_groups_and_bounded_parts(monkeypatch: p
     assert sum(parts.row_groups.values()) == 10
 
 
-def test_no_rows_make_one_part_with_the_schema() -> None:
+def test_empty_result_makes_one_part_with_the_schema() -> None:
     schema = arrow_schema([column("N", "FIXED", 38, 0)])
     assert Parts().write([], schema) == schema.empty_table()

@@ -8,7 +8,7 @@ from importer.lake.upload import Upload, uploading
 
 
 class Store:
-    """Where files go that are whole."""
+    """A store for complete files."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -22,7 +22,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importer.lake.upload.BLOCK_BYTES", 10)
 
 
-def test_what_is_written_arrives_in_order() -> None:
+def test_written_bytes_arrive_in_order() -> None:
     store = Store()
     with uploading(store.upload, "numbers") as sink:
         for number in range(1000):
@@ -37,14 +37,14 @@ def half_written(upload: Upload) -> None:
         raise ZeroDivisionError
 
 
-def test_a_file_that_is_not_whole_does_not_arrive() -> None:
+def test_file_whose_writer_fails_is_not_stored() -> None:
     store = Store()
     with pytest.raises(ZeroDivisionError):
         half_written(store.upload)
     assert store.files == {}
 
 
-def test_an_upload_that_fails_ends_the_writing_with_its_own_error() -> None:
+def test_failed_upload_raises_its_own_error_in_the_writer() -> None:
     def refuse(_name: str, blocks: Iterable[bytes]) -> None:
         next(iter(blocks))
         raise ConnectionError("no space")
@@ -58,7 +58,7 @@ def test_an_upload_that_fails_ends_the_writing_with_its_own_error() -> None:
         write_for_ever()
 
 
-def test_an_upload_that_fails_at_the_end_fails() -> None:
+def test_upload_that_fails_at_the_end_raises_its_error() -> None:
     def refuse(_name: str, blocks: Iterable[bytes]) -> None:
         b"".join(blocks)
         raise ConnectionError("no space")

@@ -1,6 +1,5 @@
 """The checks on rows that stream by."""
 
-from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from importer.job.contract.checks import judge, plan_checks
-from importer.job.contract.in_stream import StreamChecks
+from importer.job.contract.in_stream import StreamChecks, Watcher
 from importer.lake.contract_result import RuleResult
-from importer.lake.parquet import Watcher, write_parts
+from importer.lake.parquet import NarrowColumnError, row_groups
 from importer.spec.contract import Contract
 from tests.unit.importer.job.contract.contracts import BIG, COLUMNS, NOW, columns, contract, one
 
@@ -188,10 +187,14 @@ def test_restarted_stream_forgets_earlier_rows_and_keys() -> None:
         folders.append(Path(watch._keys._folder.name))
         return see
 
-    def upload(_: str, blocks: Iterable[bytes]) -> None:
-        assert b"".join(blocks)
+    def see_all(schema: pa.Schema) -> None:
+        see = start()
+        for group in row_groups(tables, schema, 1):
+            see(group)
 
-    write_parts(lambda: tables, tables[0].schema, upload, start, row_group_bytes=1)
+    with pytest.raises(NarrowColumnError) as narrow:
+        see_all(tables[0].schema)
+    see_all(pa.schema([narrow.value.field]))
     bound, unique = watch.finish()
     assert [folder.exists() for folder in folders] == [False, True]
     watch.close()

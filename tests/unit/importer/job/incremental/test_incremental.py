@@ -1,4 +1,4 @@
-"""Watermarks to the last digit, and one row of each key, against the plainest way to find them."""
+"""Watermarks to the last digit, and one row for each key, compared with the simplest way to find them."""
 
 import io
 import random
@@ -11,10 +11,11 @@ import pytest
 
 from importer.errors import ImporterError
 from importer.job.incremental.merge import merging
-from importer.job.incremental.plan import Base, Plan
+from importer.job.incremental.plan import FullRead, NewRows, Plan
+from importer.job.incremental.read import read_step
 from importer.job.incremental.watermark import Kind, Mark, Seen, WatermarkColumn, see_watermark
-from importer.job.incremental.write import read_step
-from importer.lake.blob import AssetBlobs, Datastore
+from importer.lake.asset_blobs import AssetBlobs
+from importer.lake.datastore import Datastore
 from importer.lake.manifest import UP, Manifest, ManifestColumn, Part, Written, mltable, part_path
 from importer.progress import JsonLines
 from importer.spec.incremental import Incremental, Overlap
@@ -44,7 +45,7 @@ def parquet(table: pa.Table, **options: Any) -> pq.ParquetFile:
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"write_statistics": False}, {"store_decimal_as_integer": True}])
-def test_the_greatest_value_is_exact_with_statistics_and_without(
+def test_greatest_value_is_exact_with_and_without_statistics(
     values: pa.Array, text: str, options: dict[str, Any]
 ) -> None:
     file = parquet(pa.table({"a.b": pa.nulls(len(values), pa.int8()), "w": values}), **options)
@@ -55,15 +56,15 @@ def test_the_greatest_value_is_exact_with_statistics_and_without(
     assert Mark.parse(text, seen.mark.kind) == seen.mark
 
 
-def test_the_greatest_value_is_that_of_all_row_groups_and_none_where_there_are_only_nulls() -> None:
+def test_greatest_value_is_that_of_all_row_groups_and_none_for_nulls_only() -> None:
     table = pa.table({"w": pa.array([3, None, 1, 2, None, None], pa.int64())})
     assert see_watermark(parquet(table, row_group_size=2), "w") == Seen(Mark(3, Kind.NUMBER), 3)
     assert see_watermark(parquet(table.slice(4)), "w") == Seen(None, 2)
     assert see_watermark(parquet(table.slice(6)), "w") == Seen()
 
 
-def test_a_moment_beyond_the_calendar_is_said() -> None:
-    with pytest.raises(ImporterError, match="out of the years 1 to 9999"):
+def test_moment_after_the_year_9999_raises_an_error() -> None:
+    with pytest.raises(ImporterError, match="outside the years 1 to 9999: exclude them"):
         str(Mark(10**15, Kind.MOMENT, 3))
 
 
@@ -118,38 +119,43 @@ FF6 = "'YYYY-MM-DD HH24:MI:SS.FF6'"
         ),
     ],
 )
-def test_a_step_reads_what_is_past_the_watermark(
+def test_condition_of_a_step_selects_rows_past_the_watermark(
     column: WatermarkColumn, since: Mark, ties: bool, overlap: Overlap | None, condition: str
 ) -> None:
     name = column.name.replace('"', '""')
     assert column.rows_past(since, ties=ties, overlap=overlap) == f'"{name}" {condition}'
 
 
-def test_an_overlap_needs_a_key() -> None:
+def test_overlap_without_a_key_raises_an_error() -> None:
     with pytest.raises(ValueError, match="overlap needs key"):
         Incremental.model_validate({"column": "W", "overlap": "2d"})
 
 
-def test_what_was_read_of_other_types_is_discarded_before_all_is_read() -> None:
+def test_rows_of_other_types_are_discarded_and_all_rows_are_read() -> None:
     done: list[object] = []
 
-    def read(query: str) -> Written:
-        done.append(query)
-        return Written([Part(f"part-{len(done)}", 1, 1)], [ManifestColumn("W", "DATE", "date32")], [], 1, "")
+    class Reader:
+        def read(self, query: str) -> Written:
+            done.append(query)
+            part = Part(f"part-{len(done)}", 1, 1)
+            return Written([part], [ManifestColumn("W", "DATE", "date32")], [], 1, "")
+
+        def discard(self, written: Written) -> None:
+            done.extend(part.name for part in written.parts)
 
     before = Manifest.model_construct(
         version="1", columns=[ManifestColumn("W", "NUMBER(38,0)", "int64")], schema_hash="other"
     )
     column = WatermarkColumn("W", Kind.DATE, "DATE", 0)
     rules = Incremental.model_validate({"column": "W"})
-    plan = Plan(rules, column, 400, Base(before, Mark(0, Kind.DATE)))
-    found, written = read_step(plan, "SELECT", read, lambda part: done.append(part.name), JsonLines())
-    assert (found.base, found.reason) == (None, "the types of the query's columns changed")
+    plan = Plan(rules, column, 400, NewRows(before, Mark(0, Kind.DATE)))
+    found, written = read_step(plan, "SELECT", Reader(), JsonLines())
+    assert found.reads == FullRead("the types of the query's columns changed")
     assert written.parts == [Part("part-3", 1, 1)]
     assert done[1:] == ["part-1", "SELECT"]
 
 
-def test_an_mltable_has_parts_of_earlier_versions_at_an_address_of_their_own() -> None:
+def test_mltable_lists_parts_of_earlier_versions_by_the_given_address() -> None:
     parts = [Part(f"{UP}version=1/attempt=a/part-0.parquet", 1, 1), Part("part-0.parquet", 1, 1)]
     assert part_path("houses/version=2/attempt=b/", parts[0]) == "houses/version=1/attempt=a/part-0.parquet"
     listed = mltable(parts, "azureml://subscriptions/s/paths/houses/").splitlines()
@@ -165,7 +171,9 @@ def test_an_mltable_has_parts_of_earlier_versions_at_an_address_of_their_own() -
     [("azureml://s/paths/", "azureml://s/paths/houses/"), (None, UP)],
     ids=["azure", "emulator"],
 )
-def test_an_asset_knows_how_its_readers_reach_earlier_versions(uri: str | None, address: str) -> None:
+def test_address_of_earlier_versions_is_the_datastores_or_relative_in_an_emulator(
+    uri: str | None, address: str
+) -> None:
     lake = Datastore("rawdata", "lake", "rawdata", "https", "core.windows.net", uri)
     assert AssetBlobs(lake, "houses").earlier_address == address
 
@@ -174,7 +182,7 @@ Row = tuple[int | None, str | None, int | None]
 
 
 def newest_rows(earlier: list[Row], read: list[Row], since: int | None) -> list[Row]:
-    """Return what stays, by the definition: of each key the greatest watermark, the first of several such."""
+    """Return the rows to keep by the definition: of each key the greatest watermark, the first of a tie."""
     stays: dict[tuple[int, str], Row] = {}
     for row in (*earlier, *read):
         key, watermark = (row[0], row[1]), row[2]
@@ -204,7 +212,7 @@ def files(*rows: list[Row]) -> list[pq.ParquetFile]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_one_row_of_each_key_stays_the_newest(seed: int) -> None:
+def test_newest_row_of_each_key_is_kept(seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311 - no secret
 
     def some(number: int, low: int) -> list[Row]:
@@ -241,7 +249,7 @@ def stays(earlier: list[list[Row]], read: list[list[Row]], since: int | None) ->
 
 
 @pytest.mark.parametrize("key", [10, 14])
-def test_row_groups_without_a_key_of_those_that_were_read_are_not_fetched(
+def test_row_groups_whose_statistics_exclude_all_new_keys_are_not_fetched(
     monkeypatch: pytest.MonkeyPatch, key: int
 ) -> None:
     fetched: list[int] = []
@@ -264,7 +272,7 @@ def test_row_groups_without_a_key_of_those_that_were_read_are_not_fetched(
         assert merge.superseded(0) == 0
 
 
-def test_a_row_that_is_read_again_stays_where_it_is() -> None:
+def test_row_that_is_read_again_unchanged_stays_in_its_earlier_part() -> None:
     new, old = files([(1, "a", 1), (2, "a", None)], [(1, "a", 1), (2, "a", 5)])
     with merging(["ID", "k.2"], "W", 400) as merge:
         merge.add(0, new, None)
