@@ -3,7 +3,7 @@
 import decimal
 from collections.abc import Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple, assert_never, get_args
 
 from importer.spec.contract import Value
 from importer.spec.curate import ValueRules
@@ -13,7 +13,7 @@ from importer.spec.sql import literal
 _INTEGERS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64}
 _FLOATS = {"FLOAT", "DOUBLE"}
 
-#: Types whose values are given as text.
+#: The types whose values a setting gives as text.
 _MOMENTS = {
     *("DATE", "TIME", "TIME_NS", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"),
     *("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"),
@@ -22,9 +22,9 @@ _DIGITS = 38
 
 
 class Breach(NamedTuple):
-    """What is wrong with a row: the reason that it is set aside for, and the SQL condition that it is.
+    """A way to break a rule: the reason that quarantine gives, and the SQL condition of the rows.
 
-    `bounds` are what the rule `setting` compares with, which DuckDB may not be able to read.
+    `bounds` are the literals that the rule `setting` compares with; DuckDB may reject them.
     """
 
     reason: str
@@ -34,67 +34,90 @@ class Breach(NamedTuple):
 
 
 class RuleError(ValueError):
-    """A rule that does not fit its column's type; `setting` is the rule's name."""
+    """A rule does not fit the type of its column; `setting` is the name of the rule."""
 
     def __init__(self, setting: str, message: str) -> None:
         super().__init__(message)
         self.setting = setting
 
 
-def breaches(name: str, rules: ValueRules, sql: str, type_: str) -> Iterator[Breach]:
-    """Yield how the value `sql`, of a type of DuckDB's, can break the rules of `name`.
+#: The rules of a value: the fields of ValueRules, in the order in which reasons are given.
+Rule = Literal["required", "min", "max", "allowed"]
+RULES: tuple[Rule, ...] = get_args(Rule)
 
-    A RuleError names a rule that no value of the type can be held against. A number that is none breaks
-    `min` and `max`.
+
+def breaches(name: str, rules: ValueRules, sql: str, type_: str) -> Iterator[Breach]:
+    """Yield the ways in which the value `sql`, of one of DuckDB's types, can break the rules of `name`.
+
+    A RuleError names a rule that does not fit the type. NaN breaks `min` and `max`.
     """
-    if rules.required:
-        yield Breach(f"{name}: there is no value", f"{sql} IS NULL")
-    not_a_number = f" OR isnan({sql})" if type_ in _FLOATS else ""
-    if rules.min is not None:
-        value, bound = _bound("min", rules.min, sql, type_, ROUND_CEILING)
-        yield Breach(f"{name}: is below {rules.min}", f"{value} < {bound}{not_a_number}", "min", (bound,))
-    if rules.max is not None:
-        value, bound = _bound("max", rules.max, sql, type_, ROUND_FLOOR)
-        yield Breach(f"{name}: is above {rules.max}", f"{value} > {bound}{not_a_number}", "max", (bound,))
-    if rules.allowed is not None:
-        bounds: dict[str, list[str]] = {}
-        for allowed in rules.allowed:
-            value, bound = _bound("allowed", allowed, sql, type_, None)
-            bounds.setdefault(value, []).append(bound)
-        same = " OR ".join(f"{value} IN ({', '.join(found)})" for value, found in bounds.items())
-        every = tuple(bound for found in bounds.values() for bound in found)
-        yield Breach(f"{name}: is not one of the allowed values", f"NOT ({same})", "allowed", every)
+    for rule in RULES:
+        yield from _breach(rule, name, rules, sql, type_)
+
+
+def _breach(rule: Rule, name: str, rules: ValueRules, sql: str, type_: str) -> Iterator[Breach]:
+    is_nan = f" OR isnan({sql})" if type_ in _FLOATS else ""
+    match rule:
+        case "required":
+            if rules.required:
+                yield Breach(f"{name}: there is no value", f"{sql} IS NULL")
+        case "min":
+            if rules.min is not None:
+                value, bound = _bound(rule, rules.min, sql, type_, ROUND_CEILING)
+                yield Breach(f"{name}: is below {rules.min}", f"{value} < {bound}{is_nan}", rule, (bound,))
+        case "max":
+            if rules.max is not None:
+                value, bound = _bound(rule, rules.max, sql, type_, ROUND_FLOOR)
+                yield Breach(f"{name}: is above {rules.max}", f"{value} > {bound}{is_nan}", rule, (bound,))
+        case "allowed":
+            if rules.allowed is not None:
+                yield _not_allowed(name, rules.allowed, sql, type_)
+        case _:
+            assert_never(rule)
+
+
+def _not_allowed(name: str, allowed: list[Value], sql: str, type_: str) -> Breach:
+    bounds: dict[str, list[str]] = {}
+    for value in allowed:
+        compared, bound = _bound("allowed", value, sql, type_, None)
+        bounds.setdefault(compared, []).append(bound)
+    is_allowed = " OR ".join(f"{compared} IN ({', '.join(found)})" for compared, found in bounds.items())
+    literals = tuple(bound for found in bounds.values() for bound in found)
+    return Breach(f"{name}: is not one of the allowed values", f"NOT ({is_allowed})", "allowed", literals)
 
 
 def _bound(setting: str, value: Value, sql: str, type_: str, rounding: str | None) -> tuple[str, str]:
-    """Return what to compare: the column's value and the rule's, as SQL of one type."""
+    """Return the column's value and that of the rule, as SQL of the same type.
+
+    `rounding` moves a bound to the next value of the type that it allows; None is for an exact value.
+    """
     if type_ == "BOOLEAN" and isinstance(value, bool) and rounding is None:
         return sql, str(value).upper()
     if type_ in ("VARCHAR", *_MOMENTS):
         if not isinstance(value, str):
-            raise RuleError(setting, f"{value} is compared with {type_}: put it in quotes")
+            raise RuleError(setting, f"{value} is compared with a column of type {type_}: put it in quotes")
         return sql, f"CAST({quoted(value)} AS {type_})"
     if type_ in _FLOATS:
-        return sql, f"CAST('{_number(setting, value)}' AS {type_})"
+        return sql, f"CAST('{_number(setting, value, type_)}' AS {type_})"
     if type_ in _INTEGERS or type_.startswith("DECIMAL"):
-        return _exact(setting, _number(setting, value), sql, type_, rounding)
-    raise RuleError(setting, f"is not for {type_}" + (": use allowed" if type_ == "BOOLEAN" else ""))
+        return _exact(setting, _number(setting, value, type_), sql, type_, rounding)
+    raise RuleError(setting, f"does not apply to {type_}" + (": use allowed" if type_ == "BOOLEAN" else ""))
 
 
-def _number(setting: str, value: Value) -> Decimal:
+def _number(setting: str, value: Value, type_: str) -> Decimal:
     try:
         number = Decimal(str(value))
     except decimal.InvalidOperation:
         number = Decimal("nan")
     if not number.is_finite():
-        raise RuleError(setting, f"{value} is no number")
+        raise RuleError(setting, f"{value} is not a number, and the column has type {type_}")
     return number
 
 
 def _exact(setting: str, number: Decimal, sql: str, type_: str, rounding: str | None) -> tuple[str, str]:
     """Return the value and the bound as decimals with the decimal places of the value's type.
 
-    A bound between two of the type's values is moved to the next one that it lets through.
+    A bound between two values of the type is moved to the next one that it allows.
     """
     scale = int(type_[:-1].partition(",")[2]) if type_.startswith("DECIMAL") else 0
     with decimal.localcontext(prec=1000):
@@ -102,7 +125,7 @@ def _exact(setting: str, number: Decimal, sql: str, type_: str, rounding: str | 
     if rounding is None and rounded != number:
         raise RuleError(setting, f"{number} has more decimal places than {type_}")
     if len(rounded.as_tuple().digits) > _DIGITS:
-        raise RuleError(setting, f"{number} is no {type_}")
+        raise RuleError(setting, f"{number} has more than {_DIGITS} digits as {type_}")
     if type_ in _INTEGERS and abs(rounded) < 2 ** (_INTEGERS[type_] - 1):
         return sql, f"CAST('{rounded:f}' AS {type_})"
     wide = f"DECIMAL({_DIGITS},{scale})"
@@ -110,5 +133,5 @@ def _exact(setting: str, number: Decimal, sql: str, type_: str, rounding: str | 
 
 
 def quoted(text: str) -> str:
-    """Return a text as a literal."""
+    """Return a text as an SQL literal."""
     return literal(text, "duckdb")

@@ -1,4 +1,4 @@
-"""Raw rows to clean ones, a batch at a time, by DuckDB: in bounded memory, and shut off from all else."""
+"""Turns raw rows into clean ones with DuckDB, batch by batch, in bounded memory and in a sandbox."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -13,11 +13,11 @@ from importer.errors import ImporterError
 from importer.job.curate.plan import RAW, REASONS, make_plan
 from importer.spec.curate import Curate
 
-#: No statement reaches the network or a file but DuckDB's own
-#: (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview). To divide by zero is an error,
-#: not infinity (https://duckdb.org/docs/stable/configuration/overview). A batch is too small for two threads,
-#: and finding duplicates takes memory for each.
-_SHUT_OFF: dict[str, str | bool | int | float | list[str]] = {
+#: No statement can reach the network, or a file other than DuckDB's own
+#: (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview). Division by zero is an error,
+#: not infinity (https://duckdb.org/docs/stable/configuration/overview). One thread is enough for a batch, and
+#: each would take memory to find duplicates.
+_SANDBOX: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -28,14 +28,14 @@ _SHUT_OFF: dict[str, str | bool | int | float | list[str]] = {
 
 
 class Sorted(NamedTuple):
-    """The rows of a batch: the clean ones, and as they were, with reasons, those that are set aside."""
+    """The rows of a batch: the clean ones, and the raw ones that break a rule, with their reasons."""
 
     clean: pa.Table
     quarantined: pa.Table
 
 
 class Engine:
-    """Applies rules to the rows of one version; `first` is the number of a batch's first row in it."""
+    """Applies rules to the rows of one version, in batches; `first` is the number of a batch's first row."""
 
     def __init__(self, rules: Curate, raw: pa.Schema, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -55,7 +55,7 @@ class Engine:
         self.quarantine_schema = raw.append(pa.field(REASONS, pa.list_(pa.string())))
 
     def column_types(self) -> list[tuple[str | None, str]]:
-        """Return of each clean column the raw one that it is unchanged, else None, and its type in DuckDB."""
+        """Return for each clean column its raw column, or None if it is computed, and its type in DuckDB."""
         names = self._raw.names
         return [
             (None if column.unchanged is None else names[column.unchanged], column.type)
@@ -63,9 +63,10 @@ class Engine:
         ]
 
     def learn_duplicates(self, batches: Iterable[tuple[int, pa.Table]]) -> None:
-        """Find the good rows that another one stands for, for `sort` to set them aside.
+        """Find the rows with the same key as a row that is kept, so that `sort` can put them in quarantine.
 
-        The keys of all good rows are on disk meanwhile. An ImporterError says that the memory is too little.
+        The keys of all rows that break no rule are kept on disk for this. An ImporterError says that there is
+        not enough memory.
         """
         keys = self._plan.keys
         self._feed(0, self._raw.empty_table())
@@ -83,12 +84,12 @@ class Engine:
             )
         except duckdb.OutOfMemoryException:
             raise ImporterError(
-                "curate.deduplicate: there are too many keys for memoryMb: raise it"
+                "curate.deduplicate: not enough memory to compare all keys: raise memoryMb"
             ) from None
         self._connection.execute("DROP TABLE keys")
 
     def sort(self, first: int, batch: pa.Table) -> Sorted:
-        """Return the clean rows of a batch, and the others."""
+        """Return the clean rows of a batch, and the rows that break a rule."""
         self._feed(first, batch)
         computed = self._connection.sql(self._plan.statement).to_arrow_table()
         columns = [
@@ -103,7 +104,7 @@ class Engine:
         return Sorted(clean.filter(is_clean), aside.filter(pc.invert(is_clean)))
 
     def _feed(self, first: int, batch: pa.Table) -> None:
-        """Let the statements read a batch."""
+        """Register a batch as the table that the statements read."""
         numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
         fed = {f"r{i}": batch.column(i) for i in self._fed}
         duplicates = self._duplicates(first, batch.num_rows)
@@ -120,9 +121,9 @@ class Engine:
 
 @contextmanager
 def open_engine(rules: Curate, raw: pa.Schema, folder: Path, memory_bytes: int) -> Iterator[Engine]:
-    """Open an engine that takes so much memory itself, and what it needs besides in `folder`."""
+    """Open an engine that takes up to `memory_bytes`, and spills to `folder` what does not fit."""
     config = {
-        **_SHUT_OFF,
+        **_SANDBOX,
         "memory_limit": f"{memory_bytes}B",
         "temp_directory": str(folder / "spilled"),
     }

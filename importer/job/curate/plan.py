@@ -1,4 +1,4 @@
-"""The one statement that makes clean rows of raw ones, for a version's columns."""
+"""The SQL statement that makes clean rows of raw ones, for the columns of a version."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from importer.job.curate.conditions import Breach, RuleError, breaches, quoted
 from importer.spec.curate import CleanColumn, Curate, Deduplicate, DerivedColumn, ValueRules
 from importer.spec.expression import expression_columns, expression_sql
 
-#: What the statement reads: raw columns as r0, r1, … (DuckDB does not tell the column `a` from `A`), the
-#: number of each row in the version, and whether it `is_duplicate`.
+#: The table that the statement reads: raw columns as r0, r1, … (to DuckDB the columns `a` and `A` are the
+#: same), the number of each row in the version, and whether it `is_duplicate`.
 RAW = "raw_rows"
 
-#: The column of rows that are set aside which says why.
+#: The column in quarantine that lists the reasons.
 REASONS = "_reasons"
 
-#: What `trim` takes away: all that Unicode calls white space; DuckDB's own takes blanks only.
+#: The characters that `trim` removes: all of Unicode's white space. DuckDB's own removes blanks only.
 _BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 
-#: What a derived column may be, besides DECIMAL: in Parquet it is the same.
+#: The types that a derived column may have, besides DECIMAL: Parquet has the same.
 _DERIVED_TYPES = {
     *("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "VARCHAR", "DATE"),
     *("TIME", "TIME_NS", "TIMESTAMP", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"),
@@ -30,7 +30,7 @@ _DERIVED_TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A clean column: its name in the statement, its type in DuckDB, the raw column that it is unchanged."""
+    """A clean column: its SQL in the statement, its type in DuckDB, and its raw column if it is unchanged."""
 
     name: str
     sql: str
@@ -42,9 +42,9 @@ class Column:
 class Plan:
     """How the rows of a version become clean ones.
 
-    `statement` returns, for each row, the columns that are not unchanged, and `reasons`, NULL for a good row.
-    `keys` returns of the good rows what tells them apart: `row_number`, k0, k1, …, `latest`. `fed` are the
-    raw columns that they read.
+    `statement` returns for each row the computed columns, and `reasons`, which is NULL if the row breaks no
+    rule. `keys` returns the keys of the rows that break no rule: `row_number`, k0, k1, …, `latest`. `fed` are
+    the raw columns that both read.
     """
 
     columns: list[Column]
@@ -54,15 +54,15 @@ class Plan:
 
 
 def make_plan(rules: Curate, raw: pa.Schema, connection: duckdb.DuckDBPyConnection) -> Plan:
-    """Return the plan for raw rows of a schema; an ImporterError names the setting that does not fit it.
+    """Return the plan for raw rows of a schema; an ImporterError names the setting that does not fit them.
 
-    `connection` has an empty `RAW` of that schema.
+    `connection` must have an empty table `RAW` of that schema.
     """
     return _Planner(rules, raw, connection).plan()
 
 
 class _Planner:
-    """A plan in the making: each step wraps the statement so far."""
+    """Builds a plan: each step wraps the statement so far."""
 
     def __init__(self, rules: Curate, raw: pa.Schema, connection: duckdb.DuckDBPyConnection) -> None:
         self._rules = rules
@@ -75,9 +75,9 @@ class _Planner:
     def plan(self) -> Plan:
         rules, names = self._rules, self._raw.names
         for name in (name for name in rules.columns if name not in names):
-            raise ImporterError(f"curate.columns.{name}: the rows have no such column")
+            raise ImporterError(f"curate.columns.{name}: the query returns no column of this name")
         if REASONS in names:
-            raise ImporterError(f"curate: the rows have a column {REASONS} already: rename it in the query")
+            raise ImporterError(f"curate: the query returns a column {REASONS}: rename it in the query")
         chosen = [(i, name) for i, name in enumerate(names) if rules.other_columns or name in rules.columns]
         columns = self._changed([(i, name, rules.columns.get(name, CleanColumn())) for i, name in chosen])
         columns += self._derived({column.name: column for column in columns})
@@ -95,12 +95,12 @@ class _Planner:
         return Plan(columns, sorted(self._fed), statement, keys)
 
     def _changed(self, chosen: list[tuple[int, str, CleanColumn]]) -> list[Column]:
-        """Trim, cast and rename the raw columns that come along; hold their values against their rules."""
+        """Return the raw columns that are kept, trimmed, cast and renamed; add their rules."""
         types = {i: self._type(f"r{i}") for i, _, _ in chosen}
         trimmed = {i: f"r{i}" for i, _, _ in chosen}
         for i, name, of in chosen:
             if of.trim and types[i] != "VARCHAR":
-                raise ImporterError(f"curate.columns.{name}.trim: is for text, not for {types[i]}")
+                raise ImporterError(f"curate.columns.{name}.trim: the column must be text, and is {types[i]}")
             if of.trim:
                 trimmed[i] = f"t{i}"
         self._add(f"{_trimmed(f'r{i}')} AS t{i}" for i, _, of in chosen if of.trim)
@@ -119,10 +119,10 @@ class _Planner:
         return columns
 
     def _derived(self, clean: dict[str, Column]) -> list[Column]:
-        """Compute the derived columns; their order is that of their names, as a deployment keeps no other."""
+        """Return the derived columns, sorted by name: a deployment keeps no other order. Add their rules."""
         wanted = sorted(self._rules.derive.items())
         found = [self._expression(name, of, clean) for name, of in wanted]
-        # an expression that fails gives NULL here, one whose value is NULL a struct of it
+        # an expression that fails gives NULL, and one whose value is NULL gives a struct
         self._add(f"TRY({{'value': {sql}}}) AS x{j}" for j, (sql, _) in enumerate(found))
         self._add(f"x{j}.value AS d{j}" for j in range(len(found)))
         columns = []
@@ -134,7 +134,7 @@ class _Planner:
         return columns
 
     def _expression(self, name: str, of: DerivedColumn, clean: dict[str, Column]) -> tuple[str, str]:
-        """Return an expression as SQL of the statement, and the type of its values."""
+        """Return an expression as SQL of the statement, and its type."""
         path = f"curate.derive.{name}.expression"
         try:
             for used in expression_columns(of.expression, clean):
@@ -146,11 +146,11 @@ class _Planner:
         if type_ in ("HUGEINT", "UHUGEINT"):  # a sum or a product of whole numbers
             sql, type_ = f"CAST({sql} AS DECIMAL(38,0))", "DECIMAL(38,0)"
         if type_ not in _DERIVED_TYPES and not type_.startswith("DECIMAL"):
-            raise ImporterError(f"{path}: gives {type_}, which has no column type: cast it")
+            raise ImporterError(f"{path}: its type is {type_}, which Parquet does not store: cast it")
         return sql, type_
 
     def _hold(self, path: str, name: str, rules: ValueRules, column: Column, failed: str | None) -> None:
-        """Add how a column's values can break its rules, but those of one that it `failed` to get."""
+        """Add the rules of a column; they do not apply to rows whose value `failed` to be computed."""
         try:
             found = list(breaches(name, rules, column.sql, column.type))
         except RuleError as error:
@@ -174,7 +174,10 @@ class _Planner:
         known = {column.name: column for column in columns}
         for setting, name in [*(("key", key) for key in of.key), ("latest", of.latest)]:
             if name is not None and name not in known:
-                raise ImporterError(f"curate.deduplicate.{setting}: there is no clean column {name}")
+                raise ImporterError(
+                    f"curate.deduplicate.{setting}: there is no clean column {name}; "
+                    f"there are: {', '.join(known)}"
+                )
         keys = [self._use(known[key]) for key in of.key]
         latest = "NULL"
         if of.latest is not None:
@@ -194,7 +197,7 @@ class _Planner:
         return column.sql
 
     def _add(self, columns: Iterable[str]) -> None:
-        """Let the statement so far have more columns."""
+        """Add columns to the statement so far."""
         if added := ", ".join(columns):
             self._source = f"(SELECT *, {added} FROM {self._source})"  # noqa: S608 - checked names
 
@@ -203,7 +206,7 @@ class _Planner:
 
 
 def _trimmed(text: str) -> str:
-    """Return SQL for a text without blanks around it: what has none is not given to DuckDB's slow `trim`."""
+    """Return SQL for a text without white space around it; `trim` is slow, so only text with some gets it."""
     blanks = quoted(_BLANKS)
     has_some = f"contains({blanks}, left({text}, 1)) OR contains({blanks}, right({text}, 1))"
     return f"NULLIF(CASE WHEN {has_some} THEN trim({text}, {blanks}) ELSE {text} END, '')"
@@ -214,13 +217,13 @@ def _duplicate_reason(of: Deduplicate | None) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    # what follows points into the statement
+    # the lines after it show our own statement
     return str(error).partition("\n")[0]
 
 
 def _check_names(columns: list[Column]) -> None:
     names = [column.name for column in columns]
     for name in (name for name in names if names.count(name) > 1):
-        raise ImporterError(f"curate: two clean columns have the name {name}")
+        raise ImporterError(f"curate: two clean columns have the name {name}: rename one of them")
     if not names:
-        raise ImporterError("curate.otherColumns: there is no clean column")
+        raise ImporterError("curate.otherColumns: no clean column is left: list columns, or set it to true")

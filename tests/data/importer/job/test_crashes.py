@@ -1,4 +1,4 @@
-"""Runs that die, that race, or that meet what another query left: one version, and the one there was."""
+"""Runs that crash, overlap, or find a version of another query: each time exactly one version."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ from tests.data_cloud import (
 )
 
 
-def test_a_version_of_another_query_is_left_alone_and_said(home: Home) -> None:
+def test_version_of_another_query_stays_and_is_an_error(home: Home) -> None:
     run(spec("changed"))
     before = blob_names(home, "changed")
     other = spec("changed", f"{ALL_SALES} WHERE 1 = 0")
@@ -43,7 +43,7 @@ def test_a_version_of_another_query_is_left_alone_and_said(home: Home) -> None:
     assert blob_names(home, "changed") == before
 
 
-def test_a_committed_attempt_of_another_query_is_registered_and_said(home: Home) -> None:
+def test_committed_attempt_of_another_query_is_registered_and_is_an_error(home: Home) -> None:
     crash(spec("left"), Workspace, "register", after=False)
     left = attempts(home, "left", V1)
     with pytest.raises(ImporterError, match="was made by another query"):
@@ -54,7 +54,7 @@ def test_a_committed_attempt_of_another_query_is_registered_and_said(home: Home)
 
 
 @pytest.mark.usefixtures("home")
-def test_the_run_that_loses_to_another_query_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_overtaken_by_another_query_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     commit = StoredVersions.commit
 
     def overtaken(self: StoredVersions, manifest: Manifest) -> None:
@@ -67,7 +67,7 @@ def test_the_run_that_loses_to_another_query_says_so(monkeypatch: pytest.MonkeyP
         run(spec("lost"))
 
 
-def test_two_runs_of_one_tick_make_one_version(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_concurrent_runs_make_one_version(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     # both have written all they write before either commits
     both = threading.Barrier(2, timeout=60)
     commit = StoredVersions.commit
@@ -87,7 +87,7 @@ def test_two_runs_of_one_tick_make_one_version(home: Home, monkeypatch: pytest.M
     assert registered.tags["rows"] == "2930"
 
 
-def test_a_run_that_another_one_overtakes_ends_well(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_overtaken_by_another_one_succeeds(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = StoredVersions.commit
 
     def overtaken(self: StoredVersions, manifest: Manifest) -> None:
@@ -108,7 +108,7 @@ def test_a_run_that_another_one_overtakes_ends_well(home: Home, monkeypatch: pyt
     [(AssetBlobs, "write", True), (StoredVersions, "commit", False), (Workspace, "register", True)],
     ids=["after-the-first-part", "before-the-commit", "after-the-registration"],
 )
-def test_a_rerun_completes_what_a_crash_left(home: Home, owner: type, step: str, after: bool) -> None:
+def test_rerun_after_a_crash_makes_one_version(home: Home, owner: type, step: str, after: bool) -> None:
     asset = f"crash_{owner.__name__}_{step}".lower()
     crash(spec(asset), owner, step, after=after)
     left = attempts(home, asset, V1)
@@ -121,7 +121,7 @@ def test_a_rerun_completes_what_a_crash_left(home: Home, owner: type, step: str,
     assert (attempts(home, asset, V1) == left) is (step == "register")
 
 
-def test_a_committed_attempt_is_registered_without_importing_again(
+def test_committed_attempt_is_registered_without_reading_rows_again(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crash(spec("committed"), Workspace, "register", after=False)
@@ -135,7 +135,7 @@ def test_a_committed_attempt_is_registered_without_importing_again(
 
 
 @pytest.mark.usefixtures("home")
-def test_the_next_tick_registers_what_the_last_one_committed() -> None:
+def test_next_version_registers_the_committed_one_before_it() -> None:
     crash(spec("next_tick"), Workspace, "register", after=False)
 
     run(spec("next_tick"), V2)
@@ -145,12 +145,12 @@ def test_the_next_tick_registers_what_the_last_one_committed() -> None:
     assert newest.tags["previous_version"] == V1
 
 
-def test_an_attempt_of_a_dead_run_goes_when_it_has_been_silent_long_enough(
+def test_attempt_of_a_crashed_run_is_deleted_after_a_while_without_writes(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crash(spec("dead"), StoredVersions, "commit", after=False)
     run(spec("dead"), V2)
-    assert len(attempts(home, "dead", V1)) == 1  # it may be a slow run
+    assert len(attempts(home, "dead", V1)) == 1  # it may still be running
 
     monkeypatch.setattr("importer.versions.retention.ABANDONED_AFTER", timedelta(0))
     run(spec("dead"), V3)
@@ -159,7 +159,7 @@ def test_an_attempt_of_a_dead_run_goes_when_it_has_been_silent_long_enough(
     assert len(attempts(home, "dead", V2)) == len(attempts(home, "dead", V3)) == 1
 
 
-def test_an_attempt_that_lost_a_file_is_not_committed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attempt_with_a_missing_file_is_not_committed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = StoredVersions.commit
 
     def lose_first(self: StoredVersions, manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""Clean versions of what was imported, over HTTP: Snowflake, Azurite and the workspace service."""
+"""Curation end to end, with the real clients: Snowflake, Azurite and the workspace service."""
 
 import json
 import multiprocessing
@@ -90,7 +90,7 @@ def versions(asset: str) -> list[str]:
     return [found.version for found in Workspace().versions(asset)]
 
 
-def test_the_houses_are_curated_by_the_rules_of_the_stack(home: Home, tmp_path: Path) -> None:
+def test_house_sales_are_curated_by_the_rules_of_the_local_stack(home: Home, tmp_path: Path) -> None:
     settings = yaml.safe_load((REPOSITORY / "Pulumi.local.yaml").read_text())["config"]
     rules = Curate.model_validate(settings["ai-platform:imports"][0]["curate"])
     houses = spec("raw_house_data", curate=rules)
@@ -123,7 +123,7 @@ def test_the_houses_are_curated_by_the_rules_of_the_stack(home: Home, tmp_path: 
 
 
 @pytest.mark.usefixtures("home")
-def test_a_clean_version_tells_what_it_was_made_of(tmp_path: Path, home: Home) -> None:
+def test_clean_version_is_tagged_with_its_source_and_rules(tmp_path: Path, home: Home) -> None:
     run(curated("told"))
     (registered,) = Workspace().versions("clean_told")
     manifest = download(home, "clean_told", V1, tmp_path)
@@ -142,14 +142,14 @@ def test_a_clean_version_tells_what_it_was_made_of(tmp_path: Path, home: Home) -
     ]
 
 
-def test_without_broken_rows_there_is_no_quarantine(home: Home) -> None:
+def test_rows_that_break_no_rule_leave_quarantine_empty(home: Home) -> None:
     run(curated("good", {"columns": {"SALE_PRICE": {"min": 1}}}))
     assert not [name for name in blob_names(home, "clean_good") if "quarantine" in name]
     assert Workspace().versions("clean_good")[0].tags["quarantined"] == "0"
 
 
 @pytest.mark.parametrize("query", [f"{ALL_SALES} WHERE 1 = 0", ALL_SALES])
-def test_all_rows_or_none_may_be_broken(home: Home, tmp_path: Path, query: str) -> None:
+def test_version_without_clean_rows_is_made(home: Home, tmp_path: Path, query: str) -> None:
     name = "broken" if query == ALL_SALES else "empty"
     run(curated(name, {"columns": {"SALE_PRICE": {"max": 0}}}, query))
     manifest = download(home, f"clean_{name}", V1, tmp_path)
@@ -157,7 +157,7 @@ def test_all_rows_or_none_may_be_broken(home: Home, tmp_path: Path, query: str) 
     assert mltable.load(str(tmp_path)).to_pandas_dataframe().empty
 
 
-def test_more_broken_rows_than_may_be_make_nothing(home: Home) -> None:
+def test_more_broken_rows_than_max_quarantined_make_no_clean_version(home: Home) -> None:
     limited = curated("limited", {**LARGE_ONES_GO, "maxQuarantined": 0.1})
     line = error_line(command("run", "limited", "--version", "2026-11-23T06:00:00Z", spec=limited))
     assert "curate.maxQuarantined: 5 of the 2930 rows" in line
@@ -166,15 +166,15 @@ def test_more_broken_rows_than_may_be_make_nothing(home: Home) -> None:
     assert versions("clean_limited") == blob_names(home, "clean_limited") == []
 
 
-def test_a_rule_that_does_not_fit_fails_the_run_in_one_line(home: Home) -> None:
+def test_rule_that_does_not_fit_is_a_one_line_error(home: Home) -> None:
     wrong = curated("wrong", {"columns": {"NOPE": {"required": True}}})
     result = command("run", "wrong", "--version", "2026-11-23T06:00:00Z", spec=wrong)
-    assert "curate.columns.NOPE: the rows have no such column" in error_line(result)
+    assert "curate.columns.NOPE: the query returns no column of this name" in error_line(result)
     assert versions("wrong") == [V1]
     assert blob_names(home, "clean_wrong") == []
 
 
-def test_a_clean_version_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_run_leaves_the_clean_version_unchanged(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     run(curated("twice"))
     before = blob_names(home, "clean_twice")
     monkeypatch.setattr("importer.job.curate.run.write_clean", data_cloud.never)
@@ -182,7 +182,7 @@ def test_a_clean_version_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPat
     assert blob_names(home, "clean_twice") == before
 
 
-def test_other_rules_are_for_the_next_version(home: Home) -> None:
+def test_changed_rules_apply_to_the_next_version(home: Home) -> None:
     run(curated("ruled"))
     before = blob_names(home, "clean_ruled")
     other = curated("ruled", {"columns": {"GR_LIV_AREA": {"max": 3000}}})
@@ -207,7 +207,7 @@ def test_other_rules_are_for_the_next_version(home: Home) -> None:
         (Workspace, "register", True),
     ],
 )
-def test_a_run_completes_what_a_killed_one_left(
+def test_rerun_after_a_kill_makes_one_clean_version(
     home: Home, tmp_path: Path, owner: type, step: str, after: bool
 ) -> None:
     killed = curated(f"killed_{step}_{after}".lower())
@@ -223,7 +223,7 @@ def test_a_run_completes_what_a_killed_one_left(
 
 
 @pytest.mark.usefixtures("home")
-def test_a_later_tick_registers_the_first_one_that_was_committed() -> None:
+def test_next_version_registers_the_committed_one_before_it() -> None:
     killed = curated("first")
     run(killed.model_copy(update={"curate": None}))
     crash(killed, Workspace, "register", after=False)
@@ -238,7 +238,7 @@ def die_before_curating(killed: ImportSpec, version: str) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_later_tick_makes_the_clean_versions_that_are_owed() -> None:
+def test_next_run_catches_up_on_missed_clean_versions() -> None:
     owed = curated("owed")
     run(owed)
     process = multiprocessing.get_context("fork").Process(target=die_before_curating, args=(owed, V2))
@@ -252,7 +252,7 @@ def test_a_later_tick_makes_the_clean_versions_that_are_owed() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_what_cannot_be_made_up_for_does_not_stop_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missed_version_that_fails_again_does_not_fail_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     run(curated("stuck"))
     narrow = curated("stuck", query=f"SELECT SALE_PRICE FROM ({ALL_SALES}) AS s")  # noqa: S608
     with pytest.raises(ImporterError, match=r"curate\.columns\.GR_LIV_AREA"):
@@ -266,14 +266,14 @@ def test_what_cannot_be_made_up_for_does_not_stop_the_next(capsys: pytest.Captur
 
 
 @pytest.mark.usefixtures("home")
-def test_older_raw_versions_stay_as_they_are_where_rules_are_new() -> None:
+def test_first_rules_do_not_curate_older_raw_versions() -> None:
     run(curated("late").model_copy(update={"curate": None}))
     run(curated("late"), V2)
     assert versions("clean_late") == [V2]
 
 
 @pytest.mark.usefixtures("home")
-def test_two_curations_at_once_make_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_concurrent_curations_make_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
     race = curated("race")
     run(race.model_copy(update={"curate": None}))
     commit = StoredVersions.commit
@@ -288,7 +288,7 @@ def test_two_curations_at_once_make_one_version(monkeypatch: pytest.MonkeyPatch)
     assert versions("clean_race") == [V1]
 
 
-def test_clean_versions_are_retired_as_raw_ones_are(home: Home) -> None:
+def test_clean_versions_past_keep_versions_are_retired(home: Home) -> None:
     for version in (V1, V2, V3):
         run(curated("retired", keep_versions=2), version)
     assert versions("clean_retired") == [V3, V2]
@@ -296,7 +296,7 @@ def test_clean_versions_are_retired_as_raw_ones_are(home: Home) -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_the_command_curates_a_version_by_its_time_or_the_newest() -> None:
+def test_command_curates_the_given_version_or_the_newest() -> None:
     asked = curated("asked")
     assert "asset asked has no version yet: run the import first" in error_line(
         command("curate", "asked", spec=asked)
@@ -314,12 +314,12 @@ def test_the_command_curates_a_version_by_its_time_or_the_newest() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_the_raw_asset_cannot_be_the_clean_one() -> None:
+def test_clean_asset_with_the_raw_assets_name_raises_an_error() -> None:
     with pytest.raises(ImporterError, match="is the raw asset's name"):
         run(curated("same", {"asset": "same"}))
 
 
-def test_exact_types_and_odd_names_pass_through(home: Home, tmp_path: Path) -> None:
+def test_unchanged_columns_keep_exact_types_and_unusual_names(home: Home, tmp_path: Path) -> None:
     values = (
         "12345678901234567890123456789012345.678::NUMBER(38,3) AS \"Préçis 'x'\", "
         "'2020-01-02 03:04:05.123456 +02:00'::TIMESTAMP_TZ AS \"a.b\", "
@@ -349,7 +349,7 @@ def test_exact_types_and_odd_names_pass_through(home: Home, tmp_path: Path) -> N
     assert str(found["wide"][0]) == "12345678901234567890123456789012345.679"
 
 
-def test_an_increment_is_curated_as_a_whole(home: Home, tmp_path: Path) -> None:
+def test_clean_version_of_an_incremental_one_has_all_rows(home: Home, tmp_path: Path) -> None:
     table = "GLOBOREALTY.REAL_ESTATE.GROWS_AND_IS_CURATED"
     rules = {"columns": {"PRICE": {"min": 0}}, "derive": {"TWICE": {"expression": "PRICE * 2"}}}
     grows = curated(

@@ -1,4 +1,4 @@
-"""`kill -9` before and after every request of an import, and a second run of the same tick there."""
+"""`kill -9` before and after every request of an import, and a second run of the same version meanwhile."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def proxy(home: Home) -> Iterator[FaultProxy]:
 class Moment(NamedTuple):
     """Where a test stops a run: before its request `number` reaches the service, or after the write `number`.
 
-    After a request that only reads, all is as it was before it.
+    Stops after requests that only read are left out: they change nothing.
     """
 
     number: int
@@ -50,7 +50,7 @@ class Moment(NamedTuple):
 
 
 class Stop:
-    """Holds a run at a moment, until it is told whether the run goes on; other requests pass."""
+    """Holds a run at a moment until `tell` says whether it continues; other requests pass."""
 
     def __init__(self, moment: Moment) -> None:
         self._moment = moment
@@ -79,7 +79,7 @@ class Stop:
             exchange.hang_up()
 
     def tell(self, *, goes_on: bool) -> None:
-        """Let the run go on from the moment, or take its connection away."""
+        """Let the run continue from the moment, or close its connection."""
         self._goes_on = goes_on
         self._is_told.set()
 
@@ -90,7 +90,7 @@ def ticks() -> Iterator[str]:
 
 
 def stop_at(stop: Stop, start: Callable[[], ForkedRun], proxy: FaultProxy) -> ForkedRun:
-    """Start a run; return it once it is at the moment, or has ended before."""
+    """Start a run; return it once it has reached the moment, or has ended."""
     proxy.act = stop
     run = start()
     while not stop.reached.wait(0.01) and not run.has_ended:
@@ -101,7 +101,7 @@ def stop_at(stop: Stop, start: Callable[[], ForkedRun], proxy: FaultProxy) -> Fo
 @pytest.mark.timeout(900)  # a hundred runs
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_kill_at_any_request_is_made_good_by_the_next_run(
+def test_run_after_a_kill_at_any_request_makes_one_version(
     home: Home, proxy: FaultProxy, tmp_path: Path, mode: Mode, is_after: bool
 ) -> None:
     imported = spec(f"killed_{mode}_{is_after}".lower(), QUERY, mode=mode, keep_versions=1)
@@ -126,7 +126,7 @@ def test_a_kill_at_any_request_is_made_good_by_the_next_run(
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", MODES)
-def test_a_run_that_another_one_overtakes_at_any_write_ends_well(
+def test_run_overtaken_at_any_write_succeeds(
     home: Home, proxy: FaultProxy, tmp_path: Path, mode: Mode
 ) -> None:
     imported = spec(f"overtaken_{mode}", QUERY, mode=mode, keep_versions=1)
@@ -150,7 +150,7 @@ def test_a_run_that_another_one_overtakes_at_any_write_ends_well(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_two_runs_of_one_tick_at_once_end_well(
+def test_two_concurrent_runs_make_one_version_and_succeed(
     home: Home, proxy: FaultProxy, tmp_path: Path, mode: Mode
 ) -> None:
     imported = spec(f"twins_{mode}", QUERY, mode=mode, keep_versions=1)
@@ -164,7 +164,7 @@ def test_two_runs_of_one_tick_at_once_end_well(
 
 @contextmanager
 def told(number: int, stop: Stop) -> Iterator[None]:
-    """Say of a failure at which request it was."""
+    """Add to a failure the request at which it happened."""
     try:
         yield
     except Exception as error:
@@ -172,7 +172,7 @@ def told(number: int, stop: Stop) -> Iterator[None]:
 
 
 def end_leases(home: Home) -> None:
-    """Have the slots of dead runs be free at once, not after a minute."""
+    """Free the warehouse slots of killed runs at once, instead of after a minute."""
     for name in container(home).list_blob_names(name_starts_with="_slots/"):
-        with suppress(HttpResponseError):  # nobody holds it
+        with suppress(HttpResponseError):  # it is free already
             BlobLeaseClient(container(home).get_blob_client(name)).break_lease(0)

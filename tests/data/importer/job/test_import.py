@@ -1,4 +1,4 @@
-"""The importer end to end: Snowflake over HTTP, Azurite and the workspace service, by the real clients."""
+"""The importer end to end, with the real clients: Snowflake over HTTP, Azurite and the workspace service."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ from tests.data_cloud import (
 )
 
 
-def test_the_command_imports_the_houses_as_they_are(home: Home, tmp_path: Path) -> None:
+def test_command_imports_the_house_sales_unchanged(home: Home, tmp_path: Path) -> None:
     result = command(
         "run", "raw_house_data", "--version", "2026-11-23T06:00:00Z", spec=spec("raw_house_data")
     )
@@ -52,7 +52,7 @@ def test_the_command_imports_the_houses_as_they_are(home: Home, tmp_path: Path) 
     assert not [text for text in written if read_passwords(home)["IMPORTER"] in text]
 
 
-def test_a_registered_version_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_of_a_registered_version_changes_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     run(spec("twice"))
     before = blob_names(home, "twice")
     monkeypatch.setattr("importer.job.import_rows.connect", never)
@@ -63,7 +63,7 @@ def test_a_registered_version_is_left_alone(home: Home, monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("home")
-def test_the_first_run_waits_for_its_roles(
+def test_first_run_waits_until_its_roles_apply(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importer.lake.azure.ROLE_RETRIES", ROLE_RETRIES.copy(wait=wait_none()))
@@ -82,7 +82,7 @@ def test_the_first_run_waits_for_its_roles(
     assert events == ["waiting for role assignments", "started", "registered"]
 
 
-def test_older_versions_go_with_their_blobs(home: Home) -> None:
+def test_versions_past_keep_versions_are_archived_and_their_blobs_deleted(home: Home) -> None:
     for version in (V1, V2, V3):
         run(spec("retired", keep_versions=2), version)
 
@@ -91,7 +91,7 @@ def test_older_versions_go_with_their_blobs(home: Home) -> None:
     assert not [name for name in blob_names(home, "retired") if V1 in name]
 
 
-def test_other_rows_than_snowflake_reports_register_nothing(
+def test_row_count_that_differs_from_snowflakes_registers_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = arrow_batches
@@ -109,7 +109,7 @@ def test_other_rows_than_snowflake_reports_register_nothing(
     assert blob_names(home, "short") == []
 
 
-def test_no_rows_make_one_empty_part_with_the_same_schema(home: Home, tmp_path: Path) -> None:
+def test_empty_result_makes_one_empty_part_with_the_same_schema(home: Home, tmp_path: Path) -> None:
     run(spec("none"))
     full = download(home, "none", V1, tmp_path)
 
@@ -139,7 +139,9 @@ def test_no_rows_make_one_empty_part_with_the_same_schema(home: Home, tmp_path: 
         ({"query": "SELECT 1 AS A, 2 AS A"}, "returns column A twice"),
     ],
 )
-def test_what_stops_an_import_leaves_nothing(home: Home, change: dict[str, str], message: str) -> None:
+def test_failed_import_leaves_no_blob_and_no_version(
+    home: Home, change: dict[str, str], message: str
+) -> None:
     broken = spec("broken").model_copy(update=change)
     with pytest.raises(ImporterError, match=message):
         run(broken)
@@ -147,7 +149,7 @@ def test_what_stops_an_import_leaves_nothing(home: Home, change: dict[str, str],
     assert Workspace().versions("broken") == []
 
 
-def test_a_wrong_password_is_one_line_without_it(home: Home) -> None:
+def test_wrong_password_is_a_one_line_error_that_hides_it(home: Home) -> None:
     secrets = home.vault_file.read_text()
     write_atomically(home.vault_file, json.dumps({"snowflake-importer": "canary-7391"}), mode=0o600)
     try:

@@ -1,4 +1,4 @@
-"""Incremental imports end to end: rows that come, change and go in the local Snowflake, in both modes."""
+"""Incremental imports end to end, in both modes: rows are added, changed and deleted in Snowflake."""
 
 # ruff: noqa: S608 - the tables are the tests' own
 
@@ -76,7 +76,7 @@ class Table:
         return stored.committed_manifest(version(day))
 
     def rows(self, day: int, tmp_path: Path, *, loads: bool = False) -> list[Row]:
-        """Return the rows of a version as who has downloaded the asset reads them, in order."""
+        """Return the rows of a version in order, as a reader of the downloaded asset gets them."""
         found = self.manifest(day)
         folder = tmp_path / str(day)
         for name in container(self.home).list_blob_names(name_starts_with=f"{self.name}/"):
@@ -112,7 +112,7 @@ def table(home: Home, request: pytest.FixtureRequest) -> Callable[..., Table]:
     return lambda name, **given: Table(home, request.param, name, **given)
 
 
-def test_a_version_adds_what_is_new_to_the_parts_of_the_one_before(
+def test_version_lists_new_rows_beside_the_parts_of_the_previous_one(
     table: Callable[..., Table], tmp_path: Path
 ) -> None:
     t = table("adds")
@@ -134,7 +134,7 @@ def test_a_version_adds_what_is_new_to_the_parts_of_the_one_before(
     assert (tags["step"], tags["watermark"], tags["rows"]) == ("incremental", second.step.watermark, "3")
 
 
-def test_no_new_rows_make_a_version_of_the_same_parts(table: Callable[..., Table], tmp_path: Path) -> None:
+def test_version_without_new_rows_lists_the_same_parts(table: Callable[..., Table], tmp_path: Path) -> None:
     t = table("nothing_new")
     t.add(row(1, 1))
     first = t.run(1)
@@ -149,7 +149,7 @@ def test_no_new_rows_make_a_version_of_the_same_parts(table: Callable[..., Table
     assert t.rows(3, tmp_path) == [(1, at(1), "")]
 
 
-def test_no_rows_at_all_are_read_in_full_until_there_are_some(
+def test_empty_table_is_read_in_full_until_it_has_a_watermark(
     table: Callable[..., Table], tmp_path: Path
 ) -> None:
     t = table("empty")
@@ -164,7 +164,7 @@ def test_no_rows_at_all_are_read_in_full_until_there_are_some(
     assert t.rows(3, tmp_path) == [(1, None, ""), (2, at(1), "")]
 
 
-def test_without_a_key_late_rows_ties_and_rows_without_a_watermark_come_with_the_next_full_version(
+def test_without_a_key_late_tied_and_null_rows_come_with_the_next_full_version(
     table: Callable[..., Table], tmp_path: Path
 ) -> None:
     t = table("unseen")
@@ -182,7 +182,7 @@ def test_without_a_key_late_rows_ties_and_rows_without_a_watermark_come_with_the
     assert found.step.base is None
 
 
-def test_with_a_key_there_is_one_row_of_each_the_newest(table: Callable[..., Table], tmp_path: Path) -> None:
+def test_with_a_key_the_newest_row_of_each_is_kept(table: Callable[..., Table], tmp_path: Path) -> None:
     t = table("keyed", key=["ID"])
     t.add(row(1, 1, "old"), row(1, 2, "newer"), row(1, None, "least"), row(2, 3), row(3, 3))
     first = t.run(1)
@@ -210,7 +210,7 @@ def test_with_a_key_there_is_one_row_of_each_the_newest(table: Callable[..., Tab
     assert second.step.added_rows == 3
 
 
-def test_an_overlap_finds_late_rows(table: Callable[..., Table], tmp_path: Path) -> None:
+def test_overlap_finds_late_rows(table: Callable[..., Table], tmp_path: Path) -> None:
     t = table("late", key=["ID"], overlap="3h")
     t.add(row(1, 10))
     t.run(1)
@@ -219,7 +219,7 @@ def test_an_overlap_finds_late_rows(table: Callable[..., Table], tmp_path: Path)
     assert t.rows(2, tmp_path) == [(1, at(10), ""), (2, at(7), "late")]
 
 
-def test_rows_with_a_null_in_the_key_are_never_the_same(table: Callable[..., Table], tmp_path: Path) -> None:
+def test_rows_with_a_null_in_the_key_are_all_kept(table: Callable[..., Table], tmp_path: Path) -> None:
     t = table("null_key", key=["ID", "NOTE"], overlap="5h")
     t.add(row(None, 1), row(None, 1), row(1, 1))
     t.run(1)
@@ -229,7 +229,7 @@ def test_rows_with_a_null_in_the_key_are_never_the_same(table: Callable[..., Tab
     assert t.rows(3, tmp_path) == [(1, at(1), ""), *[(None, at(1), "")] * 2, (None, at(2), "")]
 
 
-def test_the_part_of_a_row_that_is_replaced_is_written_anew(
+def test_part_with_a_superseded_row_is_rewritten(
     table: Callable[..., Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importer.job.incremental.write._BATCH_ROWS", 3)
@@ -264,7 +264,7 @@ def test_the_part_of_a_row_that_is_replaced_is_written_anew(
         ("INT", ["-5", "9007199254740993", "9007199254740994"]),
     ],
 )
-def test_every_type_of_watermark_is_exact(
+def test_watermark_of_every_type_is_exact(
     table: Callable[..., Table], tmp_path: Path, kind: str, values: list[str]
 ) -> None:
     name = "".join(c for c in kind.lower() if c.isalnum())
@@ -280,7 +280,7 @@ def test_every_type_of_watermark_is_exact(
     assert len(t.rows(len(values) + 1, tmp_path)) == len(values)
 
 
-def test_a_number_may_overlap_by_a_number(table: Callable[..., Table], tmp_path: Path) -> None:
+def test_number_watermark_accepts_a_number_as_overlap(table: Callable[..., Table], tmp_path: Path) -> None:
     t = table("overlap_number", columns="ID INT, CHANGED NUMBER(10,2), NOTE VARCHAR", key=["ID"], overlap=2)
     t.add("1, 10.50, ''")
     t.run(1)
@@ -289,7 +289,7 @@ def test_a_number_may_overlap_by_a_number(table: Callable[..., Table], tmp_path:
     assert [r[0] for r in t.rows(2, tmp_path)] == [1, 2]
 
 
-def test_keys_of_every_type_are_told_apart(table: Callable[..., Table], tmp_path: Path) -> None:
+def test_keys_of_every_type_are_compared_exactly(table: Callable[..., Table], tmp_path: Path) -> None:
     columns = (
         "CHANGED INT, A NUMBER(38,3), B VARCHAR, C DATE, D TIMESTAMP_TZ, E BOOLEAN, F FLOAT, G TIME, H BINARY"
     )
@@ -307,7 +307,7 @@ def read_events(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-def test_every_so_many_versions_one_is_full(
+def test_full_every_makes_every_nth_version_full(
     table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
 ) -> None:
     t = table("every_third", fullEvery=3)
@@ -333,7 +333,7 @@ def test_every_so_many_versions_one_is_full(
     ],
     ids=["query", "key", "columns", "types", "asked"],
 )
-def test_what_changed_is_read_in_full_in_the_same_run(
+def test_changed_query_key_or_columns_read_all_rows_in_the_same_run(
     table: Callable[..., Table],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -359,7 +359,7 @@ def test_what_changed_is_read_in_full_in_the_same_run(
     assert third.step.base == version(2)
 
 
-def test_new_rows_are_widened_to_what_the_base_has(
+def test_new_rows_are_widened_to_the_types_of_the_base(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wide(description: Any) -> pa.Schema:
@@ -402,7 +402,7 @@ def test_new_rows_are_widened_to_what_the_base_has(
     ],
     ids=["column", "key", "text", "float"],
 )
-def test_what_has_no_watermark_is_said_before_anything_is_written(
+def test_column_without_a_watermark_raises_an_error_before_a_write(
     home: Home, request: pytest.FixtureRequest, columns: str, rules: dict[str, Any], message: str
 ) -> None:
     t = Table(home, "stream", f"wrong_{request.node.callspec.id}", columns=columns, **rules)
@@ -411,7 +411,7 @@ def test_what_has_no_watermark_is_said_before_anything_is_written(
     assert blob_names(home, t.name) == []
 
 
-def test_an_overlap_that_does_not_fit_is_said(home: Home) -> None:
+def test_overlap_of_another_type_raises_an_error(home: Home) -> None:
     t = Table(home, "stream", "misfit", key=["ID"])
     t.add(row(1, 1))
     t.run(1)
@@ -427,7 +427,7 @@ def test_an_overlap_that_does_not_fit_is_said(home: Home) -> None:
     [(AssetBlobs, "write", True), (StoredVersions, "commit", False), (Workspace, "register", False)],
     ids=["after-the-first-part", "before-the-commit", "before-the-registration"],
 )
-def test_the_next_run_completes_what_a_crash_left(
+def test_rerun_after_a_crash_makes_one_version(
     home: Home, tmp_path: Path, owner: type, step: str, after: bool
 ) -> None:
     t = Table(home, "stream", f"crash_{step}", key=["ID"])
@@ -443,7 +443,7 @@ def test_the_next_run_completes_what_a_crash_left(
     assert sorted(found.version for found in Workspace().versions(t.name)) == [version(1), V1]
 
 
-def test_an_older_tick_goes_on_from_what_is_older_and_leaves_newer_ones_alone(
+def test_older_version_adds_to_the_one_before_it_and_leaves_newer_ones_unchanged(
     home: Home, tmp_path: Path
 ) -> None:
     t = Table(home, "stream", "older")
@@ -459,7 +459,7 @@ def test_an_older_tick_goes_on_from_what_is_older_and_leaves_newer_ones_alone(
     assert len(t.rows(3, tmp_path)) == 2
 
 
-def test_parts_that_have_gone_are_read_again(
+def test_deleted_parts_of_the_base_make_the_next_version_full(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     t = Table(home, "stream", "gone")
@@ -473,7 +473,7 @@ def test_parts_that_have_gone_are_read_again(
     assert t.rows(3, tmp_path) == [(1, at(1), "")]
 
 
-def test_a_base_without_a_readable_manifest_is_read_again(home: Home) -> None:
+def test_unreadable_manifest_of_the_base_makes_the_next_version_full(home: Home) -> None:
     t = Table(home, "stream", "unreadable")
     t.add(row(1, 1))
     t.run(1)
@@ -484,7 +484,7 @@ def test_a_base_without_a_readable_manifest_is_read_again(home: Home) -> None:
     assert found.step.full
 
 
-def test_a_part_that_goes_before_the_commit_is_said(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_part_deleted_before_the_commit_raises_an_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     t = Table(home, "stream", "lost")
     t.add(row(1, 1))
     t.run(1)
@@ -503,7 +503,7 @@ def test_a_part_that_goes_before_the_commit_is_said(home: Home, monkeypatch: pyt
     assert [found.version for found in Workspace().versions(t.name)] == [version(1)]
 
 
-def test_the_command_reads_in_full_where_it_is_asked_to(home: Home) -> None:
+def test_command_with_full_reads_all_rows(home: Home) -> None:
     t = Table(home, "stream", "asked_on_the_line")
     t.add(row(1, 1))
     t.run(1)

@@ -48,7 +48,7 @@ def stored(home: Home, cursor: SnowflakeCursor) -> Path:
 
 
 def expire(result: Path) -> None:
-    """Make the URLs that were given out so far fail as expired ones do."""
+    """Make all URLs that were given out so far fail like expired ones."""
     (result / "key").write_text("another")
 
 
@@ -56,7 +56,7 @@ def rows(tables: Iterable[pa.Table]) -> list[dict[str, Any]]:
     return [row for table in tables for row in table.to_pylist()]
 
 
-def test_a_large_result_comes_in_chunks_and_in_order(home: Home, sales: SnowflakeCursor) -> None:
+def test_large_result_comes_in_chunks_and_keeps_its_order(home: Home, sales: SnowflakeCursor) -> None:
     chunks = sales.get_result_batches() or []
     assert len(chunks) > 3
     assert sum(chunk.rowcount for chunk in chunks) == sales.rowcount == 2930
@@ -66,7 +66,9 @@ def test_a_large_result_comes_in_chunks_and_in_order(home: Home, sales: Snowflak
     assert rows(arrow_batches(sales, 2**30)) == house_sales().to_pylist()
 
 
-def test_chunks_are_fetched_side_by_side(sales: SnowflakeCursor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_chunks_are_fetched_at_the_same_time(
+    sales: SnowflakeCursor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = threading.Barrier(2, timeout=60)
     read = fetch._read
 
@@ -79,7 +81,7 @@ def test_chunks_are_fetched_side_by_side(sales: SnowflakeCursor, monkeypatch: py
     assert sum(table.num_rows for table in arrow_batches(sales, 2**30)) == 2930
 
 
-def test_no_more_is_fetched_ahead_than_may_be(
+def test_chunks_beyond_the_limit_are_not_fetched_ahead(
     sales: SnowflakeCursor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Any] = []
@@ -94,19 +96,19 @@ def test_no_more_is_fetched_ahead_than_may_be(
         assert len(started) == number
 
 
-def test_an_expired_url_is_renewed(home: Home, sales: SnowflakeCursor) -> None:
+def test_expired_url_is_renewed(home: Home, sales: SnowflakeCursor) -> None:
     expire(stored(home, sales))
     assert rows(arrow_batches(sales, 2**30)) == house_sales().to_pylist()
 
 
-def test_a_url_that_expires_midway_is_renewed(home: Home, sales: SnowflakeCursor) -> None:
+def test_url_that_expires_between_two_chunks_is_renewed(home: Home, sales: SnowflakeCursor) -> None:
     tables = arrow_batches(sales, 1)
     first = [next(tables), next(tables)]
     expire(stored(home, sales))
     assert rows([*first, *tables]) == house_sales().to_pylist()
 
 
-def test_a_result_that_is_gone_is_said(home: Home, sales: SnowflakeCursor) -> None:
+def test_deleted_result_raises_an_error_with_the_chunk(home: Home, sales: SnowflakeCursor) -> None:
     tables = arrow_batches(sales, 1)
     next(tables)
     shutil.rmtree(stored(home, sales))
@@ -114,7 +116,7 @@ def test_a_result_that_is_gone_is_said(home: Home, sales: SnowflakeCursor) -> No
         next(tables)
 
 
-def test_a_result_that_is_lost_before_its_url_is_renewed_is_said(
+def test_result_deleted_before_its_url_is_renewed_raises_an_error(
     home: Home, sales: SnowflakeCursor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query = SnowflakeCursor.query_result
@@ -132,7 +134,7 @@ def test_a_result_that_is_lost_before_its_url_is_renewed_is_said(
 
 
 def short(content: bytes) -> bytes:
-    """Return a chunk that is a whole stream, and has one row less."""
+    """Return a chunk that is a complete stream with one row less."""
     with pa.ipc.open_stream(gzip.decompress(content)) as stream:
         table = stream.read_all()
     sink = pa.BufferOutputStream()
@@ -156,7 +158,7 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize(("broken", "message"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_chunk_is_a_failure_and_never_a_short_file(
+def test_broken_chunk_fails_the_import_and_leaves_no_file(
     home: Home, monkeypatch: pytest.MonkeyPatch, broken: Callable[[bytes], bytes], message: str
 ) -> None:
     break_chunk(home, monkeypatch, broken)
@@ -170,7 +172,7 @@ def test_a_broken_chunk_is_a_failure_and_never_a_short_file(
 def break_chunk(
     home: Home, monkeypatch: pytest.MonkeyPatch, broken: Callable[[bytes], bytes], repaired_after: int = 99
 ) -> None:
-    """Have storage send the second chunk of the next result in another way, and then as it is."""
+    """Make storage send a broken second chunk of the next result, and after some requests the real one."""
     read, sent = fetch._read, []
 
     def read_broken(chunk: Any, connection: Any) -> pa.Table:
@@ -189,7 +191,7 @@ def break_chunk(
     monkeypatch.setattr(fetch, "_read", read_broken)
 
 
-def test_a_chunk_that_is_whole_at_the_second_try_is_taken(
+def test_chunk_that_is_complete_on_the_second_try_is_used(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_chunk(home, monkeypatch, BROKEN["cut-off"][0], repaired_after=1)
@@ -198,7 +200,7 @@ def test_a_chunk_that_is_whole_at_the_second_try_is_taken(
     assert pq.read_table(tmp_path / manifest.files[0].name).to_pylist() == house_sales().to_pylist()
 
 
-def test_rows_in_several_parts_and_row_groups_are_one_table(
+def test_several_parts_and_row_groups_make_one_table(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 40_000)
@@ -215,7 +217,9 @@ def test_rows_in_several_parts_and_row_groups_are_one_table(
     assert rows(pq.read_table(file) for file in files) == house_sales().to_pylist()
 
 
-def test_an_upload_that_fails_stops_the_import(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_upload_fails_the_import_and_leaves_no_blob(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("importer.lake.upload.BLOCK_BYTES", 1000)
 
     def refuse(_: AssetBlobs, path: str, blocks: Iterable[bytes]) -> None:
@@ -228,6 +232,6 @@ def test_an_upload_that_fails_stops_the_import(home: Home, monkeypatch: pytest.M
     assert blob_names(home, "no_space") == []
 
 
-def test_the_memory_of_an_import_has_bounds() -> None:
+def test_memory_below_the_minimum_raises_an_error() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 400"):
         ImportSpec(name="tight", connection="snowflake", query="SELECT 1 AS A", memory_mb=100)

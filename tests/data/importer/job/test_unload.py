@@ -1,4 +1,4 @@
-"""Unloading end to end: the local Snowflake writes to Azurite by itself, with the token that it is given."""
+"""Unloading end to end: the local Snowflake writes to Azurite itself, with the token that it gets."""
 
 import json
 import logging
@@ -52,7 +52,7 @@ def sql(statement: str) -> None:
         connection.cursor().execute(statement)
 
 
-def test_the_command_unloads_the_houses_as_they_are(home: Home, tmp_path: Path) -> None:
+def test_command_unloads_the_house_sales_unchanged(home: Home, tmp_path: Path) -> None:
     result = command("run", "unloaded", "--version", "2026-11-23T06:00:00Z", spec=spec("unloaded"))
 
     assert result.returncode == 0, result.stderr
@@ -68,7 +68,7 @@ def test_the_command_unloads_the_houses_as_they_are(home: Home, tmp_path: Path) 
     assert registered.tags["rows"] == "2930"
 
 
-def test_an_unloaded_version_has_the_schema_of_a_streamed_one(home: Home, tmp_path: Path) -> None:
+def test_unloaded_and_streamed_versions_have_the_same_schema(home: Home, tmp_path: Path) -> None:
     run(spec("both"), V1)
     run(imports.spec("both"), V2)
     unloaded, streamed = (imports.download(home, "both", version, tmp_path) for version in (V1, V2))
@@ -76,9 +76,7 @@ def test_an_unloaded_version_has_the_schema_of_a_streamed_one(home: Home, tmp_pa
     assert unloaded.columns == streamed.columns
 
 
-def test_rows_in_several_files_are_one_table(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_files_make_one_table(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importer.job.unload.MAX_FILE_BYTES", 1000)
     run(spec("several"))
     manifest = imports.download(home, "several", V1, tmp_path)
@@ -90,7 +88,7 @@ def test_rows_in_several_files_are_one_table(
     assert loaded.to_pylist() == house_sales().to_pylist()
 
 
-def test_values_of_every_type_arrive_and_casts_are_told(home: Home, tmp_path: Path) -> None:
+def test_values_of_every_type_arrive_and_casts_are_listed(home: Home, tmp_path: Path) -> None:
     values = {
         "1::INT": 1,
         "-12.25::NUMBER(12,2)": Decimal("-12.25"),
@@ -120,7 +118,7 @@ def test_values_of_every_type_arrive_and_casts_are_told(home: Home, tmp_path: Pa
     assert [c.snowflake_type for c in manifest.columns[10:]] == ["TIMESTAMP_TZ(9)", "VARIANT"]
 
 
-def test_no_rows_make_one_empty_part_with_the_same_schema(home: Home, tmp_path: Path) -> None:
+def test_empty_result_makes_one_empty_part_with_the_same_schema(home: Home, tmp_path: Path) -> None:
     run(spec("unload_none"))
     full = imports.download(home, "unload_none", V1, tmp_path)
     run(spec("unload_none", f"{ALL_SALES} WHERE 1 = 0"), V2)
@@ -132,7 +130,7 @@ def test_no_rows_make_one_empty_part_with_the_same_schema(home: Home, tmp_path: 
     assert mltable.load(str(tmp_path)).to_pandas_dataframe().empty
 
 
-def test_a_storage_integration_needs_no_token(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_integration_needs_no_token(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importer.job.unload.delegation_key", imports.never)
     run(spec("integrated", storage_integration="lake"))
     assert Workspace().versions("integrated")[0].tags["rows"] == "2930"
@@ -152,7 +150,7 @@ def tokens(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def test_the_token_is_written_down_nowhere(
+def test_token_is_in_no_log_output_or_file(
     home: Home,
     tokens: list[str],
     caplog: pytest.LogCaptureFixture,
@@ -173,9 +171,7 @@ def test_the_token_is_written_down_nowhere(
     assert not [text[:200] for text in written if any(secret in text for secret in secrets)]
 
 
-def test_the_token_writes_into_its_folder_for_some_hours_and_deletes_nothing(
-    home: Home, tokens: list[str]
-) -> None:
+def test_token_can_write_into_its_folder_for_hours_and_cannot_delete(home: Home, tokens: list[str]) -> None:
     run(spec("bounded"))
     (token,) = tokens
     granted = {name: values[0] for name, values in parse_qs(token).items()}
@@ -201,7 +197,7 @@ def test_the_token_writes_into_its_folder_for_some_hours_and_deletes_nothing(
 
 
 @pytest.mark.usefixtures("home")
-def test_the_first_unload_waits_for_the_role_that_makes_tokens(
+def test_first_unload_waits_until_the_delegator_role_applies(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importer.lake.azure.ROLE_RETRIES", ROLE_RETRIES.copy(wait=wait_none()))
@@ -228,7 +224,9 @@ def test_the_first_unload_waits_for_the_role_that_makes_tokens(
         ({"connection": "warehouse"}, "there is no such warehouse"),
     ],
 )
-def test_what_stops_an_unload_leaves_nothing(home: Home, change: dict[str, str], message: str) -> None:
+def test_failed_unload_leaves_no_blob_and_no_version(
+    home: Home, change: dict[str, str], message: str
+) -> None:
     broken = spec("unload_broken").model_copy(update=change)
     with pytest.raises(ImporterError, match=message):
         run(broken)
@@ -247,7 +245,9 @@ def after_the_unload(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -
     monkeypatch.setattr("importer.job.unload.execute", run_and_act)
 
 
-def test_a_warehouse_that_fails_midway_leaves_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warehouse_that_fails_after_writing_leaves_no_blob(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str] = []
 
     def fail() -> None:
@@ -286,7 +286,7 @@ def parquet(table: pa.Table) -> bytes:
     ],
     ids=["lost", "cut-off", "empty", "short", "other-columns"],
 )
-def test_a_file_that_is_not_as_reported_registers_nothing(
+def test_file_that_differs_from_the_report_registers_nothing(
     home: Home, monkeypatch: pytest.MonkeyPatch, content: bytes | None, message: str
 ) -> None:
     after_the_unload(monkeypatch, lambda: replace(home, "unlike", content))
@@ -296,7 +296,7 @@ def test_a_file_that_is_not_as_reported_registers_nothing(
     assert Workspace().versions("unlike") == []
 
 
-def test_files_of_different_schemas_register_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_with_different_schemas_register_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def widen_the_last() -> None:
         name = next(name for name in blob_names(home, "mixed") if name.endswith("_0_2_0.snappy.parquet"))
         sales = pq.read_table(pa.BufferReader(container(home).download_blob(name).readall()))
@@ -310,7 +310,7 @@ def test_files_of_different_schemas_register_nothing(home: Home, monkeypatch: py
     assert blob_names(home, "mixed") == []
 
 
-def test_what_snowflake_does_not_report_is_not_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_snowflake_does_not_report_is_deleted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def leave_one_more() -> None:
         folder = blob_names(home, "stray")[0].rpartition("/")[0]
         container(home).upload_blob(f"{folder}/data_of_a_retry.snappy.parquet", b"")
@@ -326,7 +326,7 @@ def test_what_snowflake_does_not_report_is_not_kept(home: Home, monkeypatch: pyt
     [(AssetBlobs, "write", False), (StoredVersions, "commit", False), (Workspace, "register", False)],
     ids=["after-the-unload", "before-the-commit", "before-the-registration"],
 )
-def test_a_rerun_completes_what_a_crash_left(home: Home, owner: type, step: str, after: bool) -> None:
+def test_rerun_after_a_crash_makes_one_version(home: Home, owner: type, step: str, after: bool) -> None:
     asset = f"unload_crash_{step}"
     crash(spec(asset), owner, step, after=after)
     left = attempts(home, asset, V1)
@@ -379,7 +379,7 @@ def copy(home: Home) -> Iterator[Callable[..., list[Any]]]:
         ({"query": "SELECT 1 AS A", "options": "MAX_FILE_SIZE = 5368709121"}, "the options must be"),
     ],
 )
-def test_the_local_snowflake_refuses_what_snowflake_would(
+def test_local_snowflake_rejects_statements_that_snowflake_rejects(
     copy: Callable[..., list[Any]], arguments: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ProgrammingError, match=message) as refused:
@@ -387,7 +387,7 @@ def test_the_local_snowflake_refuses_what_snowflake_would(
     assert "canary" not in str(refused.value)
 
 
-def test_the_local_snowflake_writes_whole_numbers_as_decimals_unless_cast(
+def test_local_snowflake_writes_whole_numbers_as_decimals_unless_cast(
     home: Home, copy: Callable[..., list[Any]]
 ) -> None:
     [(name, size, rows)] = copy("SELECT SALE_PRICE AS D, SALE_PRICE::BIGINT AS I FROM RAW")
@@ -397,7 +397,7 @@ def test_the_local_snowflake_writes_whole_numbers_as_decimals_unless_cast(
     assert copy("SELECT 1 AS A WHERE 1 = 0") == []
 
 
-def test_an_unload_needs_a_warehouse_and_reads_only(home: Home) -> None:
+def test_unload_without_a_warehouse_fails_and_with_one_writes_a_file(home: Home) -> None:
     options = {**imports.deployer(), "warehouse": "NO_WH"}
     statement = (
         "COPY INTO 'azure://lake.blob.core.windows.net/rawdata/none/' FROM (SELECT * FROM RAW) "

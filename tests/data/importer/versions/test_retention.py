@@ -1,4 +1,4 @@
-"""What stays and what goes, by the rules and by what newer versions list."""
+"""Retention end to end: which versions are deleted, and which are kept because newer ones list them."""
 
 import json
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def lines(*arguments: str, spec: ImportSpec) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_a_dry_run_says_what_the_command_then_does(home: Home) -> None:
+def test_dry_run_lists_the_versions_that_the_command_then_deletes(home: Home) -> None:
     import_days("dry", range(1, 5))
     kept = spec("dry", keep_versions=2)
     sizes = container(home).list_blobs(name_starts_with=f"dry/version={version(1)}/")
@@ -83,7 +83,7 @@ def test_a_dry_run_says_what_the_command_then_does(home: Home) -> None:
     assert lines("retire", "dry", spec=kept) == []
 
 
-def test_what_keep_days_keeps_stays_beyond_keep_versions(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recent_versions_are_kept_beyond_keep_versions(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     class Clock(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> "Clock":
@@ -96,7 +96,7 @@ def test_what_keep_days_keeps_stays_beyond_keep_versions(home: Home, monkeypatch
     assert registered("recent") == days(2, 3, 4, 5)
 
 
-def test_what_a_version_that_stays_lists_stays_with_all_that_it_lists(home: Home) -> None:
+def test_version_listed_by_a_kept_one_is_kept(home: Home) -> None:
     growing = {"incremental": GROWING, "keep_versions": 1}
     import_days("held", range(1, 4), **growing)
     # 2 and 3 list parts of 1 only: 2 goes
@@ -116,7 +116,7 @@ def test_what_a_version_that_stays_lists_stays_with_all_that_it_lists(home: Home
     assert registered("held") == stored(home, "held") == days(4)
 
 
-def test_what_the_importer_has_not_made_is_left_alone_and_does_not_count(home: Home) -> None:
+def test_versions_not_made_by_the_importer_are_kept_and_not_counted(home: Home) -> None:
     import_days("foreign", range(1, 3))
     made = stored_versions("foreign").committed_manifest(version(1))
     for name in ("0", "by-hand", "20270101T000000Z"):
@@ -126,7 +126,7 @@ def test_what_the_importer_has_not_made_is_left_alone_and_does_not_count(home: H
     assert stored(home, "foreign") == days(2, 3)
 
 
-def test_what_could_not_be_deleted_is_deleted_later(
+def test_failed_deletion_is_retried_by_the_next_run(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import_days("immutable", range(1, 4))
@@ -145,7 +145,7 @@ def test_what_could_not_be_deleted_is_deleted_later(
     assert registered("immutable") == stored(home, "immutable") == days(4, 5)
 
 
-def test_a_version_that_someone_archived_stays_until_older_ones_go(home: Home) -> None:
+def test_archived_version_is_kept_until_older_ones_are_deleted(home: Home) -> None:
     import_days("archived", range(1, 4))
     Workspace().archive("archived", version(2))
     import_days("archived", range(4, 5), keep_versions=3)
@@ -154,9 +154,7 @@ def test_a_version_that_someone_archived_stays_until_older_ones_go(home: Home) -
     assert registered("archived") == stored(home, "archived") == days(3, 4, 5)
 
 
-def test_a_manifest_that_cannot_be_read_retires_nothing(
-    home: Home, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreadable_manifest_keeps_all_versions(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     import_days("broken", range(1, 3), incremental=GROWING)
     (name,) = [n for n in blob_names(home, "broken") if version(2) in n and n.endswith("_manifest.json")]
     container(home).upload_blob(name, b"{}", overwrite=True)
@@ -169,7 +167,7 @@ def test_a_manifest_that_cannot_be_read_retires_nothing(
 
 
 @pytest.mark.parametrize("step", ["mark_retired", "delete"])
-def test_the_next_run_retires_what_a_run_that_died_left(home: Home, step: str) -> None:
+def test_next_run_completes_the_retention_of_a_crashed_run(home: Home, step: str) -> None:
     asset = f"died_{step}"
     import_days(asset, range(1, 4))
     crash(spec(asset, keep_versions=1), StoredVersions, step, after=step == "mark_retired")
@@ -184,7 +182,9 @@ def growing_run(name: str, day: int) -> None:
     run(spec(name, incremental=GROWING), version(day))
 
 
-def test_what_a_run_is_about_to_list_stays(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_listed_by_an_attempt_in_progress_is_kept(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     growing_run("about", 1)
     commit = StoredVersions.commit
 
@@ -203,7 +203,7 @@ def test_what_a_run_is_about_to_list_stays(home: Home, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("is_marked_first", [True, False])
-def test_a_run_and_a_retirement_of_what_it_lists_do_not_both_succeed(
+def test_run_and_retention_of_a_version_it_lists_do_not_both_succeed(
     home: Home, monkeypatch: pytest.MonkeyPatch, is_marked_first: bool
 ) -> None:
     name = f"at_once_{is_marked_first}".lower()

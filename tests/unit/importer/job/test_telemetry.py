@@ -1,4 +1,4 @@
-"""What a run tells Azure Monitor, with the real client over a transport that answers by itself."""
+"""The record that a run sends to Azure Monitor, by the real client over a fake transport."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ REFUSAL = {"error": {"code": "OperationFailed", "message": "The token has no acc
 
 
 class Monitor(BaseAdapter):
-    """A data collection endpoint: the requests that came, and the status that it answers them with."""
+    """A data collection endpoint: the requests it received, and the status of its answers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Monitor(BaseAdapter):
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """All records that came."""
+        """All records that it received."""
         bodies = [request.body for request in self.requests]
         return [
             record
@@ -61,7 +61,7 @@ class Credential:
 
 
 class Said:
-    """Progress that remembers."""
+    """Progress that keeps the events and counts."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, str | int]]] = []
@@ -93,7 +93,7 @@ def monitor(monkeypatch: pytest.MonkeyPatch) -> Monitor:
     return monitor
 
 
-def test_a_run_that_succeeds_tells_what_it_registered(monitor: Monitor) -> None:
+def test_successful_run_records_rows_and_bytes_of_its_version(monitor: Monitor) -> None:
     said = Said()
     with recording("houses", SCHEDULED, said) as progress:
         progress.rows(1, 2)
@@ -116,7 +116,7 @@ def test_a_run_that_succeeds_tells_what_it_registered(monitor: Monitor) -> None:
     assert said.counted == [(1, 2)]
 
 
-def test_a_record_has_every_column_and_goes_to_the_rule(monitor: Monitor) -> None:
+def test_record_has_every_column_and_is_sent_to_the_rule(monitor: Monitor) -> None:
     with recording("houses", SCHEDULED, Said()):
         pass
     (record,), (request,) = monitor.records, monitor.requests
@@ -136,14 +136,16 @@ def test_a_record_has_every_column_and_goes_to_the_rule(monitor: Monitor) -> Non
         (KeyboardInterrupt(), "KeyboardInterrupt"),
     ],
 )
-def test_a_run_that_fails_tells_why_and_no_secret(monitor: Monitor, error: BaseException, told: str) -> None:
+def test_failed_run_records_its_error_without_secrets(
+    monitor: Monitor, error: BaseException, told: str
+) -> None:
     with pytest.raises(type(error)), recording("houses", SCHEDULED, Said()):
         raise error
     (record,) = monitor.records
     assert (record["Outcome"], record["Error"]) == ("failed", told)
 
 
-def test_a_record_that_cannot_be_sent_is_told_in_one_line_and_fails_nothing(monitor: Monitor) -> None:
+def test_record_that_cannot_be_sent_is_reported_and_does_not_fail_the_run(monitor: Monitor) -> None:
     monitor.status, said = 403, Said()
     with recording("houses", SCHEDULED, said):
         pass
@@ -152,7 +154,7 @@ def test_a_record_that_cannot_be_sent_is_told_in_one_line_and_fails_nothing(moni
     assert "Azure Monitor: The token has no access to the rule. (status 403" in str(details["error"])
 
 
-def test_a_failed_run_stays_the_failure_where_its_record_cannot_be_sent(monitor: Monitor) -> None:
+def test_error_of_a_failed_run_remains_if_its_record_cannot_be_sent(monitor: Monitor) -> None:
     monitor.status = 500
     with pytest.raises(ImporterError, match="no rows"), recording("houses", SCHEDULED, Said()):
         raise ImporterError("no rows")
@@ -160,7 +162,7 @@ def test_a_failed_run_stays_the_failure_where_its_record_cannot_be_sent(monitor:
 
 @pytest.mark.parametrize("missing", [LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE])
 @pytest.mark.parametrize("value", [None, ""])
-def test_nothing_is_recorded_unless_the_environment_says_where(
+def test_without_both_variables_no_record_is_sent(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch, missing: str, value: str | None
 ) -> None:
     monkeypatch.delenv(missing)
@@ -173,7 +175,7 @@ def test_nothing_is_recorded_unless_the_environment_says_where(
     assert said.events == [("started", {})]
 
 
-def test_the_command_records_an_import_that_does_not_get_as_far_as_its_query(
+def test_command_records_an_import_that_fails_before_its_query(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse() -> None:

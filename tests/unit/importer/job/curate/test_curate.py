@@ -1,4 +1,4 @@
-"""Rules that make clean rows of raw ones: what they change, what they set aside and why."""
+"""Curation rules: the clean rows, the rows in quarantine, and their reasons."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,9 @@ import pytest
 from pydantic import ValidationError
 
 from importer.errors import ImporterError
+from importer.job.curate.conditions import RULES
 from importer.job.curate.engine import Engine, open_engine
-from importer.spec.curate import Curate, rules_hash
+from importer.spec.curate import Curate, ValueRules, rules_hash
 from importer.spec.expression import check_expression, expression_sql
 
 MEMORY = 64 * 2**20
@@ -59,7 +60,7 @@ def refusal(folder: Path, table: pa.Table, **rules: Any) -> str:
     return str(raised.value)
 
 
-def test_without_rules_all_rows_are_clean_as_they_are(tmp_path: Path) -> None:
+def test_without_rules_all_rows_are_clean_and_unchanged(tmp_path: Path) -> None:
     table = pa.table({"a": [1, None], "A": ["x", None]})
     applied = Applied(tmp_path, table)
     assert applied.clean == table
@@ -72,7 +73,7 @@ def test_values_are_trimmed_then_cast_then_renamed(tmp_path: Path) -> None:
     assert applied.clean.to_pydict() == {"number": [7, 8, None, None], "KEPT": [" a", "b", "c", "d"]}
 
 
-def test_all_blanks_of_unicode_are_trimmed_on_either_side_and_none_within(tmp_path: Path) -> None:
+def test_white_space_of_unicode_is_trimmed_on_both_sides_and_kept_inside(tmp_path: Path) -> None:
     blanks = [character for character in map(chr, range(0x110000)) if character.isspace()]
     texts = [text for blank in blanks for text in (f"{blank}é", f"'😀{blank * 2}", f"a{blank}b", blank)]
     texts += ["", "whole", "\u200d", " \u0301 "]
@@ -80,7 +81,7 @@ def test_all_blanks_of_unicode_are_trimmed_on_either_side_and_none_within(tmp_pa
     assert applied.clean["T"].to_pylist() == [text.strip() or None for text in texts]
 
 
-def test_what_cannot_be_cast_is_set_aside_as_it_was(tmp_path: Path) -> None:
+def test_value_that_cannot_be_cast_goes_to_quarantine_unchanged(tmp_path: Path) -> None:
     table = pa.table({"D": ["2020-02-29", "2021-02-29", None, "NA"], "ID": [1, 2, 3, 4]})
     applied = Applied(tmp_path, table, columns={"D": {"cast": "DATE", "required": True}})
     assert applied.clean.to_pylist() == [{"D": date(2020, 2, 29), "ID": 1}]
@@ -115,12 +116,16 @@ def test_what_cannot_be_cast_is_set_aside_as_it_was(tmp_path: Path) -> None:
         ({"required": True}, [b"", None], [b""]),
     ],
 )
-def test_a_rule_sets_aside_what_breaks_it(
+def test_rows_that_break_a_rule_go_to_quarantine(
     tmp_path: Path, rules: dict[str, Any], values: list[Any], good: list[Any]
 ) -> None:
     applied = Applied(tmp_path, pa.table({"C": values}), columns={"C": rules})
     assert applied.clean["C"].to_pylist() == good
     assert all(len(reasons) == 1 and reasons[0].startswith("C: ") for reasons in applied.reasons)
+
+
+def test_every_rule_of_a_value_has_a_condition() -> None:
+    assert set(RULES) == set(ValueRules.model_fields)
 
 
 def test_every_reason_of_a_row_is_listed(tmp_path: Path) -> None:
@@ -131,7 +136,7 @@ def test_every_reason_of_a_row_is_listed(tmp_path: Path) -> None:
     ]
 
 
-def test_only_named_columns_come_along_where_others_may_not(tmp_path: Path) -> None:
+def test_without_other_columns_only_listed_ones_are_kept(tmp_path: Path) -> None:
     table = pa.table({"A": [1], "B": [2], "C": [3]})
     assert Applied(tmp_path, table, columns={"B": {}}, otherColumns=False).schema.names == ["B"]
 
@@ -159,13 +164,13 @@ def test_unchanged_values_keep_their_exact_type(tmp_path: Path) -> None:
     assert broken.aside.drop_columns("_reasons") == table
 
 
-def test_nanoseconds_count(tmp_path: Path) -> None:
+def test_bounds_compare_nanoseconds(tmp_path: Path) -> None:
     table = pa.table({"T": pa.array([1, 2], pa.timestamp("ns", "UTC"))})
     rules = {"T": {"max": "1970-01-01T00:00:00.000000001Z"}}
     assert Applied(tmp_path, table, columns=rules).clean.num_rows == 1
 
 
-def test_derived_columns_are_computed_of_clean_ones(tmp_path: Path) -> None:
+def test_derived_columns_are_computed_from_clean_ones(tmp_path: Path) -> None:
     table = pa.table({"PRICE": ["10", "x", "30"], "Area": [2, 1, 0], "area": ["a", "b", "c"]})
     applied = Applied(
         tmp_path,
@@ -184,7 +189,7 @@ def test_derived_columns_are_computed_of_clean_ones(tmp_path: Path) -> None:
     assert applied.schema.field("big").type == pa.decimal128(38, 0)
 
 
-def test_an_expression_that_fails_sets_its_row_aside_alone(tmp_path: Path) -> None:
+def test_expression_that_fails_for_a_row_puts_only_that_row_in_quarantine(tmp_path: Path) -> None:
     table = pa.table({"N": [1, 2**62, None], "T": ["1", "x", None]})
     derive = {
         "TWICE": {"expression": "N * 2", "required": True},
@@ -198,7 +203,7 @@ def test_an_expression_that_fails_sets_its_row_aside_alone(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("batch", [1, 2, 100])
-def test_one_row_of_a_key_stays(tmp_path: Path, batch: int) -> None:
+def test_one_row_of_each_key_is_kept(tmp_path: Path, batch: int) -> None:
     table = pa.table(
         {
             "K": [1, 1, 1, 2, None, None, 3, 3],
@@ -213,7 +218,7 @@ def test_one_row_of_a_key_stays(tmp_path: Path, batch: int) -> None:
     assert first.clean["ID"].to_pylist() == [0, 3, 4, 5, 6]
 
 
-def test_a_broken_row_stands_for_no_other(tmp_path: Path) -> None:
+def test_row_that_breaks_a_rule_is_no_duplicate_of_another(tmp_path: Path) -> None:
     table = pa.table({"K": ["a ", "a", "b"], "AT": [1, 2, 3], "V": [1, -1, 1]})
     applied = Applied(
         tmp_path,
@@ -226,7 +231,7 @@ def test_a_broken_row_stands_for_no_other(tmp_path: Path) -> None:
     assert applied.reasons == [["V: is below 0"]]
 
 
-def test_the_order_of_many_rows_is_kept(tmp_path: Path) -> None:
+def test_many_rows_keep_their_order(tmp_path: Path) -> None:
     rows = 50_000
     table = pa.table({"N": pa.chunked_array([[*range(rows)], [*range(rows, 2 * rows)]])})
     applied = Applied(
@@ -242,7 +247,7 @@ def test_the_order_of_many_rows_is_kept(tmp_path: Path) -> None:
     assert applied.aside["N"].to_pylist() == [*range(rows + 10, 2 * rows)]
 
 
-def test_no_rows_have_the_same_columns(tmp_path: Path) -> None:
+def test_empty_version_has_the_same_columns(tmp_path: Path) -> None:
     table = pa.table({"K": ["1"], "V": [1]})
     rules: dict[str, Any] = {
         "columns": {"K": {"cast": "BIGINT"}},
@@ -257,17 +262,20 @@ def test_no_rows_have_the_same_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"columns": {"NOPE": {}}}, "curate.columns.NOPE: the rows have no such column"),
-        ({"columns": {"N": {"trim": True}}}, "curate.columns.N.trim: is for text, not for BIGINT"),
-        ({"columns": {"N": {"min": "x"}}}, "curate.columns.N.min: x is no number"),
+        ({"columns": {"NOPE": {}}}, "curate.columns.NOPE: the query returns no column of this name"),
+        ({"columns": {"N": {"trim": True}}}, "curate.columns.N.trim: the column must be text, and is BIGINT"),
+        (
+            {"columns": {"N": {"min": "x"}}},
+            "curate.columns.N.min: x is not a number, and the column has type BIGINT",
+        ),
         ({"columns": {"N": {"allowed": [1.5]}}}, "curate.columns.N.allowed: 1.5 has more decimal places"),
         ({"columns": {"N": {"max": "1e50"}}}, "curate.columns.N.max: "),
         (
             {"columns": {"T": {"min": 1}}},
-            "curate.columns.T.min: 1 is compared with VARCHAR: put it in quotes",
+            "curate.columns.T.min: 1 is compared with a column of type VARCHAR: put it in quotes",
         ),
         ({"columns": {"D": {"min": "soon"}}}, "curate.columns.D.min: Conversion Error: .*soon"),
-        ({"columns": {"B": {"min": True}}}, "curate.columns.B.min: is not for BOOLEAN: use allowed"),
+        ({"columns": {"B": {"min": True}}}, "curate.columns.B.min: does not apply to BOOLEAN: use allowed"),
         ({"columns": {"T": {"name": "N"}}}, "two clean columns have the name N"),
         ({"derive": {"N": {"expression": "1"}}}, "two clean columns have the name N"),
         (
@@ -276,30 +284,38 @@ def test_no_rows_have_the_same_columns(tmp_path: Path) -> None:
         ),
         ({"derive": {"X": {"expression": "t + 1"}}}, "curate.derive.X.expression: "),
         ({"derive": {"X": {"expression": "D - D + interval 1 day"}}}, "curate.derive.X.expression: "),
-        ({"derive": {"X": {"expression": "interval 1 day"}}}, "X.expression: gives INTERVAL"),
+        (
+            {"derive": {"X": {"expression": "interval 1 day"}}},
+            "X.expression: its type is INTERVAL, which Parquet does not store: cast it",
+        ),
         ({"derive": {"X": {"expression": "n"}, "Y": {"expression": "x"}}}, "there is no clean column x"),
-        ({"deduplicate": {"key": ["NOPE"]}}, "curate.deduplicate.key: there is no clean column NOPE"),
+        (
+            {"deduplicate": {"key": ["NOPE"]}},
+            "curate.deduplicate.key: there is no clean column NOPE; there are: N, T",
+        ),
         (
             {"deduplicate": {"key": ["N"], "latest": "n"}},
             "curate.deduplicate.latest: there is no clean column n",
         ),
-        ({"otherColumns": False}, "there is no clean column"),
+        ({"otherColumns": False}, "curate.otherColumns: no clean column is left"),
     ],
 )
-def test_what_does_not_fit_the_columns_is_named(tmp_path: Path, rules: dict[str, Any], message: str) -> None:
+def test_rule_that_does_not_fit_the_columns_raises_an_error_with_its_path(
+    tmp_path: Path, rules: dict[str, Any], message: str
+) -> None:
     table = pa.table({"N": [1], "T": ["x"], "D": [date(2020, 1, 1)], "B": [True]})
     with pytest.raises(ImporterError, match=message):
         Applied(tmp_path, table, **rules)
 
 
-def test_a_name_that_may_be_two_columns_must_be_quoted(tmp_path: Path) -> None:
+def test_name_that_matches_two_columns_must_be_quoted(tmp_path: Path) -> None:
     table = pa.table({"Ab": [1], "aB": [2]})
     derive = {"X": {"expression": "ab + 1"}}
     assert "ab is ambiguous: quote Ab or aB" in refusal(tmp_path, table, derive=derive)
     assert Applied(tmp_path / "2", table, derive={"X": {"expression": '"aB"'}}).clean["X"].to_pylist() == [2]
 
 
-def test_a_column_named_as_the_reasons_is_refused(tmp_path: Path) -> None:
+def test_raw_column_with_the_name_of_the_reasons_raises_an_error(tmp_path: Path) -> None:
     assert "rename it in the query" in refusal(tmp_path, pa.table({"_reasons": [1]}))
 
 
@@ -349,12 +365,12 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("expression", ATTACKS, ids=range(len(ATTACKS)))
-def test_an_expression_that_is_more_than_one_is_refused(expression: str) -> None:
+def test_expression_that_does_more_than_compute_raises_an_error(expression: str) -> None:
     with pytest.raises(ValueError, match=r"not allowed|expected one|is not an expression|nested|alone"):
         check_expression(expression)
 
 
-def test_a_refused_expression_is_named_by_its_path() -> None:
+def test_error_of_an_expression_has_its_path() -> None:
     with pytest.raises(ValidationError) as raised:
         curate(derive={"X": {"expression": "read_csv('/etc/passwd')"}})
     (error,) = raised.value.errors()
@@ -387,7 +403,7 @@ def test_a_refused_expression_is_named_by_its_path() -> None:
         "a IS DISTINCT FROM b",
     ],
 )
-def test_a_checked_expression_means_what_it_says(expression: str) -> None:
+def test_checked_expression_keeps_its_meaning(expression: str) -> None:
     connection = duckdb.connect()
     connection.execute(
         "CREATE TABLE r AS SELECT 7::BIGINT AS a, 2.5::DECIMAL(12,2) AS b, 'Ab-cd' AS t, "
@@ -412,7 +428,7 @@ def test_a_checked_expression_means_what_it_says(expression: str) -> None:
         "SET memory_limit = '1TB'",
     ],
 )
-def test_duckdb_itself_is_shut_off(tmp_path: Path, statement: str) -> None:
+def test_duckdb_reaches_no_file_network_or_setting(tmp_path: Path, statement: str) -> None:
     table = pa.table({"A": [1]})
     with engine(curate(), table.schema, tmp_path) as opened, pytest.raises(duckdb.Error):
         opened._connection.execute(statement)
@@ -432,12 +448,12 @@ def test_duckdb_itself_is_shut_off(tmp_path: Path, statement: str) -> None:
         ({"derive": {"X": {"expression": "1 + " * 1000 + "1"}}}, "at most 4000 characters"),
     ],
 )
-def test_rules_that_no_column_can_follow_are_refused(rules: dict[str, Any], message: str) -> None:
+def test_impossible_rules_raise_an_error(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         curate(**rules)
 
 
-def test_the_hash_of_rules_is_of_what_they_mean() -> None:
+def test_rules_with_the_same_meaning_have_the_same_hash() -> None:
     one = {"A": {"min": 1, "trim": False}, "B": {"cast": "decimal(12, 2)"}}
     same = {"B": {"cast": "DECIMAL(12,2)"}, "A": {"min": 1}}
     assert rules_hash(curate(columns=one)) == rules_hash(curate(columns=same))
