@@ -1,5 +1,6 @@
 """What the tests of data share: a deployed workspace, and what real clients see of Snowflake and Blob."""
 
+import json
 import multiprocessing
 import os
 import subprocess
@@ -175,3 +176,14 @@ def deployer() -> dict[str, Any]:
         for name, value in os.environ.items()
         if name.startswith(prefix)
     }
+
+
+def said(output: str) -> list[dict[str, Any]]:
+    """Return the events that a run prints, without those that only a slow machine gets: the progress."""
+    lines = [json.loads(line) for line in output.splitlines()]
+    return [line for line in lines if line["event"] != "progress"]
+
+
+def events(output: str) -> list[str]:
+    """Return the names of the events that a run prints, without the progress."""
+    return [line["event"] for line in said(output)]

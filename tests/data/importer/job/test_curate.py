@@ -98,7 +98,7 @@ def test_house_sales_are_curated_by_the_rules_of_the_local_stack(home: Home, tmp
     result = command("run", "raw_house_data", "--version", "2026-11-23T06:00:00Z", spec=houses)
 
     assert (result.returncode, result.stderr) == (0, "")
-    said = [json.loads(line) for line in result.stdout.splitlines()]
+    said = data_cloud.said(result.stdout)
     assert [line["event"] for line in said] == ["started", "registered", "curated"]
     assert said[-1] | {"bytes": 0} == {
         "event": "curated",
@@ -259,7 +259,7 @@ def test_missed_version_that_fails_again_does_not_fail_the_run(capsys: pytest.Ca
         run(narrow, V2)
     capsys.readouterr()
     run(curated("stuck"), V3)
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = data_cloud.said(capsys.readouterr().out)
     assert [line["event"] for line in said] == ["started", "registered", "curated", "not curated"]
     assert said[-1]["version"] == V2
     assert versions("clean_stuck") == [V3, V1]

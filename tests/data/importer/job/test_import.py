@@ -26,6 +26,7 @@ from tests.data_cloud import (
     command,
     download,
     error_line,
+    events,
     never,
     run,
     spec,
@@ -39,7 +40,7 @@ def test_command_imports_the_house_sales_unchanged(home: Home, tmp_path: Path) -
 
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    assert [json.loads(line)["event"] for line in result.stdout.splitlines()] == ["started", "registered"]
+    assert events(result.stdout) == ["started", "registered"]
     manifest = download(home, "raw_house_data", V1, tmp_path)
     assert manifest.rows == sum(part.rows for part in manifest.files) == 2930
     loaded = pa.Table.from_pandas(mltable.load(str(tmp_path)).to_pandas_dataframe(), preserve_index=False)
@@ -78,8 +79,8 @@ def test_first_run_waits_until_its_roles_apply(
     monkeypatch.setattr(StoredVersions, "all", forbidden_twice)
     run(spec("early"))
 
-    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
-    assert events == ["waiting for role assignments", "started", "registered"]
+    said = events(capsys.readouterr().out)
+    assert said == ["waiting for role assignments", "started", "registered"]
 
 
 def test_versions_past_keep_versions_are_archived_and_their_blobs_deleted(home: Home) -> None:

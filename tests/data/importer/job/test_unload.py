@@ -1,6 +1,5 @@
 """Unloading end to end: the local Snowflake writes to Azurite itself, with the token that it gets."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -57,7 +56,7 @@ def test_command_unloads_the_house_sales_unchanged(home: Home, tmp_path: Path) -
 
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    assert [json.loads(line)["event"] for line in result.stdout.splitlines()] == ["started", "registered"]
+    assert imports.events(result.stdout) == ["started", "registered"]
     manifest = imports.download(home, "unloaded", V1, tmp_path)
     assert manifest.rows == sum(part.rows for part in manifest.files) == 2930
     assert [part.name for part in manifest.files] == [f"data_{manifest.query_id}_0_0_0.snappy.parquet"]
@@ -210,8 +209,8 @@ def test_first_unload_waits_until_the_delegator_role_applies(
 
     monkeypatch.setattr("importer.job.unload.delegation_key", forbidden_once)
     run(spec("unload_early"))
-    events = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
-    assert events == ["started", "waiting for role assignments", "registered"]
+    said = imports.events(capsys.readouterr().out)
+    assert said == ["started", "waiting for role assignments", "registered"]
 
 
 @pytest.mark.parametrize(
