@@ -18,7 +18,7 @@ from importer.lake.attempt import Attempt
 from importer.lake.azure import awaiting_roles
 from importer.lake.folder_signature import delegation_key, folder_token
 from importer.lake.manifest import Cast, Part, Written
-from importer.lake.parquet import write_parts
+from importer.lake.parquet import row_groups, write_parts
 from importer.progress import Progress
 from importer.snowflake.columns import arrow_schema, check_column_names, manifest_columns, type_text
 from importer.snowflake.session import describe, execute
@@ -106,7 +106,7 @@ def unload(
             attempt.delete(name)  # a retry within Snowflake has left it
     else:  # Snowflake writes no file for an empty result
         schema = arrow_schema(unloaded)
-        parts = write_parts(iter(()), schema, attempt.upload)
+        parts = write_parts(row_groups([], schema), schema, attempt.upload)
     rows = sum(file.rows for file in files)
     return Written(parts, manifest_columns(described, schema), casts, rows, cursor.sfqid or "")
 

@@ -47,9 +47,10 @@ def row_groups(
 ) -> Generator[pa.Table, None, None]:
     """Yield the rows of `tables` in the schema, in tables of about `size` bytes, whatever size they come in.
 
+    Without rows, yield one table without rows.
     A NarrowColumnError names a column that needs a wider type, an ImporterError one that no type fits.
     """
-    pending: list[pa.Table] = []
+    pending = [schema.empty_table()]
     pending_bytes = 0
     for piece in _pieces(tables):
         # the connector picks the type of a column for each batch, by its values
@@ -69,12 +70,9 @@ def row_groups(
 def write_parts(
     groups: Iterator[pa.Table], schema: pa.Schema, upload: Upload, prefix: str = ""
 ) -> list[Part]:
-    """Write each table as a row group of `<prefix>part-00000.parquet`, …, and return the parts.
-
-    Without rows it writes one part without rows.
-    """
+    """Write each table as a row group of `<prefix>part-00000.parquet`, …, and return the parts."""
     parts: list[Part] = []
-    group: pa.Table | None = next(groups, schema.empty_table())
+    group: pa.Table | None = next(groups, None)
     while group is not None:
         name = f"{prefix}part-{len(parts):05d}.parquet"
         footers: list[pq.FileMetaData] = []

@@ -13,6 +13,7 @@ from importer.errors import ImporterError, MissingRoleError
 from importer.lake.azure import ROLE_RETRIES
 from importer.lake.stored_versions import StoredVersion, StoredVersions
 from importer.snowflake.result_chunks import arrow_batches
+from importer.spec.contract import Contract
 from importer.versions.workspace import Workspace
 from localcloud.home import Home, write_atomically
 from localcloud.houses import house_sales
@@ -114,7 +115,8 @@ def test_empty_result_makes_one_empty_part_with_the_same_schema(home: Home, tmp_
     run(spec("none"))
     full = download(home, "none", V1, tmp_path)
 
-    run(spec("none", f"{ALL_SALES} WHERE 1 = 0"), V2)
+    unique = Contract.model_validate({"columns": {"LATITUDE": {"unique": True, "min": 0}}})
+    run(spec("none", f"{ALL_SALES} WHERE 1 = 0", contract=unique), V2)
 
     empty = download(home, "none", V2, tmp_path)
     assert (empty.rows, len(empty.files)) == (0, 1)

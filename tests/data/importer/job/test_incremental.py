@@ -396,9 +396,9 @@ def test_new_rows_are_widened_to_the_types_of_the_base(
         (
             "ID INT, CHANGED VARCHAR",
             {},
-            "incremental.column: CHANGED is VARCHAR; it must be a DATE, TIMESTAMP or",
+            "incremental.column: CHANGED is a VARCHAR: use a DATE, TIMESTAMP or",
         ),
-        ("ID INT, CHANGED FLOAT", {}, "incremental.column: CHANGED is FLOAT; it must be a DATE"),
+        ("ID INT, CHANGED FLOAT", {}, "incremental.column: CHANGED is a FLOAT: use a DATE"),
     ],
     ids=["column", "key", "text", "float"],
 )

@@ -53,7 +53,10 @@ def test_schedule_without_cron_trigger_has_no_next_time_and_no_problem() -> None
             {"spec_json": '{"name": "houses"}'},
             "schedule import_houses: IMPORT_SPEC: query: Field required",
         ),
-        ({"spec_json": OTHER}, "schedule import_houses: IMPORT_SPEC: describes the import flats, not houses"),
+        (
+            {"spec_json": OTHER},
+            "schedule import_houses: IMPORT_SPEC describes import flats, not houses: run import flats",
+        ),
         ({"cron": "0 6 * * 9"}, "schedule import_houses: not a cron expression"),
         ({"time_zone": "Mars"}, "schedule import_houses: not a time zone"),
     ],

@@ -139,4 +139,5 @@ def test_many_small_batches_make_few_row_groups_and_parts_of_bounded_size(
 
 def test_empty_result_makes_one_part_with_the_schema() -> None:
     schema = arrow_schema([column("N", "FIXED", 38, 0)])
+    assert list(row_groups([], schema)) == [schema.empty_table()]
     assert Parts().write([], schema) == schema.empty_table()
