@@ -40,7 +40,8 @@ class ScheduledImport(NamedTuple):
         """Return the import; an ImporterError says why the schedule's job cannot run it."""
         if self.spec_json is None:
             raise ImporterError(
-                f"schedule {self.schedule} was changed, and its job has no {SPEC_VARIABLE}: deploy it again"
+                f"schedule {self.schedule}: its job has no {SPEC_VARIABLE}: the schedule was changed, "
+                "deploy it again"
             )
         return _parse_spec(self.spec_json, self.name, f"schedule {self.schedule}: {SPEC_VARIABLE}")
 
