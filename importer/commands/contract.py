@@ -12,8 +12,8 @@ import yaml
 
 from importer.commands.column_profile import MOST_VALUES, ROWS_A_VALUE, ColumnProfile, Profile, profile_query
 from importer.job.contract.values import Family, RowValue
-from importer.lake.azure import read_secret
 from importer.snowflake.session import connect
+from importer.snowflake.sign_in import stored_secret
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
 
@@ -60,7 +60,7 @@ _Dumper.add_representer(
 def first_contract(spec: ImportSpec, workspace: Workspace) -> str:
     """Return a contract that holds for the import's current rows, as YAML."""
     target = workspace.connection(spec.connection)
-    secret = read_secret(target.secret_uri) if target.secret_uri else None
+    secret = stored_secret(target)
     with closing(connect(target, secret, f"ai-platform contract {spec.name}")) as connection:
         profile = profile_query(connection, spec.query)
     return render(spec.name, profile, datetime.now(UTC))

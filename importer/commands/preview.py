@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from importer.lake.azure import read_secret
 from importer.snowflake.columns import Column
 from importer.snowflake.session import connect, describe_query, execute
+from importer.snowflake.sign_in import stored_secret
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
 
@@ -34,7 +34,7 @@ def show_preview(name: str) -> None:
 def preview_query(spec: ImportSpec, workspace: Workspace) -> Preview:
     """Run the import's query with the importer's sign-in, and return what it returns; write nothing."""
     target = workspace.connection(spec.connection)
-    secret = read_secret(target.secret_uri) if target.secret_uri else None
+    secret = stored_secret(target)
     with closing(connect(target, secret, f"ai-platform preview {spec.name}")) as connection:
         columns = describe_query(connection, spec.query)
         # a query may end in a comment, so the closing parenthesis is on a line of its own

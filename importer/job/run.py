@@ -5,8 +5,9 @@ The protocol is that of `importer/versions/asset.py`.
 
 from importer.job.import_rows import Source, import_rows
 from importer.job.incremental.plan import FullRead, Previous, find_previous
-from importer.lake.azure import awaiting_roles, read_secret
+from importer.lake.azure import awaiting_roles
 from importer.progress import Progress
+from importer.snowflake.sign_in import stored_secret
 from importer.spec.import_spec import ImportSpec
 from importer.spec.query import query_hash
 from importer.versions.asset import Asset
@@ -56,7 +57,7 @@ class Import:
 
     def _source(self) -> Source:
         target = self._workspace.connection(self._spec.connection)
-        return Source(target, read_secret(target.secret_uri) if target.secret_uri else None)
+        return Source(target, stored_secret(target))
 
     def _previous(self, version: str) -> Previous | FullRead:
         """Return the version before this one, if a contract or an incremental import needs it."""

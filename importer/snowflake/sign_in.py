@@ -16,7 +16,7 @@ from snowflake.connector.auth import AuthByWorkloadIdentity
 from snowflake.connector.wif_util import DEFAULT_ENTRA_SNOWFLAKE_RESOURCE, AttestationProvider
 
 from importer.errors import ImporterError
-from importer.lake.azure import calling, credential
+from importer.lake.azure import calling, credential, read_secret
 from importer.spec.snowflake_target import SignIn, SignInFields, SnowflakeTarget, wrong_fields
 
 #: The reason of Entra ID for refusing a token
@@ -27,6 +27,11 @@ _WORKLOAD_IDENTITY = {
     "authenticator": "WORKLOAD_IDENTITY",
     "workload_identity_provider": AttestationProvider.AZURE,
 }
+
+
+def stored_secret(target: SnowflakeTarget) -> str | None:
+    """Return the target's Key Vault secret, None if its sign-in stores none."""
+    return read_secret(target.secret_uri) if target.secret_uri else None
 
 
 def sign_in_arguments(target: SnowflakeTarget, secret: str | None) -> dict[str, Any]:

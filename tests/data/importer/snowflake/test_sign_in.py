@@ -19,8 +19,9 @@ from typer.testing import CliRunner
 
 from importer.__main__ import app
 from importer.errors import ImporterError
-from importer.lake.azure import credential, read_secret
+from importer.lake.azure import credential
 from importer.snowflake.session import connect, deployer_connection, execute
+from importer.snowflake.sign_in import stored_secret
 from importer.spec.import_spec import ImportSpec
 from importer.spec.scheduled_job import SPEC_VARIABLE
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
@@ -275,7 +276,7 @@ def test_key_rotation_in_two_steps_fails_no_import(home: Home) -> None:
     (old, old_public), (new, new_public) = new_key(), new_key()
 
     def imported() -> tuple[Any, ...]:
-        return signed_in(made, read_secret(made.secret_uri or ""))
+        return signed_in(made, stored_secret(made))
 
     store(home, old)
     with pytest.raises(ImporterError, match=r"390144.*JWT token is invalid"):

@@ -20,13 +20,8 @@ from importer.errors import ImporterError
 from importer.snowflake import sign_in
 from importer.snowflake.sign_in import sign_in_arguments
 from importer.spec.snowflake_target import (
-    Need,
     SignIn,
-    SignInFields,
     SnowflakeTarget,
-    WrongField,
-    sign_in_needs,
-    wrong_fields,
 )
 
 SECRET = "canary-7391"
@@ -139,28 +134,6 @@ def test_missing_field_of_a_connection_is_named_with_the_method_that_needs_it(
     assert str(refused.value) == f"Snowflake connection: {line}"
 
 
-@pytest.mark.parametrize("method", SignIn)
-def test_wrong_fields_of_each_method_are_those_that_differ_from_its_needs(method: SignIn) -> None:
-    needs = sign_in_needs(method)
-    complete = SignInFields(*("x" if need is Need.REQUIRED else None for need in needs))
-    assert list(wrong_fields(method, complete)) == []
-    for field, need in needs._asdict().items():
-        inverse = {field: None if need is Need.REQUIRED else "x"}
-        wrong = [w.field for w in wrong_fields(method, complete._replace(**inverse))]
-        client_needs = [f for f, n in needs._asdict().items() if n is Need.WITH_CLIENT]
-        optional = client_needs if field == "oauth_client_id" else []
-        assert wrong == (optional if need is Need.OPTIONAL else [field]), field
-
-
-def test_wrong_fields_say_what_follows_from_the_oauth_client() -> None:
-    given = SignInFields[str | None](
-        user=None, oauth_scope=SCOPE, oauth_client_id=None, secret=None, oauth_token_url="https://id.example"
-    )
-    assert list(wrong_fields(SignIn.OAUTH, given)) == [
-        WrongField("oauth_token_url", is_missing=False, by_client=True)
-    ]
-
-
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -197,10 +170,3 @@ def test_token_of_entra_id_is_not_sent_to_other_hosts(caplog: pytest.LogCaptureF
             **given, account="acme", host="acme.example.com", platform_detection_timeout_seconds=0.0
         )
     assert SECRET not in str(refused.value) + caplog.text
-
-
-def test_metadata_of_a_target_has_no_secret_and_gives_the_same_target() -> None:
-    given = target(SignIn.OAUTH, oauth_scope=SCOPE, oauth_client_id="c", oauth_token_url="https://id.example")
-    metadata = given.to_metadata()
-    assert SnowflakeTarget.from_metadata(metadata) == given
-    assert not {"password", "token", "private_key", "secret"} & metadata.keys()

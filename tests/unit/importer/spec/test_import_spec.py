@@ -4,15 +4,6 @@ from pydantic import ValidationError
 
 from importer.spec.import_spec import ImportSpec
 from importer.spec.scheduled_job import step_variables
-from importer.spec.snowflake_target import SignIn, SnowflakeTarget
-
-TARGET = SnowflakeTarget(
-    account="acme-prod",
-    host="acme-prod.snowflakecomputing.com",
-    warehouse="IMPORT_WH",
-    role="IMPORTER",
-    sign_in=SignIn.WORKLOAD_IDENTITY,
-)
 
 
 def test_spec_read_from_its_json_is_the_same_spec() -> None:
@@ -43,10 +34,3 @@ def test_schedule_of_a_job_given_by_its_id_has_no_variables() -> None:
     trigger = RecurrenceTrigger(frequency="day", interval=1)
     for job in ("azureml:/jobs/1", PipelineJob()):
         assert step_variables(JobSchedule(name="import_houses", trigger=trigger, create_job=job)) == {}
-
-
-def test_target_read_from_connection_metadata_is_the_same_target() -> None:
-    metadata = TARGET.to_metadata()
-    assert set(map(type, metadata.values())) == {str}
-    assert "user" not in metadata
-    assert SnowflakeTarget.from_metadata({**metadata, "ApiType": "added by Azure"}) == TARGET
