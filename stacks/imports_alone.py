@@ -1,7 +1,6 @@
 """The imports of a stack in an existing workspace, without the platform."""
 
 import pulumi
-from azure.mgmt.core.tools import parse_resource_id
 from pulumi_azure_native import authorization, keyvault, storage
 from pulumi_azure_native import machinelearningservices as ml
 
@@ -10,6 +9,7 @@ from components.identity.identity import Role, assign_role
 from components.storage.lake import CLEAN_CONTAINER, storage_endpoint
 from components.workspace.workspace import blob_datastore
 from stacks.imports import Destination, Imports
+from stacks.settings.arm_id import part_of
 from stacks.settings.existing import ExistingSettings
 from stacks.settings.stack import PROJECT, Settings
 
@@ -80,9 +80,10 @@ class ImportsAlone:
             return existing.datastore
         if existing.container_id is None:
             raise ValueError("imports need a datastore or a container")
-        container = _parts_of(existing.container_id)
+        account_name = part_of(existing.container_id, "name")
         account = storage.get_storage_account_output(
-            account_name=container["name"], resource_group_name=container["resource_group"]
+            account_name=account_name,
+            resource_group_name=part_of(existing.container_id, "resource_group"),
         )
         datastore = ml.Datastore(
             f"{self._settings.name}-{DATASTORE}",
@@ -90,8 +91,8 @@ class ImportsAlone:
             workspace_name=existing.workspace,
             name=DATASTORE,
             properties=blob_datastore(
-                container["name"],
-                container["resource_name"],
+                account_name,
+                part_of(existing.container_id, "resource_name"),
                 account.primary_endpoints.apply(lambda endpoints: storage_endpoint(endpoints.blob)),
             ),
         )
@@ -101,13 +102,7 @@ class ImportsAlone:
         secret, vault_id = self._settings.snowflake.secret_name, self._existing.vault_id
         if secret is None or vault_id is None:
             return None
-        parts = _parts_of(vault_id)
         vault = keyvault.get_vault_output(
-            vault_name=parts["name"], resource_group_name=parts["resource_group"]
+            vault_name=part_of(vault_id, "name"), resource_group_name=part_of(vault_id, "resource_group")
         )
         return pulumi.Output.format("{0}secrets/{1}", vault.properties.vault_uri, secret)
-
-
-def _parts_of(arm_id: str) -> dict[str, str]:
-    """Return the parts of an ARM id by the names of azure-mgmt-core: `resource_group`, `name` and so on."""
-    return {key: str(value) for key, value in parse_resource_id(arm_id).items()}
