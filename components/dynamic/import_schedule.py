@@ -13,8 +13,8 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
-from importer.job.telemetry import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 from importer.spec.import_spec import ImportSpec
+from importer.spec.run_record import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 from importer.spec.schedule import check_cron, windows_time_zone
 from importer.spec.scheduled_job import IMAGE_VARIABLE, IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, step_variables
 

@@ -8,7 +8,7 @@ from cronsim import CronSim
 from tzlocal.windows_tz import win_tz
 
 from components.observability.log_alert import AlertArgs, add_log_alert
-from importer.job.telemetry import FAILED, SUCCEEDED
+from importer.spec.run_record import FAILED, SUCCEEDED
 
 #: How far back the alerts look, which is the most that an alert can (see `add_log_alert`), and how often.
 _LOOK_BACK = "P2D"

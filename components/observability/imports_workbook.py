@@ -9,7 +9,7 @@ import pulumi
 from pulumi_azure_native import applicationinsights
 
 from components.component import Args, AzureArgs
-from importer.job.telemetry import FAILED, SUCCEEDED
+from importer.spec.run_record import FAILED, SUCCEEDED
 
 #: The parameter of the page that says which time it shows.
 _TIME = "TimeRange"

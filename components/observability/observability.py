@@ -9,7 +9,7 @@ from components.component import Args, AzureArgs, PrivateLinkArgs
 from components.deletion_protection import add_delete_lock, kept
 from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
-from importer.job.telemetry import COLUMNS, STREAM, TABLE
+from importer.spec.run_record import COLUMNS, STREAM, TABLE
 
 
 @dataclass(kw_only=True)

@@ -11,36 +11,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from importer.errors import ImporterError
+from importer.spec.run_record import FAILED, LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE, STREAM, SUCCEEDED
 from importer.spec.schedule import version_of
 
 if TYPE_CHECKING:
     from importer.progress import Progress
-
-#: The table in Log Analytics and the stream of the data collection rule that receive the records. The name of
-#: a custom table ends in `_CL`, the name of its stream starts with `Custom-`
-#: (https://learn.microsoft.com/azure/azure-monitor/data-collection/data-collection-rule-structure).
-TABLE = "Imports_CL"
-STREAM = f"Custom-{TABLE}"
-
-#: The columns of a record, with their types in terms of a data collection rule.
-COLUMNS = {
-    "TimeGenerated": "datetime",
-    "Import": "string",
-    "Scheduled": "datetime",
-    "Version": "string",
-    "Outcome": "string",
-    "Rows": "long",
-    "Bytes": "long",
-    "Seconds": "real",
-    "Error": "string",
-}
-SUCCEEDED = "succeeded"
-FAILED = "failed"
-
-#: The environment variables with the endpoint's URL and the rule's immutable id. If one of them is not set,
-#: runs send no records.
-LOG_ENDPOINT_VARIABLE = "IMPORT_LOG_ENDPOINT"
-LOG_RULE_VARIABLE = "IMPORT_LOG_RULE"
 
 _Record = dict[str, str | int | float | None]
 

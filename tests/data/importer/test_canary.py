@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from importer.job.telemetry import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 from importer.spec.import_spec import ImportSpec, Mode
+from importer.spec.run_record import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 from localcloud.arm import ArmStore
 from localcloud.home import Home, write_atomically
 from localcloud.snowflake_account import read_passwords

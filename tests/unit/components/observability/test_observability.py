@@ -15,7 +15,7 @@ from components.network.private_link import Zone
 from components.observability.alerts import Alerts, AlertsArgs, start_of_month
 from components.observability.imports_workbook import ImportsWorkbook, ImportsWorkbookArgs, workbook_json
 from components.observability.observability import Observability, ObservabilityArgs
-from importer.job.telemetry import COLUMNS, STREAM, TABLE
+from importer.spec.run_record import COLUMNS, STREAM, TABLE
 from tools.declared import SUBSCRIPTION, Declared, declare
 
 AZURE = AzureArgs(resource_group="rg-test", location="westeurope", tags={"stack": "test"})

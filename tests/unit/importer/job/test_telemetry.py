@@ -18,7 +18,8 @@ import importer.lake.azure
 import importer.versions.workspace
 from importer.__main__ import run
 from importer.errors import ImporterError
-from importer.job.telemetry import COLUMNS, LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE, recording
+from importer.job.telemetry import recording
+from importer.spec.run_record import COLUMNS, LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 
 SCHEDULED = datetime(2026, 11, 23, 7, tzinfo=timezone(timedelta(hours=1)))
 VERSION = "20261123T060000Z"

@@ -8,12 +8,13 @@ import pytest
 
 from components.imports.import_alert import failed_query
 from importer.job.contract.enforce import Enforcement
-from importer.job.telemetry import FAILED, LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE, recording
+from importer.job.telemetry import recording
 from importer.lake.contract_result import ContractBreachError, RuleResult
 from importer.lake.manifest import Manifest
 from importer.progress import JsonLines
 from importer.spec.contract import Contract
 from importer.spec.import_spec import ImportSpec
+from importer.spec.run_record import FAILED, LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 from tests.unit.importer.job.contract.contracts import COLUMNS, NOW, columns, contract, one
 
 
