@@ -1,4 +1,4 @@
-"""The settings of who is told what."""
+"""The settings of alerts."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", 
 
 def _without_repeats(emails: list[str]) -> list[str]:
     if len({email.casefold() for email in emails}) < len(emails):
-        raise contradiction([], "has an address twice", emails)
+        raise contradiction([], "contains an address twice", emails)
     return emails
 
 
@@ -21,12 +21,13 @@ class AlertSettings(Section):
 
     emails: Annotated[list[Email], AfterValidator(_without_repeats)] = Field(
         default=[],
-        description="Who gets the alerts by mail; where nobody does, they show in the portal only.",
+        description="Addresses that get alerts by mail. Without any, alerts show in the Azure portal only.",
     )
     late_after_minutes: Annotated[int, Field(ge=15, le=1440)] = Field(
-        default=60, description="Minutes after its time at which an import that has not arrived is late."
+        default=60,
+        description="Minutes after its scheduled time at which an import without a new version is late.",
     )
     monthly_budget: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="Amount a month, in the subscription's currency, of which 80 and 100 % raise an alert.",
+        description="Monthly budget in the subscription's currency; costs of 80 and 100 % raise an alert.",
     )

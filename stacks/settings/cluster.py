@@ -11,7 +11,7 @@ from stacks.settings.explain import contradiction
 from stacks.settings.network import RESERVED_ADDRESSES, NetworkSettings, PrivateRange
 from stacks.settings.types import ObjectId, VmSize
 
-#: How many more nodes an upgrade makes at a time: AKS's default of 10 %, rounded up, in either pool
+#: The share of nodes that an upgrade adds to each pool at a time: AKS's default, rounded up
 #: (https://learn.microsoft.com/azure/aks/upgrade-aks-node-pools-rolling#customize-node-surge-upgrade).
 _SURGE = 0.1
 
@@ -19,7 +19,7 @@ _SURGE = 0.1
 #: (https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay#ip-address-planning).
 PODS_OF_A_NODE = 256
 
-#: The services' range is smaller than a /12, and has room for the cluster's own services
+#: The services' range must be smaller than a /12, and large enough for the cluster's own services
 #: (https://learn.microsoft.com/azure/aks/concepts-network-azure-cni-overlay#ip-address-planning).
 MIN_SERVICE_PREFIX = 13
 MAX_SERVICE_PREFIX = 27
@@ -42,53 +42,58 @@ class Weekday(StrEnum):
 class ClusterSettings(Section):
     """The AKS cluster."""
 
-    enabled: bool = Field(default=True, description="Whether there is a cluster, with Argo on it.")
+    enabled: bool = Field(default=True, description="Whether the platform has a cluster, with Argo on it.")
     kubernetes_version: Annotated[str, StringConstraints(pattern=r"^1\.\d{2}$")] | None = Field(
-        default=None, description="Minor version such as `1.34`; AKS's default where it is absent."
+        default=None, description="Minor version, such as `1.34`. Without one, AKS chooses and upgrades it."
     )
     node_size: VmSize = Field(
         default="Standard_D4ds_v5", description="Virtual machine size of the nodes that run workflows."
     )
-    min_nodes: Nodes = Field(default=2, description="Fewest nodes that run workflows.")
-    max_nodes: Nodes = Field(default=5, description="Most nodes that run workflows.")
+    min_nodes: Nodes = Field(default=2, description="Minimum number of nodes that run workflows.")
+    max_nodes: Nodes = Field(default=5, description="Maximum number of nodes that run workflows.")
     system_node_size: VmSize = Field(
         default="Standard_D4ds_v5",
         description="Virtual machine size of the nodes that run the cluster itself.",
     )
-    min_system_nodes: Nodes = Field(default=2, description="Fewest nodes that run the cluster itself.")
-    max_system_nodes: Nodes = Field(default=3, description="Most nodes that run the cluster itself.")
+    min_system_nodes: Nodes = Field(
+        default=2, description="Minimum number of nodes that run the cluster itself."
+    )
+    max_system_nodes: Nodes = Field(
+        default=3, description="Maximum number of nodes that run the cluster itself."
+    )
     ephemeral_os_disk: bool = Field(
         default=True,
-        description="Nodes boot from their local disk, faster and free; `false` for sizes without one.",
+        description="Nodes boot from their local disk, which is faster and free. Set `false` for sizes "
+        "without a local disk.",
     )
     encryption_at_host: bool = Field(
         default=True,
-        description="Encrypts the nodes' caches and local disks; the subscription needs the feature "
-        "`Microsoft.Compute/EncryptionAtHost`.",
+        description="Encrypts the nodes' caches and local disks. First register the feature "
+        "`Microsoft.Compute/EncryptionAtHost` in the subscription.",
     )
     pod_range: PrivateRange = Field(
         default=IPv4Network("10.244.0.0/16"),
-        description="Addresses of the pods, seen within the cluster only.",
+        description="Addresses of the pods, used within the cluster only.",
     )
     service_range: PrivateRange = Field(
         default=IPv4Network("10.245.0.0/16"),
-        description="Addresses of the Kubernetes services, seen within the cluster only.",
+        description="Addresses of the Kubernetes services, used within the cluster only.",
     )
     maintenance_day: Weekday = Field(
         default=Weekday.SUNDAY, description="Day of the week on which Azure may upgrade the cluster."
     )
     maintenance_hour: Annotated[int, Field(ge=0, le=23)] = Field(
-        default=2, description="Hour (UTC) from which it may, for four hours."
+        default=2, description="Hour (UTC) at which the four hours for upgrades start."
     )
     administrators: ObjectId | None = Field(
         default=None,
-        description="Object id of the Entra ID group that administers what runs on the cluster; "
-        "where it is absent, whoever runs the first `pulumi up` does.",
+        description="Object id of the Entra ID group that administers the cluster. Without one, the first "
+        "deployer stays administrator.",
     )
 
     @property
     def most_nodes(self) -> int:
-        """The most nodes there are at once, those that an upgrade adds included."""
+        """The maximum number of nodes at a time, including those that an upgrade adds."""
         return sum(
             most + max(1, -int(-most * _SURGE // 1)) for most in (self.max_nodes, self.max_system_nodes)
         )
@@ -140,7 +145,7 @@ class ClusterSettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _pods_and_services_are_apart(self) -> Self:
+    def _pods_and_services_do_not_overlap(self) -> Self:
         if self.pod_range.overlaps(self.service_range):
             raise contradiction(
                 ["serviceRange"], f"overlaps podRange ({self.pod_range})", str(self.service_range)

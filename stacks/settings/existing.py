@@ -1,4 +1,4 @@
-"""The settings of what is there already, where the platform is not wanted and its imports are."""
+"""The settings of an existing workspace, for a stack that deploys only imports."""
 
 from typing import Annotated, Self
 
@@ -25,26 +25,29 @@ DatastoreName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,255}$")]
 
 
 class ExistingSettings(Section):
-    """A workspace that imports are added to; nothing else of the platform is made then."""
+    """An existing workspace: the stack adds imports to it, and deploys nothing else of the platform."""
 
     workspace_id: WorkspaceId = Field(description="ARM id of the Azure ML workspace.")
     datastore: DatastoreName | None = Field(
         default=None,
-        description="Datastore that imports go to; one is made where only `containerId` is set.",
+        description="Existing datastore that imports write to. Without one, the stack creates one "
+        "for `containerId`.",
     )
     clean_datastore: DatastoreName | None = Field(
         default=None,
-        description="Datastore that clean assets go to, where an import has `curate`; the identity must have "
+        description="Existing datastore for clean assets, if an import has `curate`. The identity must have "
         "Storage Blob Data Contributor on its container.",
     )
     container_id: ContainerId | None = Field(
         default=None,
-        description="ARM id of the blob container that imports go to, where the identity may then write.",
+        description="ARM id of the blob container that imports write to; the identity gets a role on it.",
     )
     identity_client_id: ObjectId = Field(
-        description="Client id of the user-assigned identity, attached to the workspace, that imports act as."
+        description="Client id of the user-assigned identity that imports act as; attach it to the workspace."
     )
-    identity_principal_id: ObjectId = Field(description="Its principal (object) id, which gets the roles.")
+    identity_principal_id: ObjectId = Field(
+        description="Principal (object) id of the same identity, which gets the roles."
+    )
     vault_id: VaultId | None = Field(
         default=None, description="ARM id of the vault that holds `snowflake.secretName`."
     )
@@ -52,7 +55,9 @@ class ExistingSettings(Section):
     @model_validator(mode="after")
     def _imports_go_somewhere(self) -> Self:
         if self.datastore is None and self.container_id is None:
-            raise contradiction(["datastore"], "required, or containerId: where imports go")
+            raise contradiction(
+                ["datastore"], "required if containerId is absent: imports write to one of them"
+            )
         return self
 
     @property

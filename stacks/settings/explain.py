@@ -12,18 +12,18 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used: one line each, naming the setting's path, the rule and the value."""
+    """Invalid settings: a line for each, with its path, the rule and the value."""
 
 
 def contradiction(path: list[int | str], rule: str, value: object = None) -> PydanticCustomError:
-    """Return the error of a rule that spans settings; `path`, from the section on, is where to mend it."""
+    """Return the error of a rule that spans settings; `path` is the setting to change, below the section."""
     return PydanticCustomError("contradiction", "{rule}", {"path": path, "rule": rule, "value": value})
 
 
 def explain(
     error: ValidationError, project: str, settings: type[BaseModel], secret_keys: frozenset[str]
 ) -> Iterator[str]:
-    """Yield a line for each setting that `error` refuses, without the value of those in `secret_keys`."""
+    """Yield a line for each invalid setting, without the values of those in `secret_keys`."""
     for detail in error.errors():
         path = [*detail["loc"], *_path_below(detail)]
         where = f"{project}:{_dotted(path)}"
@@ -33,7 +33,7 @@ def explain(
 
 def _reason(detail: ErrorDetails, settings: type[BaseModel], *, secret: bool) -> str:
     if detail["type"] == "extra_forbidden":
-        # the value of a setting that does not exist may be anything, a password too, so it is not shown
+        # the value of an unknown setting may be a secret: omit it
         return f"no such setting{_suggestion(detail['loc'], settings)}"
     if detail["type"] == "missing":
         return "required setting is missing; see its comment in Pulumi.dev.yaml"
@@ -61,13 +61,13 @@ def _short(value: object) -> str:
 
 
 def _suggestion(path: tuple[int | str, ...], section: type[BaseModel]) -> str:
-    """Return the setting that was meant, among those of the same section."""
+    """Return the setting of the same section that was probably meant."""
     for part in path[:-1]:
         if isinstance(part, str):
             section = _section_at(section, part)
     known = [to_camel(name) for name in section.model_fields]
     close = difflib.get_close_matches(str(path[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+    return f"; did you mean {close[0]}?" if close else f"; the settings here are {', '.join(known)}"
 
 
 def _section_at(section: type[BaseModel], key: str) -> type[BaseModel]:

@@ -13,9 +13,9 @@ class LakeSettings(Section):
     """The data lake."""
 
     cool_after_days: Days = Field(
-        default=90, description="Days after which raw data that nobody has changed moves to the cool tier."
+        default=90, description="Days after which unchanged raw data moves to the cool tier."
     )
     immutable_days: Annotated[int, Field(ge=1, le=146000)] | None = Field(
         default=None,
-        description="Days that nobody can change or delete raw data, the importer's clean-up included.",
+        description="Days in which nothing can change or delete raw data, the importer's retention included.",
     )

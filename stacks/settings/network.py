@@ -1,4 +1,4 @@
-"""The settings of the network: whose it is, its address ranges, and who may come in and get out."""
+"""The settings of the network: its address ranges, or an existing one, and access from and to outside."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -14,14 +14,14 @@ from stacks.settings.arm_id import part_of, virtual_network_id
 from stacks.settings.explain import contradiction
 from stacks.settings.types import AddressRange, PrivateZoneId, SubnetId
 
-#: What Azure keeps of every subnet (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
+#: The addresses of every subnet that Azure reserves (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
 RESERVED_ADDRESSES = 5
 
-#: The smallest endpoints' subnet: every private endpoint of the platform, and the addresses that registry,
-#: workspace and Azure Monitor take besides.
+#: The smallest endpoints' subnet: each private endpoint takes an address, those of the registry, the
+#: workspace and Azure Monitor several.
 MIN_ENDPOINTS_PREFIX = 26
 
-#: Ranges that Azure takes for no network, AKS for none of its own, and Azure ML for none, as Docker has it:
+#: Ranges that a virtual network, AKS or Azure ML (which runs Docker) does not accept:
 #: https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq
 #: https://learn.microsoft.com/azure/aks/concepts-network-legacy-cni
 #: https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet
@@ -42,10 +42,10 @@ RESERVED_RANGES = tuple(
     )
 )
 
-#: The smallest subnet there is (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
+#: The smallest subnet that Azure accepts (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
 MAX_SUBNET_PREFIX = 29
 
-#: What the internet does not carry (https://www.iana.org/assignments/iana-ipv4-special-registry).
+#: Ranges that are not public (https://www.iana.org/assignments/iana-ipv4-special-registry).
 _PRIVATE_RANGES = tuple(
     map(
         IPv4Network,
@@ -62,7 +62,7 @@ _PRIVATE_RANGES = tuple(
     )
 )
 
-#: As many addresses as a /8 has may be let in, all ranges together. More than any company's own is the world.
+#: The most addresses that may be allowed, all ranges together: a /8, more than any company has.
 MAX_ALLOWED_ADDRESSES = 2**24
 
 
@@ -71,14 +71,14 @@ _STORING_GROUPS = ("blob", "dfs", "file", "queue", "table", "vault", "registry",
 
 
 class Isolation(StrEnum):
-    """From where the platform's services are reached."""
+    """Whether services have public addresses."""
 
     PRIVATE = "private"
     PUBLIC = "public"
 
 
 class Outbound(StrEnum):
-    """How the nodes reach the world."""
+    """How the nodes reach the internet."""
 
     NAT_GATEWAY = "nat_gateway"
     USER_DEFINED_ROUTING = "user_defined_routing"
@@ -93,21 +93,21 @@ class Subnets(NamedTuple):
 
 
 def _check_allowed_range(allowed: IPv4Network) -> IPv4Network:
-    """Return a range of public addresses, as the firewalls of Azure's services take it.
+    """Return a range of public addresses, which the firewalls of Azure's services accept.
 
     https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations
     """
     if allowed.num_addresses > MAX_ALLOWED_ADDRESSES:
-        raise contradiction([], "lets the world in; must be at most a /8", str(allowed))
+        raise contradiction([], "is too wide; must be a /8 or narrower", str(allowed))
     if any(allowed.overlaps(private) for private in _PRIVATE_RANGES):
-        raise contradiction([], "must be public addresses, as the internet sees them", str(allowed))
+        raise contradiction([], "must contain public addresses only", str(allowed))
     return allowed
 
 
 def _check_private_range(own: IPv4Network) -> IPv4Network:
     taken = next((reserved for reserved in RESERVED_RANGES if reserved.overlaps(own)), None)
     if taken is not None:
-        raise contradiction([], f"overlaps {taken}, which Azure keeps for itself", str(own))
+        raise contradiction([], f"overlaps {taken}, which Azure reserves", str(own))
     return own
 
 
@@ -120,45 +120,48 @@ class NetworkSettings(Section):
 
     allowed_address_ranges: Annotated[list[AllowedRange], Field(max_length=100)] = Field(
         default=[],
-        description="Public address ranges that may reach the services where `isolation` is `public`: "
-        "your offices', your runners'.",
+        description="Public address ranges that may reach the services if `isolation` is `public`, such as "
+        "those of your offices and runners.",
     )
     address_space: PrivateRange = Field(
         default=IPv4Network("10.42.0.0/16"), description="Addresses of the virtual network."
     )
     nodes_range: PrivateRange | None = Field(
-        default=None, description="Subnet of the cluster's nodes; the first quarter of `addressSpace`."
+        default=None,
+        description="Subnet of the cluster's nodes; by default the first quarter of `addressSpace`.",
     )
     endpoints_range: PrivateRange | None = Field(
-        default=None, description="Subnet of the private endpoints; the second quarter."
+        default=None, description="Subnet of the private endpoints; by default the second quarter."
     )
     runners_range: PrivateRange | None = Field(
-        default=None, description="Subnet for the runners of your pipelines; the third quarter."
+        default=None, description="Subnet for the runners of your pipelines; by default the third quarter."
     )
     nodes_subnet_id: SubnetId | None = Field(
-        default=None, description="Existing subnet for the nodes, in place of an own network."
+        default=None, description="Existing subnet for the nodes; the platform then makes no network."
     )
     endpoints_subnet_id: SubnetId | None = Field(
-        default=None, description="Existing subnet for the private endpoints, in place of an own network."
+        default=None,
+        description="Existing subnet for the private endpoints; the platform then makes no network.",
     )
     egress_address_ranges: list[AllowedRange] = Field(
         default=[],
-        description="Public addresses that the nodes of an existing subnet come from, where `isolation` is "
-        "`public`: they call the API server from there.",
+        description="Public addresses from which nodes in an existing subnet reach the internet. Required if "
+        "`isolation` is `public`: the nodes call the API server from there.",
     )
     outbound: Outbound = Field(
         default=Outbound.NAT_GATEWAY,
-        description="How nodes in an existing subnet get out: by its NAT gateway, or `user_defined_routing` "
-        "through a firewall.",
+        description="How nodes in an existing subnet reach the internet: through its NAT gateway, or by "
+        "`user_defined_routing` through a firewall.",
     )
     dns_zone_ids: dict[str, PrivateZoneId] = Field(
         default={},
-        description="Existing private DNS zones by their names, such as those of a hub; the others are made.",
+        description="Ids of existing private DNS zones, such as a hub's, by zone name. The platform makes "
+        "the others.",
     )
 
     @property
     def is_own(self) -> bool:
-        """Whether the platform makes the network itself."""
+        """Whether no existing subnet is set."""
         return self.nodes_subnet_id is None and self.endpoints_subnet_id is None
 
     @property
@@ -172,17 +175,17 @@ class NetworkSettings(Section):
         )
 
     def ranges(self) -> Iterator[tuple[str, IPv4Network]]:
-        """Yield each subnet's range of an own network, by the setting that holds it."""
+        """Yield the range of each subnet of the platform's own network, with the name of its setting."""
         yield from zip(("nodesRange", "endpointsRange", "runnersRange"), self.subnets, strict=True)
 
     @model_validator(mode="after")
-    def _few_are_let_in(self) -> Self:
+    def _allowed_ranges_are_narrow(self) -> Self:
         allowed = self.allowed_address_ranges
         for index, later in enumerate(allowed):
             if any(later.overlaps(earlier) for earlier in allowed[:index]):
                 raise contradiction(["allowedAddressRanges", index], "overlaps an earlier range", str(later))
         if sum(each.num_addresses for each in allowed) > MAX_ALLOWED_ADDRESSES:
-            raise contradiction(["allowedAddressRanges"], "let in more than a /8 together: the world")
+            raise contradiction(["allowedAddressRanges"], "contain more addresses than a /8 in total")
         return self
 
     @model_validator(mode="after")
@@ -190,11 +193,13 @@ class NetworkSettings(Section):
         nodes, endpoints = self.nodes_subnet_id, self.endpoints_subnet_id
         if nodes and endpoints and virtual_network_id(nodes).lower() != virtual_network_id(endpoints).lower():
             # private DNS zones are linked to one
-            raise contradiction(["endpointsSubnetId"], "must be of the network of nodesSubnetId", endpoints)
+            raise contradiction(
+                ["endpointsSubnetId"], "must be in the same network as nodesSubnetId", endpoints
+            )
         return self
 
     @model_validator(mode="after")
-    def _ranges_are_apart(self) -> Self:
+    def _ranges_do_not_overlap(self) -> Self:
         if self.address_space.prefixlen > MIN_ENDPOINTS_PREFIX - 2:
             raise contradiction(
                 ["addressSpace"],
@@ -218,7 +223,7 @@ class NetworkSettings(Section):
         return self
 
     @model_validator(mode="after")
-    def _existing_network_is_whole(self) -> Self:
+    def _existing_and_own_network_exclude_each_other(self) -> Self:
         given = {
             "addressSpace": "address_space",
             "nodesRange": "nodes_range",
@@ -228,35 +233,36 @@ class NetworkSettings(Section):
         if not self.is_own:
             for name, field in given.items():
                 if field in self.model_fields_set:
-                    raise contradiction([name], "must be absent where the subnets are existing ones")
+                    raise contradiction([name], "must be absent if nodesSubnetId or endpointsSubnetId is set")
         elif self.outbound is not Outbound.NAT_GATEWAY:
             raise contradiction(
                 ["outbound"],
-                "the platform's own network has a NAT gateway; set nodesSubnetId too",
+                "the platform's own network uses a NAT gateway; set nodesSubnetId too",
                 self.outbound,
             )
         return self
 
     def api_server_zone_id(self, location: str) -> str | None:
-        """Return the existing zone of the cluster's API server, or None where AKS makes one."""
+        """Return the existing zone of the cluster's API server, or None: AKS then makes one."""
         return self.dns_zone_ids.get(aks_zone(location))
 
     def check_access(self, *, is_private: bool, has_cluster: bool) -> None:
         """Raise a contradiction unless the network has the ranges and subnets that the platform needs."""
         if not is_private and not self.allowed_address_ranges:
             raise contradiction(
-                ["network", "allowedAddressRanges"], "required where isolation is public: who may come in"
+                ["network", "allowedAddressRanges"],
+                "required if isolation is public",
             )
         if self.is_own:
             return
         if has_cluster and self.nodes_subnet_id is None:
-            raise contradiction(["network", "nodesSubnetId"], "required where endpointsSubnetId is set")
+            raise contradiction(["network", "nodesSubnetId"], "required if endpointsSubnetId is set")
         if self.endpoints_subnet_id is None:
-            raise contradiction(["network", "endpointsSubnetId"], "required where nodesSubnetId is set")
+            raise contradiction(["network", "endpointsSubnetId"], "required if nodesSubnetId is set")
         if has_cluster and not is_private and not self.egress_address_ranges:
             raise contradiction(
                 ["network", "egressAddressRanges"],
-                "required where isolation is public and nodesSubnetId is set",
+                "required if isolation is public and nodesSubnetId is set",
             )
 
     def check_zones(self, in_use: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What Azure regions and names are refused before any call: facts of Microsoft's that the settings check."""
+"""Regions without availability zones, and reserved words: what the settings check before any call."""
 
 #: Regions without availability zones in March 2025
 #: (https://learn.microsoft.com/azure/reliability/regions-list).
@@ -68,7 +68,7 @@ _RESERVED_AT_START = "login"
 
 
 def reserved_word(name: str) -> str | None:
-    """Return the word for which Azure refuses every name that starts with `name` and a hyphen, or None."""
+    """Return the reserved word because of which Azure rejects names that start with `name`, or None."""
     if name in _RESERVED_WORDS:
         return name
     if name.startswith(_RESERVED_AT_START):

@@ -1,4 +1,4 @@
-"""Every setting of a stack: its type, default, rule and meaning."""
+"""The settings of a stack: each with its type, default, rule and meaning."""
 
 import os
 import re
@@ -28,21 +28,21 @@ from stacks.settings.workspace import WorkspaceSettings
 
 PROJECT = "ai-platform"
 
-#: 2 to 11 characters: with the 5 of the longest component's and 8 random ones it fits the 24 of a storage
-#: account or vault (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
+#: 2 to 11 characters: names of storage accounts and vaults have at most 24, of which a component's suffix
+#: takes up to 5, and Pulumi's random suffix 8 (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules).
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,10}$")]
-#: An image is named by digest, so that the same settings always run the same code.
+#: By digest, so that the same settings always run the same code.
 Image = Annotated[str, StringConstraints(pattern=r"^[^\s@]+@sha256:[0-9a-f]{64}$")]
 AvailabilityZone = Annotated[Literal["1", "2", "3"], BeforeValidator(str)]
 #: 128 characters for storage (https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources)
 TagName = Annotated[str, StringConstraints(pattern=r"^[^<>%&\\?/]{1,128}$")]
 TagValue = Annotated[str, StringConstraints(max_length=256)]
-#: The most tags of a resource, less `project` and `stack`.
+#: The most tags that a resource can have, without `project` and `stack`.
 MAX_TAGS = 50 - 2
 
 
 class Endpoints(StrEnum):
-    """Where Azure and Snowflake answer."""
+    """Which Azure and Snowflake the stack uses."""
 
     PUBLIC = "public"
     LOCAL = "local"
@@ -51,7 +51,7 @@ class Endpoints(StrEnum):
 class Settings(Section):
     """The settings of a stack, `ai-platform:<name>` in `Pulumi.<stack>.yaml`."""
 
-    name: Name = Field(description="What the names of all resources start with, such as `globodev`.")
+    name: Name = Field(description="Start of all resource names, such as `globodev`.")
     location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")] = Field(
         description="Azure region, such as `westeurope`."
     )
@@ -59,34 +59,35 @@ class Settings(Section):
     importer_image: Image | None = Field(
         default=None,
         description="Image of the importer, by digest: `registry/name@sha256:…`. Without one, the program "
-        "registers the importer that lies beside it in the workspace: docs/imports.md.",
+        "registers the importer of this repository in the workspace: docs/imports.md.",
     )
-    imports: list[ImportSettings] = Field(default=[], description="What is imported, and when.")
+    imports: list[ImportSettings] = Field(default=[], description="The imports, each with its schedule.")
     isolation: Isolation = Field(
         default=Isolation.PRIVATE,
-        description="`private`: services have addresses in the network only; `public`: they have public "
-        "addresses too, for `network.allowedAddressRanges` alone.",
+        description="`private`: services have private addresses only. `public`: they also have public "
+        "addresses, which only `network.allowedAddressRanges` may reach.",
     )
     keep: bool = Field(
         default=False,
-        description="Protects what holds data from deletion, by Pulumi and by Azure: docs/keeping.md.",
+        description="Deletion protection: Pulumi and Azure refuse to delete what stores data. See "
+        "docs/keeping.md.",
     )
     zones: list[AvailabilityZone] = Field(
         default=["1", "2", "3"],
-        description="Availability zones that the platform spreads over; none where the region has none.",
+        description="Availability zones that the platform spreads over. Set `[]` in a region without zones.",
     )
     geo_redundant: bool = Field(
         default=False,
-        description="Stored data has a copy in the paired region too, which has to be allowed to hold it.",
+        description="Replicates stored data to the paired region. Check that your data may be stored there.",
     )
     existing: ExistingSettings | None = Field(
         default=None,
-        description="A workspace that is there already: the stack is its imports then, and no platform.",
+        description="Deploy only imports, into an existing workspace.",
     )
     customer_managed_key: bool = Field(
         default=False,
-        description="Encrypts what is stored with a key of the platform's own, in place of Microsoft's. "
-        "An existing workspace or registry takes none: it would be replaced.",
+        description="Encrypts stored data with the platform's own key instead of Microsoft's. Turning this "
+        "on later replaces the workspace and the registry.",
     )
     network: NetworkSettings = Field(default=NetworkSettings(), description="The network.")
     lake: LakeSettings = Field(default=LakeSettings(), description="The data lake.")
@@ -97,24 +98,24 @@ class Settings(Section):
         default=90, description="Days that Log Analytics keeps logs."
     )
     tags: Annotated[dict[TagName, TagValue], Field(max_length=MAX_TAGS)] = Field(
-        default={}, description="Tags of every resource, besides `project` and `stack`."
+        default={}, description="Tags of every resource, in addition to `project` and `stack`."
     )
     endpoints: Endpoints = Field(
         default=Endpoints.PUBLIC,
-        description="`local`: the local cloud's addresses, from the environment (`.local/env`).",
+        description="`local`: the local cloud, whose addresses are in the environment (`.local/env`).",
     )
 
     @model_validator(mode="after")
-    def _azure_takes_the_name(self) -> Self:
+    def _name_is_not_reserved(self) -> Self:
         word = reserved_word(self.name)
         if word is not None:
-            raise contradiction(["name"], f"Azure refuses names with the reserved word {word}", self.name)
+            raise contradiction(["name"], f"Azure rejects names with the reserved word {word}", self.name)
         return self
 
     @model_validator(mode="after")
     def _region_has_the_zones(self) -> Self:
         if len(set(self.zones)) < len(self.zones):
-            raise contradiction(["zones"], "has a zone twice", self.zones)
+            raise contradiction(["zones"], "contains a zone twice", self.zones)
         if self.zones and self.location in WITHOUT_ZONES:
             raise contradiction(
                 ["zones"], f"{self.location} has no availability zones; set zones to []", self.zones
@@ -131,7 +132,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _existing_secret_has_a_vault(self) -> Self:
         if self.existing and self.snowflake.secret_name and self.existing.vault_id is None:
-            raise contradiction(["existing", "vaultId"], "required where snowflake.secretName is set")
+            raise contradiction(["existing", "vaultId"], "required if snowflake.secretName is set")
         return self
 
     @model_validator(mode="after")
@@ -142,18 +143,18 @@ class Settings(Section):
         if self.endpoints is not Endpoints.LOCAL and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", registry):
             raise contradiction(
                 ["importerImage"],
-                "must start with the host of a registry, without a port",
+                "must start with the host name of a registry, without a port",
                 self.importer_image,
             )
         return self
 
     @model_validator(mode="after")
-    def _tags_are_apart(self) -> Self:
+    def _tags_have_own_names(self) -> Self:
         # https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations
         seen = {"project", "stack"}
         for name in self.tags:
             if name.casefold() in seen:
-                raise contradiction(["tags", name], "is there already; tags differ in more than case")
+                raise contradiction(["tags", name], "is already set; tag names must differ in more than case")
             seen.add(name.casefold())
         return self
 
@@ -171,13 +172,13 @@ class Settings(Section):
             if item.mode == "unload" and self.existing is None and not self.snowflake.unload.subnet_ids:
                 raise contradiction(
                     ["imports", index, "mode"],
-                    "the lake lets Snowflake in from nowhere: set snowflake.unload.subnetIds, or use stream",
+                    "no Snowflake subnet may reach the lake: set snowflake.unload.subnetIds, or use stream",
                     item.mode,
                 )
         return self
 
     @model_validator(mode="after")
-    def _imports_have_own_names(self) -> Self:
+    def _import_names_are_unique(self) -> Self:
         names = [item.name for item in self.imports]
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -185,26 +186,28 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
-    def _clean_assets_have_own_names_and_a_place(self) -> Self:
+    def _clean_asset_names_are_unique(self) -> Self:
         names = [item.name for item in self.imports]
         for index, item in enumerate(self.imports):
             if item.curate is None:
                 continue
             if item.curate.asset in names:
                 raise contradiction(
-                    ["imports", index, "curate", "asset"], "is the name of another asset", item.curate.asset
+                    ["imports", index, "curate", "asset"],
+                    "is the name of another asset",
+                    item.curate.asset,
                 )
             if self.existing and self.existing.clean_datastore is None:
-                raise contradiction(["existing", "cleanDatastore"], "required where an import has curate")
+                raise contradiction(["existing", "cleanDatastore"], "required if an import has curate")
             names.append(item.curate.asset)
         return self
 
     @model_validator(mode="after")
-    def _password_only_locally(self) -> Self:
+    def _password_is_allowed(self) -> Self:
         if self.uses_password and not self.snowflake.allow_password:
             raise contradiction(
                 ["snowflake", "signIn"],
-                "Snowflake has ended passwords for services; use workload_identity",
+                "Snowflake no longer accepts passwords of services; use workload_identity",
                 "password",
             )
         return self
@@ -233,16 +236,16 @@ class Settings(Section):
 
     @property
     def uses_password(self) -> bool:
-        """Whether a password signs in to a Snowflake that is not the local one."""
+        """Whether imports sign in with a password to a Snowflake that is not local."""
         return self.snowflake.sign_in is SignIn.PASSWORD and self.endpoints is not Endpoints.LOCAL
 
     @property
     def unloads(self) -> bool:
-        """Whether Snowflake writes to the lake itself."""
+        """Whether an import has the mode `unload`: Snowflake writes to the lake."""
         return any(item.mode == "unload" for item in self.imports)
 
     def snowflake_target(self) -> SnowflakeTarget:
-        """Return how the importer reaches Snowflake, but for where the vault keeps `secretName`."""
+        """Return how the importer reaches Snowflake, without the secret's address."""
         s = self.snowflake
         address: dict[str, Any] = {"host": s.host or f"{s.account}.snowflakecomputing.com"}
         if self.endpoints is Endpoints.LOCAL:

@@ -1,4 +1,4 @@
-"""Types of settings that more than one section has."""
+"""Types that several sections of the settings use."""
 
 from ipaddress import IPv4Network
 from typing import Annotated
@@ -9,7 +9,7 @@ from stacks.settings.explain import contradiction
 
 
 def _address_range(value: object) -> IPv4Network:
-    """Return an IPv4 range in CIDR notation, whose first address is the network's own."""
+    """Return an IPv4 range in CIDR notation, whose first address is the network address."""
     if isinstance(value, IPv4Network):
         return value
     try:
@@ -34,7 +34,7 @@ PrivateZoneId = Annotated[
 ]
 #: https://learn.microsoft.com/azure/virtual-machines/vm-naming-conventions
 VmSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+$")]
-#: A host, or all below a domain, as the managed network's rules take it.
+#: A host, or `*.` and a domain, as the managed network's rules accept it.
 HostPattern = Annotated[
     str, StringConstraints(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*\.)+[A-Za-z0-9-]+$")
 ]

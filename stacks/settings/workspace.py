@@ -21,15 +21,15 @@ class FirewallSku(StrEnum):
 
 
 class ComputeClusterSettings(Section):
-    """A compute cluster of the workspace, beside serverless compute."""
+    """A compute cluster of the workspace, in addition to serverless compute."""
 
     name: ComputeName = Field(description="Name of the compute cluster.")
     vm_size: VmSize = Field(description="Virtual machine size, such as `Standard_D4ds_v5`.")
     max_nodes: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=4, description="Most nodes; the fewest are none."
+        default=4, description="Maximum number of nodes; the minimum is 0."
     )
     idle_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
-        default=15, description="Minutes after which an idle node goes."
+        default=15, description="Minutes after which an idle node is removed."
     )
 
 
@@ -38,13 +38,13 @@ class WorkspaceSettings(Section):
 
     hbi: bool = Field(
         default=False,
-        description="Whether the data has high business impact: Microsoft collects less diagnostic data. "
-        "Fixed once the workspace is there.",
+        description="Whether the data has high business impact: Microsoft then collects less diagnostic "
+        "data. Cannot be changed later.",
     )
     managed_network: bool = Field(
         default=True,
-        description="Jobs reach approved destinations only, from a network that Azure ML manages. "
-        "`false`: they reach what their subnet, or the internet, lets them.",
+        description="Jobs run in a network that Azure ML manages, and reach approved destinations only. "
+        "`false`: they run in `computeSubnetId`.",
     )
     firewall_sku: FirewallSku = Field(
         default=FirewallSku.STANDARD,
@@ -53,7 +53,7 @@ class WorkspaceSettings(Section):
     )
     outbound_hosts: list[HostPattern] = Field(
         default=[],
-        description="More hosts that jobs may reach by HTTP, such as `packages.globo.example`.",
+        description="More hosts that jobs may reach over HTTP and HTTPS, such as `packages.globo.example`.",
     )
     data_scientists: ObjectId | None = Field(
         default=None,
@@ -62,13 +62,14 @@ class WorkspaceSettings(Section):
     cosmos_db_principal: ObjectId | None = Field(
         default=None,
         description="Object id of Azure Cosmos DB's principal in your tenant (application "
-        "`a232010e-820c-4083-83bb-3ace5fc29d0b`), with `customerManagedKey`.",
+        "`a232010e-820c-4083-83bb-3ace5fc29d0b`), which encrypts the workspace's metadata if "
+        "`customerManagedKey` is `true`.",
     )
     compute_subnet_id: SubnetId | None = Field(
-        default=None, description="Existing subnet that jobs run in, where `managedNetwork` is `false`."
+        default=None, description="Existing subnet that jobs run in, if `managedNetwork` is `false`."
     )
     compute_clusters: list[ComputeClusterSettings] = Field(
-        default=[], description="Compute clusters, beside serverless compute."
+        default=[], description="Compute clusters, in addition to serverless compute."
     )
 
     @model_validator(mode="after")
@@ -86,8 +87,8 @@ class WorkspaceSettings(Section):
     @model_validator(mode="after")
     def _one_network_for_jobs(self) -> Self:
         if self.compute_subnet_id is not None and self.managed_network:
-            raise contradiction(["computeSubnetId"], "must be absent where managedNetwork is true")
+            raise contradiction(["computeSubnetId"], "must be absent if managedNetwork is true")
         if self.compute_subnet_id is None and not self.managed_network:
-            # the addresses of Azure's own that they would have are none that the storage lets in
-            raise contradiction(["computeSubnetId"], "required where managedNetwork is false")
+            # Azure-assigned addresses are not on the storage account's allow-list
+            raise contradiction(["computeSubnetId"], "required if managedNetwork is false")
         return self

@@ -75,7 +75,7 @@ def test_secret_is_read_from_the_given_vault() -> None:
     ("changes", "line"),
     [
         ({"workspaceId": "mlw"}, "existing.workspaceId: String should match pattern"),
-        ({"datastore": None, "containerId": None}, "existing.datastore: required, or containerId"),
+        ({"datastore": None, "containerId": None}, "existing.datastore: required if containerId is absent"),
         ({"identityClientId": None}, "existing.identityClientId: "),
     ],
 )
@@ -88,5 +88,5 @@ def test_missing_or_malformed_setting_is_one_line(changes: dict[str, Any], line:
 def test_secret_without_a_vault_is_one_line() -> None:
     key = snowflake(signIn="key_pair", user="IMPORTER", secretName="key")
     assert refusal(existing=EXISTING_WORKSPACE, snowflake=key) == (
-        "ai-platform:existing.vaultId: required where snowflake.secretName is set"
+        "ai-platform:existing.vaultId: required if snowflake.secretName is set"
     )

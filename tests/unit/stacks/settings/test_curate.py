@@ -36,7 +36,7 @@ def test_in_an_existing_workspace_clean_data_goes_to_its_datastore() -> None:
     )
     assert declared.one(SCHEDULE)["spec"]["clean_datastore"] == "tidy"
     said = refusal(existing=EXISTING_WORKSPACE, imports=imports(curate=RULES))
-    assert said == f"{PROJECT}:existing.cleanDatastore: required where an import has curate"
+    assert said == f"{PROJECT}:existing.cleanDatastore: required if an import has curate"
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,7 @@ def test_each_subnet_can_be_set() -> None:
         ),
         (
             {"network": {"addressSpace": "172.17.0.0/16"}},
-            "network.addressSpace: overlaps 172.17.0.0/16, which Azure keeps for itself; "
-            'it is "172.17.0.0/16"',
+            'network.addressSpace: overlaps 172.17.0.0/16, which Azure reserves; it is "172.17.0.0/16"',
         ),
         (
             {"cluster": {"podRange": "10.42.128.0/18"}},
@@ -82,15 +81,18 @@ def test_each_subnet_can_be_set() -> None:
             {"location": "westus"},
             'zones: westus has no availability zones; set zones to []; it is ["1", "2", "3"]',
         ),
-        ({"name": "azure"}, 'name: Azure refuses names with the reserved word azure; it is "azure"'),
-        ({"name": "loginml"}, 'name: Azure refuses names with the reserved word login; it is "loginml"'),
+        ({"name": "azure"}, 'name: Azure rejects names with the reserved word azure; it is "azure"'),
+        (
+            {"name": "loginml"},
+            'name: Azure rejects names with the reserved word login; it is "loginml"',
+        ),
         (
             {"name": "mywindows"},
-            'name: Azure refuses names with the reserved word windows; it is "mywindows"',
+            'name: Azure rejects names with the reserved word windows; it is "mywindows"',
         ),
         (
             {"imports": imports(mode="unload")},
-            "imports[0].mode: the lake lets Snowflake in from nowhere: set snowflake.unload.subnetIds, "
+            "imports[0].mode: no Snowflake subnet may reach the lake: set snowflake.unload.subnetIds, "
             'or use stream; it is "unload"',
         ),
         (
@@ -99,7 +101,7 @@ def test_each_subnet_can_be_set() -> None:
                 "network": {"allowedAddressRanges": OFFICE},
                 "imports": imports(mode="unload"),
             },
-            "imports[0].mode: the lake lets Snowflake in from nowhere: set snowflake.unload.subnetIds, "
+            "imports[0].mode: no Snowflake subnet may reach the lake: set snowflake.unload.subnetIds, "
             'or use stream; it is "unload"',
         ),
         (
@@ -108,7 +110,7 @@ def test_each_subnet_can_be_set() -> None:
         ),
         (
             {"isolation": "public", "network": {"allowedAddressRanges": ["8.0.0.0/8", "9.0.0.0/8"]}},
-            "network.allowedAddressRanges: let in more than a /8 together: the world",
+            "network.allowedAddressRanges: contain more addresses than a /8 in total",
         ),
         (
             {"isolation": "public", "network": {"allowedAddressRanges": [*OFFICE, "203.0.113.7/32"]}},
@@ -116,16 +118,15 @@ def test_each_subnet_can_be_set() -> None:
         ),
         (
             {"isolation": "public", "network": {"allowedAddressRanges": ["0.0.0.0/32"]}},
-            "network.allowedAddressRanges[0]: must be public addresses, as the internet sees them; "
-            'it is "0.0.0.0/32"',
+            'network.allowedAddressRanges[0]: must contain public addresses only; it is "0.0.0.0/32"',
         ),
         (
             {"isolation": "public", "network": {**EXISTING_NETWORK, "allowedAddressRanges": OFFICE}},
-            "network.egressAddressRanges: required where isolation is public and nodesSubnetId is set",
+            "network.egressAddressRanges: required if isolation is public and nodesSubnetId is set",
         ),
         (
             {"network": {**EXISTING_NETWORK, "endpointsSubnetId": f"{HUB}/virtualNetworks/other/subnets/x"}},
-            "network.endpointsSubnetId: must be of the network of nodesSubnetId; it is "
+            "network.endpointsSubnetId: must be in the same network as nodesSubnetId; it is "
             + f'"{HUB}/virtualNetworks/other/subnets/x"'[:77]
             + "...",
         ),
@@ -135,8 +136,7 @@ def test_each_subnet_can_be_set() -> None:
         ),
         (
             {"network": {"addressSpace": "168.63.128.0/20"}},
-            "network.addressSpace: overlaps 168.63.129.16/32, which Azure keeps for itself; "
-            'it is "168.63.128.0/20"',
+            'network.addressSpace: overlaps 168.63.129.16/32, which Azure reserves; it is "168.63.128.0/20"',
         ),
         (
             {"cluster": {"serviceRange": "10.245.0.0/30"}},
@@ -149,51 +149,50 @@ def test_each_subnet_can_be_set() -> None:
         ),
         (
             {"importerImage": f"globorealty/importer@sha256:{'0' * 64}"},
-            "importerImage: must start with the host of a registry, without a port; "
+            "importerImage: must start with the host name of a registry, without a port; "
             f'it is "globorealty/importer@sha256:{"0" * 48}...',
         ),
-        ({"tags": {"Stack": "x"}}, "tags.Stack: is there already; tags differ in more than case"),
+        ({"tags": {"Stack": "x"}}, "tags.Stack: is already set; tag names must differ in more than case"),
         (
             {"tags": {"owner": "x", "Owner": "y"}},
-            "tags.Owner: is there already; tags differ in more than case",
+            "tags.Owner: is already set; tag names must differ in more than case",
         ),
-        ({"zones": ["1", "1"]}, 'zones: has a zone twice; it is ["1", "1"]'),
+        ({"zones": ["1", "1"]}, 'zones: contains a zone twice; it is ["1", "1"]'),
         (
             {"alerts": {"emails": ["a@globo.example", "A@globo.example"]}},
-            'alerts.emails: has an address twice; it is ["a@globo.example", "A@globo.example"]',
+            'alerts.emails: contains an address twice; it is ["a@globo.example", "A@globo.example"]',
         ),
         (
             {"workspace": {"managedNetwork": False}},
-            "workspace.computeSubnetId: required where managedNetwork is false",
+            "workspace.computeSubnetId: required if managedNetwork is false",
         ),
         (
             {"isolation": "public"},
-            "network.allowedAddressRanges: required where isolation is public: who may come in",
+            "network.allowedAddressRanges: required if isolation is public",
         ),
         (
             {"isolation": "public", "network": {"allowedAddressRanges": ["0.0.0.0/0"]}},
-            'network.allowedAddressRanges[0]: lets the world in; must be at most a /8; it is "0.0.0.0/0"',
+            'network.allowedAddressRanges[0]: is too wide; must be a /8 or narrower; it is "0.0.0.0/0"',
         ),
         (
             {"isolation": "public", "network": {"allowedAddressRanges": ["10.0.0.0/16"]}},
-            "network.allowedAddressRanges[0]: must be public addresses, as the internet sees them; "
-            'it is "10.0.0.0/16"',
+            'network.allowedAddressRanges[0]: must contain public addresses only; it is "10.0.0.0/16"',
         ),
         (
             {"network": {"nodesSubnetId": EXISTING_NETWORK["nodesSubnetId"]}},
-            "network.endpointsSubnetId: required where nodesSubnetId is set",
+            "network.endpointsSubnetId: required if nodesSubnetId is set",
         ),
         (
             {"network": {"endpointsSubnetId": EXISTING_NETWORK["endpointsSubnetId"]}},
-            "network.nodesSubnetId: required where endpointsSubnetId is set",
+            "network.nodesSubnetId: required if endpointsSubnetId is set",
         ),
         (
             {"network": {**EXISTING_NETWORK, "addressSpace": "10.1.0.0/16"}},
-            "network.addressSpace: must be absent where the subnets are existing ones",
+            "network.addressSpace: must be absent if nodesSubnetId or endpointsSubnetId is set",
         ),
         (
             {"network": {"outbound": "user_defined_routing"}},
-            "network.outbound: the platform's own network has a NAT gateway; set nodesSubnetId too; "
+            "network.outbound: the platform's own network uses a NAT gateway; set nodesSubnetId too; "
             'it is "user_defined_routing"',
         ),
         (
@@ -207,7 +206,7 @@ def test_each_subnet_can_be_set() -> None:
         ),
         (
             {"workspace": {"computeSubnetId": f"{SUBNET}/jobs"}},
-            "workspace.computeSubnetId: must be absent where managedNetwork is true",
+            "workspace.computeSubnetId: must be absent if managedNetwork is true",
         ),
     ],
 )

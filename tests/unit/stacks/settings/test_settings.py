@@ -61,7 +61,7 @@ def test_a_name_of_digits_alone_stays_text() -> None:
         ),
         (
             {"snowflake": snowflake(signIn="password", user="U", secretName="s")},
-            "ai-platform:snowflake.signIn: Snowflake has ended passwords for services; "
+            "ai-platform:snowflake.signIn: Snowflake no longer accepts passwords of services; "
             'use workload_identity; it is "password"',
         ),
         (
