@@ -4,7 +4,7 @@ Usage: offline_preview.py STACK [argument of pulumi preview ...]
 
 Everything is in a temporary directory: the state (empty, so every resource shows as created), the providers'
 files, a copy of the stack's configuration with nothing to decrypt, and a home directory, in which no sign-in
-is found. The repository and the user's own state stay as they are.
+is found. The user's own state stays as it is, and in the repository only Python's bytecode cache changes.
 """
 
 import os
@@ -12,10 +12,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import yaml
 
@@ -43,7 +43,7 @@ def main() -> int:
         return 1
     try:
         with tempfile.TemporaryDirectory(prefix="ai-platform-preview-") as directory:
-            return preview(stack, arguments, Path(directory))
+            return preview(config_of(stack), arguments, Path(directory))
     except KeyboardInterrupt:
         return 130
 
@@ -58,28 +58,37 @@ def stop(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def preview(stack: str, arguments: list[str], directory: Path) -> int:
-    """Preview the stack with all files in `directory`; return pulumi's exit code."""
-    config = write_project(stack, directory / "project")
-    environment = offline_environment(directory)
-    with running_providers(directory / "localcloud", environment) as providers:
-        environment["PULUMI_DEBUG_PROVIDERS"] = providers
-        # A new stack's encryption salt goes into the configuration beside Pulumi.yaml: the copy's.
+def preview(
+    settings: Path, arguments: list[str], directory: Path, variables: Mapping[str, str] | None = None
+) -> int:
+    """Preview the stack that has these settings, with all files in `directory`; return pulumi's exit code.
+
+    `variables` are set for pulumi and the providers in addition.
+    """
+    stack = settings.stem.removeprefix("Pulumi.")
+    config = write_project(settings, directory / "project")
+    environment = offline_environment(directory) | dict(variables or {})
+    home = directory / "localcloud"
+    home.mkdir()
+    log = home / "providers.log"
+    with log.open("w") as errors, starting_providers(home, environment, errors) as providers:
+        # The stack is made while the providers start. Its encryption salt goes into the copied configuration.
         create = ["pulumi", "stack", "init", stack, "--no-select", "--cwd", str(config.parent)]
         created = subprocess.run(create, env=environment, capture_output=True, text=True, check=False)
         if created.returncode != 0:
             print(f"preview: {created.stderr.strip()}", file=sys.stderr)
             return created.returncode
+        environment["PULUMI_DEBUG_PROVIDERS"] = addresses_of(providers, log)
         command = ["pulumi", "preview", "--diff", "--stack", stack, "--config-file", str(config), *arguments]
         with subprocess.Popen(command, cwd=ROOT, env=environment) as pulumi:
             return wait(pulumi)
 
 
-def write_project(stack: str, directory: Path) -> Path:
-    """Write a copy of Pulumi.yaml and of the stack's configuration; return the path of the latter."""
+def write_project(settings: Path, directory: Path) -> Path:
+    """Write a copy of Pulumi.yaml and of the stack's settings; return the path of the latter."""
     directory.mkdir()
-    file = directory / config_of(stack).name
-    config = yaml.safe_load(config_of(stack).read_text()) or {}
+    file = directory / settings.name
+    config = yaml.safe_load(settings.read_text()) or {}
     readable = {key: without_secrets(value) for key, value in config.items() if key not in ENCRYPTION_KEYS}
     file.write_text(yaml.safe_dump(readable))
     (directory / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
@@ -108,30 +117,33 @@ def offline_environment(directory: Path) -> dict[str, str]:
         "PULUMI_CONFIG_PASSPHRASE": PLACEHOLDER,
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
 @contextmanager
-def running_providers(home: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Run the stand-in providers on free ports; give the value of PULUMI_DEBUG_PROVIDERS."""
-    home.mkdir()
-    log = home / "providers.log"
-    command = [sys.executable, "-m", "localcloud.providers", "--home", str(home), "--ports", "0,0"]
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
+def starting_providers(
+    home: Path, environment: dict[str, str], errors: IO[str]
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the stand-in providers on free ports, and end them with the context."""
+    # The providers load the SDK's classes on one core while the program does so on another.
+    arguments = ["--home", str(home), "--ports", "0,0", "--load-all"]
+    command = [sys.executable, "-m", "localcloud.providers", *arguments]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+    ) as process:
         try:
-            addresses = process.stdout.readline().strip() if process.stdout else ""
-            if not addresses:
-                reason = log.read_text().strip().rpartition("\n")[2]
-                raise SystemExit(f"preview: the stand-in providers did not start: {reason}")
-            yield addresses
+            yield process
         finally:
             process.terminate()
+
+
+def addresses_of(providers: subprocess.Popen[str], log: Path) -> str:
+    """Return the value of PULUMI_DEBUG_PROVIDERS: the providers print it as soon as they serve."""
+    addresses = providers.stdout.readline().strip() if providers.stdout else ""
+    if not addresses:
+        reason = log.read_text().strip().rpartition("\n")[2]
+        raise SystemExit(f"preview: the stand-in providers did not start: {reason}")
+    return addresses
 
 
 def wait(process: subprocess.Popen[bytes]) -> int:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from localcloud.home import Home, end_with
-from localcloud.providers.azure_native import AzureNative
+from localcloud.providers.azure_native import AzureNative, load_schemas
 from localcloud.providers.grpc_provider import ProviderError, serve
 from localcloud.providers.journal import Journal
 from localcloud.providers.kubernetes import Kubernetes
@@ -21,6 +21,11 @@ def main() -> None:
         "--home", type=Path, help="directory of the local cloud; default: LOCALCLOUD_HOME, else .local"
     )
     parser.add_argument("--ports", help="AZURE,KUBERNETES; 0 picks a free port; default: the local cloud's")
+    parser.add_argument(
+        "--load-all",
+        action="store_true",
+        help="load every resource type at the start, not at its first use",
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = Home.open(options.home)
@@ -39,6 +44,8 @@ def main() -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stopped.set())
     print(",".join(f"{name}:{port}" for name, _, port in serving), flush=True)  # noqa: T201 - the answer
+    if options.load_all:
+        threading.Thread(target=load_schemas, name="load-schemas", daemon=True).start()
     stopped.wait()
     for _, server, _ in serving:
         server.stop(grace=5).wait()

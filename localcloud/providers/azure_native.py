@@ -21,7 +21,7 @@ from localcloud.providers.azure_body import (
 )
 from localcloud.providers.azure_outputs import add_service_outputs
 from localcloud.providers.azure_rules import AzureRules
-from localcloud.providers.azure_types import ArmType, Naming, find, short_token
+from localcloud.providers.azure_types import TYPES, ArmType, Naming, find, short_token
 from localcloud.providers.blob_containers import BlobContainers
 from localcloud.providers.grpc_provider import Failure, Provider, ProviderError, Replacement, Resource
 from localcloud.providers.properties import UNKNOWN, Properties
@@ -188,6 +188,12 @@ def _arm_type(resource: Resource) -> ArmType:
     if arm_type is None:
         raise ProviderError(f"the local cloud has no {resource.type}")
     return arm_type
+
+
+def load_schemas() -> None:
+    """Load the SDK's classes of every offered type, not at its first use: loading takes seconds."""
+    for token in TYPES:
+        _schema(token)
 
 
 def _schema(token: str) -> ResourceSchema:

@@ -1,12 +1,15 @@
 """The containers of the local storage accounts, in the local Blob service."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient
 
 from localcloud.home import BLOB_KEY, Home
 from localcloud.providers.grpc_provider import ProviderError
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
 
 
 class BlobContainers:
@@ -23,7 +26,9 @@ class BlobContainers:
         """Delete the container and its blobs, if it exists."""
         self._call(account, lambda client: client.delete_container(container))
 
-    def _call(self, account: str, request: Callable[[BlobServiceClient], object]) -> None:
+    def _call(self, account: str, request: Callable[["BlobServiceClient"], object]) -> None:
+        from azure.storage.blob import BlobServiceClient  # takes 0.3 s, and a preview makes no container
+
         url = f"{self._home.blob_url}/{account}"
         credential = {"account_name": account, "account_key": BLOB_KEY}
         certificates = str(self._home.ca_bundle)

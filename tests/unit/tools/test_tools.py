@@ -182,7 +182,7 @@ def test_offline_preview_replaces_encrypted_settings(tmp_path: Path, monkeypatch
     (tmp_path / "Pulumi.yaml").write_text("name: p\n")
     (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump(encrypted))
 
-    file = offline_preview.write_project("dev", tmp_path / "project")
+    file = offline_preview.write_project(tmp_path / "Pulumi.dev.yaml", tmp_path / "project")
 
     assert yaml.safe_load(file.read_text()) == {
         "config": {
