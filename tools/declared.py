@@ -9,6 +9,8 @@ import pulumi
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from pulumi.runtime.mocks import MockMonitor
 
+from stacks.azure_aliases import without_api_versions
+
 SUBSCRIPTION = "/subscriptions/5ab0"
 KUBECONFIG = {
     "apiVersion": "v1",
@@ -142,5 +144,10 @@ def declare(program: Callable[[], object], id_of: Callable[[MockResourceArgs], s
     recorder = _Recorder(id_of)
     monitor = _Monitor(recorder)
     pulumi.runtime.set_mocks(recorder, project="ai-platform", stack="test", preview=False, monitor=monitor)
-    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+
+    def as_a_stack() -> None:
+        pulumi.runtime.register_stack_transformation(without_api_versions)
+        program()
+
+    pulumi.runtime.test(as_a_stack)()  # type: ignore[no-untyped-call]
     return Declared(recorder.resources, monitor)
