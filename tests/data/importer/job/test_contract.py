@@ -214,11 +214,11 @@ def test_results_of_a_contract_that_holds_are_in_manifest_and_log(
         ),
     ],
 )
-def test_wrong_columns_fail_before_the_query_runs(
+def test_wrong_columns_fail_before_a_row_is_written(
     home: Home, mode: str, contract: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("stream", "unload"):
-        monkeypatch.setattr(f"importer.job.attempt.{name}", cloud.never)
+        monkeypatch.setattr(f"importer.job.query_reader.{name}", cloud.never)
     monkeypatch.setattr("importer.snowflake.query_rows.execute", cloud.never)
     with pytest.raises(ImporterError, match=message):
         run(spec("early", contract, mode=mode))
