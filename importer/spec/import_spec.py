@@ -53,7 +53,7 @@ class ImportOptions(BaseModel):
         description="Number of days to keep every version, even if there are more than `keepVersions`.",
     )
     incremental: Incremental | None = Field(
-        default=None, description="Imports only new and changed rows: docs/imports.md."
+        default=None, description="Imports only new and changed rows: docs/incremental.md."
     )
     contract: Contract | None = Field(
         default=None, description="Rules that the rows must meet before a version is registered."
