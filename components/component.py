@@ -49,7 +49,7 @@ class AzureArgs(Args):
 
 @dataclass(kw_only=True)
 class PrivateLinkArgs(Args):
-    """Where private endpoints are made, and the DNS zones that tell their addresses."""
+    """The subnet of private endpoints, and the DNS zones of their names."""
 
     subnet_id: pulumi.Input[str]
     zone_ids: Mapping[str, pulumi.Input[str]]
@@ -68,6 +68,6 @@ class ServiceArgs(AzureArgs):
     private_link: PrivateLinkArgs | None = None
     """How the service is reached from inside a network."""
     allowed_address_ranges: Sequence[str] = ()
-    """The public addresses (CIDR) that may reach the service's public endpoint, which is off without any."""
+    """The public ranges (CIDR) that may reach the service's public endpoint; without any it is off."""
     keep: bool = False
     """Whether the service is protected from deletion, by Pulumi and by Azure."""

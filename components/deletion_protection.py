@@ -1,18 +1,18 @@
-"""What holds on to data: Pulumi's protection, and Azure's lock."""
+"""Deletion protection of resources that store data: Pulumi's `protect`, and Azure's lock."""
 
 import pulumi
 from pulumi_azure_native import authorization
 
 
 def kept(parent: pulumi.Resource, keep: bool) -> pulumi.ResourceOptions:
-    """Return the options of a child that holds data: Pulumi refuses to delete it where `keep` is."""
+    """Return the options of a child that stores data: with `keep`, Pulumi refuses to delete it."""
     return pulumi.ResourceOptions(parent=parent, protect=keep)
 
 
 def add_delete_lock(name: str, resource_id: pulumi.Input[str], parent: pulumi.Resource) -> None:
-    """Make Azure refuse to delete a resource, and what ARM knows below it, whoever asks.
+    """Make Azure refuse to delete a resource and its ARM children, for every caller.
 
-    Not for an Azure ML workspace: its schedules and computes are below it, and could not be deleted either.
+    Do not lock an Azure ML workspace: its schedules and computes are its children, and must stay deletable.
     https://learn.microsoft.com/azure/azure-resource-manager/management/lock-resources
     """
     authorization.ManagementLockByScope(

@@ -1,4 +1,4 @@
-"""Every pinned version of what the components deploy, and where to look for the next."""
+"""The pinned versions of the Helm charts, and where to look for newer ones."""
 
 #: https://github.com/argoproj/argo-helm/tree/main/charts/argo-workflows
 ARGO_WORKFLOWS_CHART = "1.0.18"

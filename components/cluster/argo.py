@@ -1,4 +1,4 @@
-"""What runs workflows, and starts them on events."""
+"""Argo Workflows and Argo Events, which run workflows on schedules and events."""
 
 from dataclasses import dataclass
 
@@ -83,7 +83,7 @@ class Argo(pulumi.ComponentResource):
         )
 
     def _make_executor_role(self) -> kubernetes.rbac.v1.Role:
-        """Make the role of a workflow's pods: they report what became of them, and nothing else.
+        """Make the role of a workflow's pods, which allows them only to report their result.
 
         https://argo-workflows.readthedocs.io/en/latest/workflow-rbac/
         """

@@ -1,4 +1,4 @@
-"""Where workflows run."""
+"""The AKS cluster, which runs workflows."""
 
 import base64
 import json
@@ -51,10 +51,10 @@ class ClusterArgs(NodesArgs, ClusterNetworkArgs, MaintenanceArgs):
     registry_id: pulumi.Input[str]
     log_analytics_id: pulumi.Input[str]
     administrators: pulumi.Input[str] | None = None
-    """Object id of the Entra ID principal, best a group, that administers what runs on the cluster. Where it
-    is absent, whoever makes the cluster does, and goes on to."""
+    """Object id of the Entra ID principal, best a group, that administers what runs on the cluster. Without
+    one, the first deployer stays administrator."""
     node_size: pulumi.Input[str]
-    """The size of the nodes that everything but the cluster itself runs on."""
+    """The size of the nodes that run workflows."""
     min_nodes: pulumi.Input[int]
     max_nodes: pulumi.Input[int]
     system_node_size: pulumi.Input[str] = "Standard_D4ds_v5"
@@ -64,7 +64,7 @@ class ClusterArgs(NodesArgs, ClusterNetworkArgs, MaintenanceArgs):
     min_system_nodes: pulumi.Input[int] = 2
     max_system_nodes: pulumi.Input[int] = 3
     disk_encryption_set_id: pulumi.Input[str] | None = None
-    """What encrypts the nodes' disks with a key of the company's own, in place of Microsoft's."""
+    """Encrypts the nodes' disks with the platform's own key instead of Microsoft's."""
     private_link: PrivateLinkArgs | None = None
     private_link_scope_id: pulumi.Input[str] | None = None
     """Both as `ClusterMonitoringArgs` has them."""
@@ -209,7 +209,7 @@ class Cluster(pulumi.ComponentResource):
         }
 
     def _service_changes(self) -> list[str]:
-        """Return what is not ours to change: the number of nodes, and the version where none is wanted."""
+        """Return the properties that the autoscaler manages, and AKS if no version is pinned."""
         if self._args.kubernetes_version is not None:
             return ["agentPoolProfiles[0].count"]
         return [
@@ -274,7 +274,7 @@ class Cluster(pulumi.ComponentResource):
         opts = pulumi.ResourceOptions(parent=self)
         if administrators is None:
             administrators = authorization.get_client_config_output().object_id
-            # a person's and a pipeline's `up` are not to take the role from each other
+            # otherwise a later deployer, such as a pipeline, would take the role from the first
             opts.ignore_changes = ["principalId", "roleAssignmentName"]
         return assign_role(
             f"{self._name}-administrators",

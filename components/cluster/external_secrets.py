@@ -1,4 +1,4 @@
-"""What brings the vault's secrets into the cluster."""
+"""External Secrets, which copies secrets from the vault into the cluster."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Secrets(pulumi.ComponentResource):
     """External Secrets, by its Helm chart, whose service account acts as the identity of `client_id`.
 
     Leaves the identity, its federation with `NAMESPACE`/`SERVICE_ACCOUNT` and its role on the vault to the
-    caller, and the secrets that are wanted to whoever wants them.
+    caller, and the `ExternalSecret` resources to the workflows that need them.
     """
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What watches a cluster: its metrics in Prometheus's form, its containers' logs and Kubernetes' events."""
+"""Monitoring of a cluster: Prometheus metrics, container logs and Kubernetes events."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The nodes of a cluster, in two pools: what runs the cluster, and what runs on it."""
+"""The nodes of a cluster, in two pools: one runs the cluster itself, the other the workflows."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ SYSTEM_ONLY = "CriticalAddonsOnly=true:NoSchedule"
 
 @dataclass(kw_only=True)
 class NodesArgs(Args):
-    """What nodes are like, in whichever pool."""
+    """What the nodes of both pools have in common."""
 
     subnet_id: pulumi.Input[str]
     """The subnet of the nodes. Pods have addresses of their own, not of this subnet."""
@@ -99,7 +99,7 @@ def add_user_pool(
     the old one goes, and the pods move. Meanwhile the subnet and the quota have to hold both.
     """
     nodes = args.nodes
-    # the autoscaler's, and where no version is wanted AKS's too
+    # managed by the autoscaler (and by AKS if no version is pinned)
     service_changes = ["count"]
     if nodes.kubernetes_version is None:
         service_changes.append("orchestratorVersion")

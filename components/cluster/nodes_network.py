@@ -1,4 +1,4 @@
-"""How a cluster is reached, how it gets out, and the addresses within it."""
+"""Access to a cluster's API server, the way out of its nodes, and its internal addresses."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from components.component import Args
 
 @dataclass(kw_only=True)
 class ClusterNetworkArgs(Args):
-    """Who reaches a cluster, and how it reaches others."""
+    """Access to a cluster's API server, and the way out of its nodes."""
 
     private: bool = False
     """Whether the API server has an address in the network of the nodes, and no public one."""
@@ -22,7 +22,7 @@ class ClusterNetworkArgs(Args):
     allowed_address_ranges: Sequence[str] = ()
     """The public addresses (CIDR) that may reach a public API server; no others may."""
     egress_address: pulumi.Input[str] | None = None
-    """The public address that nodes reach the world from, and so a public API server as well."""
+    """The public address from which nodes reach the internet, including a public API server."""
     user_defined_routing: bool = False
     """Whether the subnet's routes lead out, to a firewall for one, in place of its NAT gateway."""
     pod_range: pulumi.Input[str] = "10.244.0.0/16"
@@ -34,7 +34,7 @@ class ClusterNetworkArgs(Args):
 def api_server_access(args: ClusterNetworkArgs) -> aks.ManagedClusterAPIServerAccessProfileArgs:
     """Return from where the API server is reached.
 
-    AKS reads an empty list of ranges as the whole world, and nodes reach a public API server from their own
+    AKS reads an empty list of ranges as every address, and nodes reach a public API server from their own
     public address (https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges).
     A private one has no public name either (https://learn.microsoft.com/azure/aks/private-clusters).
     """

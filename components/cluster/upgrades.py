@@ -1,4 +1,4 @@
-"""What of a cluster is upgraded by itself, and when."""
+"""Automatic upgrades of a cluster, and their maintenance window."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ MAINTENANCE_HOURS = 4
 
 @dataclass(kw_only=True)
 class MaintenanceArgs(Args):
-    """The hours of each week in which upgrades may disturb."""
+    """The hours of each week in which upgrades may run."""
 
     maintenance_day: pulumi.Input[str] = "Sunday"
     maintenance_hour: pulumi.Input[int] = 2

@@ -1,4 +1,4 @@
-"""A role of the platform's own, where no built-in one is small enough."""
+"""A custom role, for cases in which every built-in role allows too much."""
 
 import uuid
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class CustomRoleArgs(Args):
 class CustomRole(pulumi.ComponentResource):
     """A custom role that can be assigned in one resource group.
 
-    `Identity.grant` assigns it. Who deploys it needs the right to write role definitions, as Owners and User
+    `Identity.grant` assigns it. The deployer needs the right to write role definitions, as Owners and User
     Access Administrators have it (https://learn.microsoft.com/azure/role-based-access-control/custom-roles).
     """
 
@@ -71,7 +71,7 @@ class CustomRole(pulumi.ComponentResource):
 
 
 def data_registrar(stack_name: str, scope: pulumi.Input[str]) -> CustomRole:
-    """Make the role of who registers data assets in the workspaces of a resource group (its ARM id)."""
+    """Make the role that registers data assets in the workspaces of a resource group (ARM id `scope`)."""
     return CustomRole(
         f"{stack_name}-data-registrar",
         CustomRoleArgs(

@@ -1,4 +1,4 @@
-"""Who acts on the platform, and what each may do."""
+"""Managed identities, and role assignments."""
 
 import uuid
 from enum import StrEnum
@@ -106,10 +106,10 @@ def assign_role(
     principal_type: authorization.PrincipalType | None,
     opts: pulumi.ResourceOptions,
 ) -> authorization.RoleAssignment:
-    """Assign `role` at `scope` to a principal, which may be of any type where that is None.
+    """Assign `role` at `scope` to a principal, of any type if `principal_type` is None.
 
-    The assignment's name follows from scope, role and principal, as Azure takes each three once; for the same
-    reason an assignment is deleted before its replacement is made.
+    The assignment's name follows from scope, role and principal, as Azure accepts each combination once. For
+    the same reason an assignment is deleted before its replacement is made.
     """
     scope = pulumi.Output.from_input(scope)
     definition_id = (

@@ -1,4 +1,4 @@
-"""The network of a platform whose services have private addresses only."""
+"""The virtual network of the platform."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,21 +27,21 @@ class NetworkArgs(Args):
     endpoints_range: pulumi.Input[str]
     runners_range: pulumi.Input[str]
     pod_range: pulumi.Input[str]
-    """The cluster's, which is no part of the network, but passes the security group of the nodes."""
+    """Addresses of the cluster's pods: outside the network, but the nodes' security group sees them."""
     zones: Sequence[str] = ()
-    """The availability zones of the region, all of them: the egress address outlives the loss of one."""
+    """All availability zones of the region: the egress address survives the loss of one."""
 
 
 class Network(pulumi.ComponentResource):
     """A virtual network with a subnet each for the cluster's nodes, private endpoints and pipeline runners.
 
-    Nothing comes in from the internet. Nodes and runners reach it over HTTP and HTTPS alone, through one NAT
-    gateway, so that all of it comes from `egress_address`. Private endpoints answer on HTTPS alone, to this
-    network and those connected to it. The rules below say why; a Kubernetes service of type LoadBalancer,
-    which the platform has none of, needs one more. The subnets are part of the network's own body, as Azure
-    refuses to change two of them at the same time.
-    The NAT gateway is of the SKU Standard, which lies in one zone, of Azure's choice: the address survives
-    the loss of that zone, connections wait for it. StandardV2 spans zones, but the SDK's API lacks it.
+    No traffic from the internet is allowed in. Nodes and runners reach the internet over HTTP and HTTPS only,
+    through one NAT gateway, so all of that traffic comes from `egress_address`. Private endpoints answer on
+    HTTPS only, to this network and the networks connected to it. A Kubernetes service of type LoadBalancer
+    would need one more rule. The subnets are declared inside the network, because Azure refuses to change two
+    of them at the same time.
+    The NAT gateway has the SKU Standard, which is in one zone that Azure chooses: if that zone is lost, the
+    address survives, but connections wait. StandardV2 spans zones, but the SDK's API lacks it.
     Leaves the names of private endpoints to `PrivateDns`, peering to the hub's owner, and flow logs and DDoS
     protection to the owners of the region's network watcher and of the company's protection plan.
     """
@@ -94,17 +94,17 @@ class Network(pulumi.ComponentResource):
             public_ip_address_version=network.IPVersion.I_PV4,
             zones=list(args.zones) or None,
             tags=args.azure.tags,
-            # Azure moves no address to other zones
+            # Azure cannot move an address to other zones
             opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["zones"]),
         )
         add_diagnostics(name, address.id, args.log_analytics_id, self)
         return address
 
     def _nat_gateway(self, address: network.PublicIPAddress) -> network.NatGateway:
-        """Make the NAT gateway: in no zone, so that it takes an address of any; a zone could not be changed.
+        """Make the NAT gateway without a zone: a zone could never be changed.
 
         https://learn.microsoft.com/azure/nat-gateway/nat-availability-zones
-        It has no diagnostic settings, as it has no logs, and Azure Monitor exports none of its metrics
+        It has no diagnostic settings: it has no logs, and Azure Monitor does not export its metrics
         (https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-network-natgateways-metrics).
         """
         return network.NatGateway(
@@ -118,7 +118,7 @@ class Network(pulumi.ComponentResource):
         )
 
     def _subnets(self, nat_gateway: network.NatGateway) -> Sequence[network.SubnetArgs]:
-        """Return the subnets, none of which has Azure's default way out to the internet.
+        """Return the subnets, without Azure's default outbound access to the internet.
 
         https://learn.microsoft.com/azure/virtual-network/ip-services/default-outbound-access
         A security group counts for private endpoints only where the subnet says so
@@ -160,7 +160,7 @@ class Network(pulumi.ComponentResource):
     def _security_group(
         self, subnet: str, rules: Sequence[network.SecurityRuleArgs]
     ) -> network.NetworkSecurityGroupArgs:
-        """Make the security group of a subnet, which lets pass what `rules` allow and nothing else."""
+        """Make the security group of a subnet, which allows only what `rules` allow."""
         name, args = f"{self._name}-{subnet}", self._args
         group = network.NetworkSecurityGroup(
             name,

@@ -1,4 +1,4 @@
-"""What jobs may reach from a workspace's managed network, and what of Snowflake's they need to."""
+"""What jobs may reach from a workspace's managed network, and which hosts of Snowflake they need."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from pulumi_azure_native import machinelearningservices as ml
 
 from components.component import Args
 
-#: The service tag of every storage account of Azure's
+#: The service tag of all storage accounts in Azure
 #: (https://learn.microsoft.com/azure/virtual-network/service-tags-overview#available-service-tags).
 STORAGE_TAG = "Storage"
 
 _AZURE_STORAGE = ".core.windows.net"
 
-#: The region of an account locator that names none
+#: The region of an account locator without a region
 #: (https://docs.snowflake.com/en/user-guide/admin-account-identifier#non-vps-account-locator-formats-by-cloud-platform-and-region).
 _FIRST_REGION = "us-west-2"
 
@@ -23,7 +23,7 @@ OutboundRule = ml.FqdnOutboundRuleArgs | ml.PrivateEndpointOutboundRuleArgs | ml
 
 @dataclass(kw_only=True)
 class OutboundServiceArgs(Args):
-    """A service that jobs reach by a private endpoint of the managed network's own."""
+    """A service that jobs reach through a private endpoint of the managed network."""
 
     resource_id: pulumi.Input[str]
     group: str
@@ -36,7 +36,7 @@ def managed_network(
     services: Mapping[str, OutboundServiceArgs],
     firewall_sku: pulumi.Input[str],
 ) -> ml.ManagedNetworkSettingsArgs:
-    """Return a network from which jobs reach only what is given, and what Azure ML itself needs.
+    """Return a network from which jobs reach only the given destinations, and those that Azure ML needs.
 
     A host is reached on ports 80 and 443, through a firewall; a service tag on 443.
     https://learn.microsoft.com/azure/machine-learning/how-to-managed-network

@@ -1,4 +1,4 @@
-"""How the names of private endpoints resolve inside a network."""
+"""Private DNS zones, by which the names of private endpoints resolve inside a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class PrivateDnsArgs(Args):
 
     azure: AzureArgs
     virtual_network_id: pulumi.Input[str]
-    """The network that is to resolve the names; it may be of another resource group or subscription."""
+    """The network that resolves the names; it may be in another resource group or subscription."""
     zones: Sequence[str]
     """The zones' names, such as the values of `private_link.Zone`."""
 
@@ -26,14 +26,14 @@ class PrivateDnsArgs(Args):
 class PrivateDns(pulumi.ComponentResource):
     """Private DNS zones for the names of private endpoints, each linked to a network.
 
-    `zone_ids` has the zones' ids by their names, as `PrivateLinkArgs` takes them. An id is there only once
-    its zone is linked: who waits for a zone group of `add_private_endpoint` can resolve the name.
-    Public DNS is asked for names that a zone does not hold. Otherwise services of others that have private
-    endpoints somewhere, such as the storage accounts of Snowflake's stages, could not be found. It opens
-    nothing of the platform's, whose services refuse what comes to their public addresses
+    `zone_ids` has the zones' ids by their names, as `PrivateLinkArgs` takes them. An id is known once its
+    zone is linked: resources that depend on a zone group of `add_private_endpoint` can resolve the name.
+    Names that a zone lacks are looked up in public DNS. Without that, other companies' services with private
+    endpoints, such as the storage accounts of Snowflake's stages, could not be resolved. It does not open the
+    platform: its services refuse traffic to their public addresses
     (https://learn.microsoft.com/azure/dns/private-dns-fallback).
-    Leaves the records to the endpoints. A network is linked to one zone of a name: where it has a hub's, give
-    that one's id to `PrivateLinkArgs`, and leave the name out here.
+    Leaves the records to the endpoints. A network can be linked to only one zone of a name: if it is linked
+    to a hub's zone, pass that zone's id to `PrivateLinkArgs`, and leave the name out here.
     """
 
     zone_ids: Mapping[str, pulumi.Output[str]]
@@ -64,7 +64,7 @@ class PrivateDns(pulumi.ComponentResource):
             registration_enabled=False,
             resolution_policy=privatedns.ResolutionPolicy.NX_DOMAIN_REDIRECT,
             tags=args.azure.tags,
-            # a link stays with its network; the next one has the same name
+            # Azure cannot change the network of a link; the new link has the same name
             opts=pulumi.ResourceOptions(
                 parent=self, replace_on_changes=["virtualNetwork"], delete_before_replace=True
             ),

@@ -1,4 +1,4 @@
-"""How services are reached from inside a network: private endpoints, and the zones of their addresses."""
+"""Private endpoints, by which a network reaches services, and the DNS zones of their names."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -46,12 +46,12 @@ ZONES: Mapping[str, Sequence[Zone]] = {
     "azuremonitor": [Zone.MONITOR, Zone.MONITOR_OMS, Zone.MONITOR_ODS, Zone.MONITOR_AGENTS, Zone.BLOB],
 }
 
-#: How the zone of Prometheus' queries ends; it starts with `privatelink` and the region.
+#: The end of the zone of Prometheus' queries, which starts with `privatelink` and the region.
 METRICS_ZONE = "prometheus.monitor.azure.com"
 
 
 class PrivateEndpoint(NamedTuple):
-    """A private endpoint, and what must be there before its name resolves."""
+    """A private endpoint, and the zone group without which its name does not resolve."""
 
     endpoint: network.PrivateEndpoint
     ready: pulumi.Resource

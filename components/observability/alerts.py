@@ -1,4 +1,4 @@
-"""Who is told what goes wrong on the platform, and what it costs."""
+"""Alerts on nodes, refused requests and costs, and the action group that all alerts notify."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from pulumi_azure_native import consumption, monitor
 from components.component import Args, AzureArgs
 from components.observability.log_alert import AlertArgs, Severity, add_log_alert
 
-#: How many requests a service refuses in a quarter of an hour before somebody is told: one wrong click in
-#: the portal is a few, a role that is gone or somebody who tries doors is more.
+#: The refused requests in a quarter of an hour that raise an alert: a wrong click in the portal causes a few,
+#: a missing role or an attack more.
 _DENIED_REQUESTS = 10
 
-#: The shares of the budget, in percent, at which somebody is told.
+#: The shares of the budget, in percent, that raise an alert.
 _BUDGET_THRESHOLDS = (80, 100)
 
 
@@ -25,7 +25,7 @@ class AlertsArgs(Args):
     azure: AzureArgs
     log_analytics_id: pulumi.Input[str]
     emails: Sequence[str] = ()
-    """Who gets a mail; with nobody, alerts show in the Azure portal only."""
+    """Addresses that get a mail; without any, alerts show in the Azure portal only."""
     cluster_id: pulumi.Input[str] | None = None
     """A cluster whose nodes Container Insights records in `log_analytics_id`."""
     vaults: Mapping[str, pulumi.Input[str]] | None = None
@@ -35,7 +35,7 @@ class AlertsArgs(Args):
     resource_group_id: pulumi.Input[str]
     """The resource group whose costs count."""
     monthly_budget: float | None = None
-    """Amount a month, in the currency of the subscription; without one, nobody is told of costs."""
+    """Amount a month, in the currency of the subscription; without one, there are no alerts on costs."""
 
 
 class Alerts(pulumi.ComponentResource):

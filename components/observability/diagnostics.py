@@ -1,4 +1,4 @@
-"""Where a resource's own logs and metrics go."""
+"""Diagnostic settings: they send a resource's logs and metrics to Log Analytics."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What imports have done, as a page of Azure's portal."""
+"""A workbook of the Azure portal that shows the runs of imports."""
 
 import json
 import uuid
@@ -23,13 +23,13 @@ class ImportsWorkbookArgs(Args):
     azure: AzureArgs
     log_analytics_id: pulumi.Input[str]
     table: pulumi.Input[str]
-    """The table that the outcomes of imports are in: `Observability.imports_table`."""
+    """The table with the outcomes of imports: `Observability.imports_table`."""
 
 
 class ImportsWorkbook(pulumi.ComponentResource):
     """A workbook that shows imports over time: how each stands, its runs, rows, seconds and failures.
 
-    It is found under Workbooks of the Log Analytics workspace, by who may read that.
+    It is listed under Workbooks of the Log Analytics workspace, for everyone who may read that.
     """
 
     workbook_id: pulumi.Output[str]
@@ -44,7 +44,7 @@ class ImportsWorkbook(pulumi.ComponentResource):
             name,
             resource_group_name=args.azure.resource_group,
             location=args.azure.location,
-            # a workbook's name is a GUID, this one's the same for ever
+            # a workbook's name is a GUID; this one never changes
             resource_name_=log_analytics_id.apply(lambda known: str(uuid.uuid5(uuid.NAMESPACE_URL, known))),
             display_name=pulumi.Output.format("Imports of {0}", args.azure.resource_group),
             kind=applicationinsights.WorkbookSharedTypeKind.SHARED,

@@ -27,7 +27,7 @@ class AlertArgs(Args):
     log_analytics_id: pulumi.Input[str]
     """The Log Analytics workspace that is queried."""
     action_group_id: pulumi.Input[str]
-    """Who is told when the alert fires, and when it is over."""
+    """The action group that is notified when the alert fires, and when it is resolved."""
 
 
 def add_log_alert(

@@ -1,4 +1,4 @@
-"""Where the platform's logs and traces go."""
+"""Log Analytics and Application Insights: the platform's logs and traces."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class ObservabilityArgs(Args):
     azure: AzureArgs
     retention_days: pulumi.Input[int]
     private: bool = False
-    """Whether logs are sent and read only from inside the network that `connect` is told."""
+    """Whether logs are sent and read only from inside the network of `connect`."""
     keep: bool = False
     """Whether the logs are protected from deletion, by Pulumi and by Azure."""
 
@@ -93,7 +93,7 @@ class Observability(pulumi.ComponentResource):
         added = add_private_endpoint(
             f"{self._name}-endpoint", scope_id, "azuremonitor", link, self._args.azure, self
         )
-        # the scope takes one change at a time, so whoever changes it next waits for this one
+        # the scope takes one change at a time: the next change depends on this one
         self.private_link_scope_id = pulumi.Output.all(scope_id, added.endpoint.id).apply(
             lambda known: str(known[0])
         )
@@ -115,7 +115,7 @@ class Observability(pulumi.ComponentResource):
             tags=args.azure.tags,
             opts=kept(self, args.keep),
         )
-        # who has queried what; its metrics are kept by Azure Monitor as it is
+        # audit logs of queries; Azure Monitor stores its metrics without a setting
         add_diagnostics(name, logs.id, logs.id, self, log_categories=["Audit"], metrics=False)
         if args.keep:
             add_delete_lock(name, logs.id, self)
@@ -213,7 +213,7 @@ class Observability(pulumi.ComponentResource):
             # Azure checks that the table is there
             opts=pulumi.ResourceOptions(parent=self, depends_on=[table]),
         )
-        # records that the rule could not take
+        # records that the rule rejected
         add_diagnostics(name, rule.id, logs.id, self, log_categories=["LogErrors"], metrics=False)
         return rule
 

@@ -1,4 +1,4 @@
-"""The key of the company's own that data at rest is encrypted with."""
+"""The platform's own key, which encrypts data at rest."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,8 @@ from components.deletion_protection import kept
 from components.identity.identity import Identity, Role, assign_role
 from components.storage.vault import Vault, VaultArgs
 
-#: Each version of the key is replaced after a year, and can be used for another year by what is slow to
-#: follow; somebody is told should it not have been replaced by then
+#: Each version of the key is replaced after a year, and stays valid for another year for consumers that have
+#: not picked up the new one; an event warns 30 days before it expires
 #: (https://learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation).
 ROTATED_AFTER = "P1Y"
 EXPIRES_AFTER = "P2Y"
@@ -35,7 +35,7 @@ class EncryptionKeyArgs(Args):
 
 @dataclass(kw_only=True)
 class EncryptionArgs(Args):
-    """What a key of the company's own needs from outside."""
+    """What the platform's own key needs from outside."""
 
     service: ServiceArgs
     tenant_id: pulumi.Input[str]
@@ -77,7 +77,7 @@ class Encryption(pulumi.ComponentResource):
         identity = Identity(
             f"{name}-identity",
             args.service,
-            # without it nobody reads what the key encrypts
+            # without the identity, no service can read what the key encrypts
             kept(self, args.service.keep),
         )
         may_use = identity.grant(Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER, "vault", vault.resource_id)
@@ -103,7 +103,7 @@ class Encryption(pulumi.ComponentResource):
         )
 
     def _grant_for_workspaces(self, name: str, vault: Vault, identity: Identity) -> None:
-        """Grant what Azure ML asks for besides, to encrypt a workspace's metadata.
+        """Grant what Azure ML also needs to encrypt a workspace's metadata.
 
         https://learn.microsoft.com/azure/machine-learning/how-to-setup-customer-managed-keys
         """
@@ -159,11 +159,11 @@ class Encryption(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=self._args.service.keep,
-                # whoever waits for the key waits for the role
+                # resources that depend on the key also need the role
                 depends_on=[may_use],
                 # Azure refuses a change, and rotation is one
                 ignore_changes=["properties"],
-                # only who may use the vault's data could delete it
+                # only the vault's data plane could delete it
                 retain_on_delete=True,
             ),
         )

@@ -1,4 +1,4 @@
-"""Where the platform's data lies."""
+"""The data lake."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class LakeArgs(Args):
 
     service: ServiceArgs
     cool_after_days: pulumi.Input[int]
-    """When raw data that nobody has written to moves to the cool tier."""
+    """Days after which unchanged raw data moves to the cool tier."""
     sku: pulumi.Input[str] = storage.SkuName.STANDARD_ZRS
     """How the data is copied; Azure converts an account from one to another only where it can
     (https://learn.microsoft.com/azure/storage/common/redundancy-migration)."""
     encryption_key: EncryptionKeyArgs | None = None
-    """What the data is encrypted with, in place of a key of Microsoft's."""
+    """The key that encrypts the data; by default Microsoft's."""
     immutable_days: pulumi.Input[int] | None = None
-    """How long raw data can be neither changed nor deleted; any time where it is absent."""
+    """Days in which raw data can be neither changed nor deleted; by default none."""
     snowflake_subnet_ids: Sequence[pulumi.Input[str]] = ()
     """Snowflake's own subnets, which may reach the account for unloads
     (https://docs.snowflake.com/en/user-guide/data-load-azure-allow)."""

@@ -1,4 +1,4 @@
-"""Where the platform's images lie."""
+"""A container registry for the platform's images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 from components.storage.encryption import EncryptionKeyArgs
 
-#: How long an image without a tag stays.
+#: The days after which an image without a tag is deleted.
 UNTAGGED_DAYS = 90
 
 

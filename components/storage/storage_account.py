@@ -1,4 +1,4 @@
-"""A storage account that only Entra ID opens, with what every one of the platform's needs around it."""
+"""A storage account that only Entra ID opens, with its endpoints, soft delete, diagnostics and lock."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from components.network.private_link import PrivateEndpoint, add_private_endpoin
 from components.observability.diagnostics import add_diagnostics
 from components.storage.encryption import EncryptionKeyArgs
 
-#: How long what was deleted can be restored.
+#: The days in which deleted data can be restored.
 RESTORABLE_DAYS = 14
 
 #: The services that every account has, used or not; each logs for itself
 #: (https://learn.microsoft.com/azure/storage/blobs/monitor-blob-storage#resource-logs).
 SERVICES = ("blob", "file", "queue", "table")
 
-#: All that such a service logs
+#: All log categories of such a service
 #: (https://learn.microsoft.com/azure/storage/blobs/monitor-blob-storage-reference#resource-logs).
 LOG_CATEGORIES = ("StorageRead", "StorageWrite", "StorageDelete")
 
@@ -31,7 +31,7 @@ SAS_LIFETIME = "1.00:00:00"
 
 @dataclass(frozen=True)
 class StorageAccount:
-    """A storage account, and what must be there before anything uses it."""
+    """A storage account, and the resources that its users depend on."""
 
     account: storage.StorageAccount
     ready: list[pulumi.Resource]
@@ -52,10 +52,9 @@ def make_storage_account(
 ) -> StorageAccount:
     """Make a storage account, its private endpoints for `groups`, its soft delete, diagnostics and lock.
 
-    `name`, of lower-case letters and digits, starts the account's. Its public endpoint is on only where
-    somebody may use it: `allowed_address_ranges` where there is no private link, and in any case the subnets
-    `allowed_subnet_ids`. An address range lets nobody in from the account's own region, as such traffic has
-    private addresses: who is there needs a subnet or the private link
+    `name`, of lower-case letters and digits, starts the account's. Its public endpoint is on only if
+    `allowed_address_ranges` or `allowed_subnet_ids` may use it. An address range does not allow traffic from
+    the account's own region, which has private addresses: clients there need a subnet or the private link
     (https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations).
     Leaves containers and role assignments to the caller.
     """
@@ -121,10 +120,10 @@ def _make_account(
     encryption_key: EncryptionKeyArgs | None,
     allowed_subnet_ids: Sequence[pulumi.Input[str]],
 ) -> storage.StorageAccount:
-    """Make the account itself, which stays as it is in what only a new account takes.
+    """Make the account itself, without changing later what Azure accepts only for a new account.
 
-    Data is copied in only from accounts of the same tenant. The narrower scope, accounts with a private link
-    to the same network, would shut out those that data is brought from
+    Data can be copied in only from accounts of the same tenant. The narrower scope, accounts with a private
+    link to the same network, would exclude accounts that data comes from
     (https://learn.microsoft.com/azure/storage/common/security-restrict-copy-operations).
     """
     ranges = service.allowed_address_ranges
@@ -134,7 +133,7 @@ def _make_account(
         location=service.location,
         kind=storage.Kind.STORAGE_V2,
         sku=storage.SkuArgs(name=sku),
-        # an account without one has never said so
+        # omit the property: `false` would show as a difference
         is_hns_enabled=True if hierarchical_namespace else None,
         allow_shared_key_access=False,
         allow_blob_public_access=False,
@@ -157,7 +156,7 @@ def _make_account(
         identity=_identity(encryption_key),
         encryption=_encryption(encryption_key),
         tags=service.tags,
-        # an account keeps the layers of encryption that it was made with
+        # the layers of encryption cannot be changed later
         opts=pulumi.ResourceOptions.merge(
             kept(parent, service.keep),
             pulumi.ResourceOptions(ignore_changes=["encryption.requireInfrastructureEncryption"]),
@@ -168,7 +167,7 @@ def _make_account(
 def _network_rules(
     ranges: Sequence[str], subnet_ids: Sequence[pulumi.Input[str]]
 ) -> storage.NetworkRuleSetArgs:
-    """Return the rules of the public endpoint: nobody but who is allowed, and Azure's trusted services.
+    """Return the rules of the public endpoint: allow only the given ranges, subnets and trusted services.
 
     Azure ML asks for the trusted services (https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet),
     which act by an identity that has a role on the account. They pass also where the endpoint is off

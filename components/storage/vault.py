@@ -1,4 +1,4 @@
-"""Where the platform keeps secrets."""
+"""A Key Vault for the platform's secrets."""
 
 from dataclasses import dataclass
 
@@ -18,22 +18,22 @@ class VaultArgs(Args):
     service: ServiceArgs
     tenant_id: pulumi.Input[str]
     purge_protection: bool = False
-    """Whether nobody can purge the deleted vault before its time, also where `keep` is not."""
+    """Whether a deleted vault cannot be purged early, even without `keep`."""
     premium: bool = False
-    """Whether it takes keys that never leave a hardware security module."""
+    """Whether the vault can store keys that never leave a hardware security module."""
 
 
 class Vault(pulumi.ComponentResource):
     """A Key Vault that only Entra ID opens: role assignments, no access policies.
 
-    Its public endpoint is on for `allowed_address_ranges` alone, and off where there are none.
-    Azure's trusted services reach it all the same, by an identity with a role: Azure ML asks for that, and
-    so does every service that encrypts with a key of the vault
+    Its public endpoint is on only for `allowed_address_ranges`, and off without any.
+    Azure's trusted services reach it anyway, with an identity that has a role: Azure ML and every service
+    that encrypts with a key of the vault need that
     (https://learn.microsoft.com/azure/key-vault/general/network-security).
-    Leaves role assignments to `Identity.grant`, next to the identity that needs them, and its secrets to
-    those who own them: none passes through the program or its state.
-    A deleted vault can be recovered for 90 days, and its name is taken for as long. Purge protection cannot
-    be turned off again, so it is on only where the vault is kept, or asked for.
+    Leaves role assignments to `Identity.grant`, next to the identity that needs them, and secrets to their
+    owners: no secret passes through the program or its state.
+    A deleted vault can be recovered for 90 days, and its name stays taken meanwhile. Purge protection cannot
+    be turned off later, so it is on only with `keep` or `purge_protection`.
     """
 
     resource_id: pulumi.Output[str]
@@ -71,11 +71,11 @@ class Vault(pulumi.ComponentResource):
         )
 
     def secret_id(self, secret_name: str) -> pulumi.Output[str]:
-        """Return the ARM id of a secret: the scope of who may read that one alone."""
+        """Return the ARM id of a secret: the scope of a role that may read only this one."""
         return pulumi.Output.format("{0}/secrets/{1}", self.resource_id, secret_name)
 
     def secret_uri(self, secret_name: str) -> pulumi.Output[str]:
-        """Return the address of a secret's newest version."""
+        """Return the URL of a secret's newest version."""
         return pulumi.Output.format("{0}secrets/{1}", self.uri, secret_name)
 
 
@@ -90,7 +90,7 @@ def _properties(args: VaultArgs) -> keyvault.VaultPropertiesArgs:
         enable_rbac_authorization=True,
         enable_soft_delete=True,
         soft_delete_retention_in_days=90,
-        # Azure takes no False
+        # Azure rejects `false`: omit it
         enable_purge_protection=True if args.service.keep or args.purge_protection else None,
         public_network_access=(
             keyvault.PublicNetworkAccess.ENABLED if ranges else keyvault.PublicNetworkAccess.DISABLED

@@ -1,4 +1,4 @@
-"""Where data scientists work."""
+"""The Azure ML workspace."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,9 +62,9 @@ class ComputeClusterArgs(Args):
     vm_size: pulumi.Input[str]
     max_nodes: pulumi.Input[int]
     identity_id: pulumi.Input[str]
-    """The identity that jobs on the cluster act as, unless they name another of the cluster's."""
+    """The identity that jobs on the cluster act as, unless they name another one of the cluster."""
     idle_seconds: int
-    """How long a node waits for another job before it is given back."""
+    """Seconds after which an idle node is removed."""
 
 
 class Workspace(pulumi.ComponentResource):
@@ -81,9 +81,10 @@ class Workspace(pulumi.ComponentResource):
     https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
     Without it, jobs run in a subnet that is given, or else at addresses that the workspace's storage denies.
 
-    Where addresses are allowed, whoever signs in with Entra ID and has a role reaches the workspace from any:
-    Azure ML's stable API (2025-12-01) cannot tell addresses apart. Its storage and vault can, and do.
-    The workspace is never locked, only protected: see `keeping`. Leaves who may use it to `Identity.grant`.
+    With `allowed_address_ranges`, the workspace itself is reached from every address, by identities with a
+    role: Azure ML's stable API (2025-12-01) has no list of ranges. Its storage and vault do check addresses.
+    The workspace is protected by Pulumi but never locked: see `deletion_protection`. Leaves the roles of its
+    users to `Identity.grant`.
     """
 
     workspace_name: pulumi.Output[str]
@@ -95,7 +96,7 @@ class Workspace(pulumi.ComponentResource):
         super().__init__("ai-platform:index:Workspace", name, None, opts)
         self._name = name
         self._args = args = WorkspaceArgs.of(args)
-        # which Azure would only refuse once most of the platform is there
+        # fail now: Azure would refuse this only after most of the platform has been made
         # (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#limitations)
         if args.managed_network and args.compute_subnet_id is not None:
             raise ValueError(f"{name}: Azure ML takes no subnet for jobs beside a managed network")
@@ -132,7 +133,7 @@ class Workspace(pulumi.ComponentResource):
                 self,
             )
             self._ready.append(endpoint.ready)
-        # who names the workspace calls it, and so waits until it answers
+        # resources that name the workspace call it, so they depend on its role and endpoint
         reached = pulumi.Output.from_input([resource.urn for resource in self._ready])
         self.workspace_name = pulumi.Output.all(self._workspace.name, reached).apply(lambda known: known[0])
         self.resource_id = self._workspace.id
@@ -170,11 +171,11 @@ class Workspace(pulumi.ComponentResource):
         )
 
     def let_studio_read(self, word: str, container_id: pulumi.Input[str]) -> None:
-        """Let the studio show what a datastore holds: it reads that as the workspace's identity."""
+        """Let the studio show a datastore's data, which it reads as the workspace's identity."""
         self._identity.grant(Role.STORAGE_BLOB_DATA_READER, word, container_id)
 
     def add_compute_cluster(self, cluster_name: str, args: ComputeClusterArgs) -> ml.Compute:
-        """Make a cluster that has no node while it has no job, and that nobody signs in to.
+        """Make a cluster that scales down to no nodes, and that allows no sign-in to its nodes.
 
         Its nodes are in the network of all jobs. They have no public address where the workspace has a
         private endpoint, which they need then
@@ -281,7 +282,7 @@ class Workspace(pulumi.ComponentResource):
                 depends_on=[vault, *account.ready, *roles],
                 protect=args.service.keep,
                 replace_on_changes=["hbiWorkspace", "encryption"],
-                # a rotated key has another version, and is no other key
+                # a rotated key has another version, but is the same key
                 ignore_changes=[
                     "encryption.keyVaultProperties.keyIdentifier",
                     # which Azure changes as the network comes up
