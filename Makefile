@@ -11,7 +11,7 @@ help:
 	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
 	@echo "make test                               every test"
 	@echo "make unit                               the unit tests alone: no engine, no local cloud"
-	@echo "make bench                              measure the importer: a table, bench/results.json, docs/bench.svg"
+	@echo "make bench                              measure the importer and a preview: tables, bench/*.json, docs/bench.svg"
 	@echo "make check                              format, lint, types, import rules, generated docs"
 	@echo "make format                             format the code, and fix what the linter can"
 	@echo "make docs                               write docs/settings.md and docs/access.md again"
@@ -28,8 +28,8 @@ test: setup
 unit: venv pulumi
 	@. tools/environment.sh && python -m pytest tests/unit --numprocesses auto --dist worksteal $(ARGS)
 
-bench: venv azurite
-	@. tools/environment.sh && python -m bench && python -m bench.chart
+bench: venv azurite pulumi
+	@. tools/environment.sh && python -m bench && python -m bench.chart && python -m bench.preview
 
 check: venv
 	@.venv/bin/ruff format --check .
