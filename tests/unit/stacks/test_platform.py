@@ -68,7 +68,7 @@ def test_every_kind_of_resource_of_the_platform_is_declared() -> None:
     }
 
 
-def test_who_may_do_what_where() -> None:
+def test_roles_are_assigned_to_the_expected_identities_and_scopes() -> None:
     assert set(grants(declare_platform())) == {
         ("importer", "STORAGE_BLOB_DATA_CONTRIBUTOR", "lake-rawdata"),
         ("importer", "data-registrar", "mlw"),
@@ -103,7 +103,7 @@ def test_data_scientists_work_in_the_workspace_and_read_data() -> None:
     }
 
 
-def test_importer_reads_its_own_secret_and_no_other() -> None:
+def test_key_pair_sign_in_grants_the_importer_its_one_secret() -> None:
     declared = declare_platform(snowflake=snowflake(signIn="key_pair", user="IMPORTER", secretName="key"))
     of_importer = {(role, scope) for who, role, scope in grants(declared) if who == "importer"}
     assert ("KEY_VAULT_SECRETS_USER", "kv/secrets/key") in of_importer
@@ -111,7 +111,7 @@ def test_importer_reads_its_own_secret_and_no_other() -> None:
     assert uri == "https://globodev-kv.vault.azure.net/secrets/key"
 
 
-def test_an_oauth_client_is_in_the_connection_and_its_secret_is_not() -> None:
+def test_oauth_client_is_in_the_connection_and_its_secret_only_by_uri() -> None:
     oauth = {"scope": "api://x", "clientId": "c", "tokenUrl": "https://id.example/token"}
     declared = declare_platform(snowflake=snowflake(signIn="oauth", oauth=oauth, secretName="key"))
     connection = declared.one(CONNECTION)
@@ -120,7 +120,7 @@ def test_an_oauth_client_is_in_the_connection_and_its_secret_is_not() -> None:
 
 
 @pytest.mark.parametrize(("sign_in", "warnings"), [("password", 1), ("key_pair", 0)])
-def test_a_password_that_somebody_insists_on_is_warned_of(
+def test_allowed_password_logs_one_warning(
     monkeypatch: pytest.MonkeyPatch, sign_in: str, warnings: int
 ) -> None:
     said: list[str] = []
@@ -147,7 +147,7 @@ UNLOADED: dict[str, Any] = {"subnetIds": [f"{SUBNET}/snowflake"]}
         ),
     ],
 )
-def test_snowflake_may_write_only_where_an_import_unloads(
+def test_unload_mode_grants_snowflake_write_access(
     mode: str, unload: dict[str, Any], added: set[tuple[str, str, str]]
 ) -> None:
     declared = declare_platform(imports=[{**IMPORT, "mode": mode}], snowflake=snowflake(unload=unload))
@@ -171,7 +171,7 @@ def test_compute_clusters_run_as_an_identity_that_reads_data() -> None:
     }
 
 
-def test_each_job_on_the_cluster_acts_by_its_own_service_account() -> None:
+def test_each_service_account_is_federated_with_an_identity() -> None:
     credentials = declare_platform().all("azure-native:managedidentity:FederatedIdentityCredential")
     assert {credential.inputs["subject"] for credential in credentials} == {
         "system:serviceaccount:argo:importer",
@@ -180,7 +180,7 @@ def test_each_job_on_the_cluster_acts_by_its_own_service_account() -> None:
     }
 
 
-def test_a_platform_without_a_cluster_has_nothing_of_one() -> None:
+def test_disabled_cluster_declares_no_cluster_and_no_kubernetes_resource() -> None:
     declared = declare_platform(cluster={"enabled": False})
     assert declared.all("azure-native:containerservice:ManagedCluster") == []
     assert [r.name for r in declared.resources if r.typ.startswith("kubernetes:")] == []
@@ -196,14 +196,12 @@ def test_a_platform_without_a_cluster_has_nothing_of_one() -> None:
         ({"location": "westus", "zones": [], "geoRedundant": True}, "Standard_GRS"),
     ],
 )
-def test_data_is_copied_to_the_zones_and_the_region_that_are_wanted(
-    changes: dict[str, Any], sku: str
-) -> None:
+def test_zones_and_geo_redundancy_decide_the_storage_sku(changes: dict[str, Any], sku: str) -> None:
     accounts = declare_platform(**changes).all("azure-native:storage:StorageAccount")
     assert {account.inputs["sku"]["name"] for account in accounts} == {sku}
 
 
-def test_an_existing_network_and_a_hubs_zones_are_used_and_not_made() -> None:
+def test_existing_network_and_zone_are_used_instead_of_new_ones() -> None:
     zone = "privatelink.vaultcore.azure.net"
     zone_id = f"{ZONE}/{zone}"
     declared = declare_platform(network={**EXISTING_NETWORK, "dnsZoneIds": {zone: zone_id}})
@@ -244,7 +242,7 @@ def longest_chain(declared: Declared) -> list[str]:
     return longest(declared.dependencies)
 
 
-def test_the_longest_chain_is_the_one_that_azure_forces() -> None:
+def test_longest_dependency_chain_has_only_dependencies_that_azure_needs() -> None:
     chain = longest_chain(declare_platform())
     print(" ->\n".join(chain))  # noqa: T201 - for who runs it with -s
     assert chain == [
@@ -272,13 +270,13 @@ def test_children_are_named_after_their_component() -> None:
         assert name.startswith(parent), name
 
 
-def test_connection_without_a_secret_refers_to_none() -> None:
+def test_workload_identity_connection_has_no_secret_uri() -> None:
     connection = declare_platform().one(CONNECTION)
     assert connection.get("secret_uri") is None
     assert connection["sign_in"] == "workload_identity"
 
 
-def test_every_resource_that_takes_tags_carries_the_stacks() -> None:
+def test_every_taggable_resource_has_the_tags_of_the_stack() -> None:
     declared = declare_platform(tags={"owner": "data"}, keep=True, customerManagedKey=True)
     tagged = [r for r in declared.resources if r.typ.startswith("azure-native:") and r.typ not in UNTAGGED]
     assert tagged
@@ -300,7 +298,7 @@ def test_each_import_is_a_schedule_and_a_query_of_the_connection() -> None:
     }
 
 
-def test_a_platform_without_imports_is_one() -> None:
+def test_platform_without_imports_has_no_schedule() -> None:
     assert declare_platform(imports=[]).all(SCHEDULE) == []
 
 
@@ -312,7 +310,7 @@ def test_datastores_are_the_lakes_containers() -> None:
     }
 
 
-def test_outputs_are_those_that_people_start_from() -> None:
+def test_outputs_have_the_documented_names() -> None:
     assert set(outputs_of(load(config()))) == {
         "resourceGroup",
         "workspace",
@@ -335,7 +333,7 @@ def test_outputs_are_those_that_people_start_from() -> None:
         ("containerregistry:Registry", 50),
     ],
 )
-def test_names_that_soft_deletion_holds_on_to_are_left_to_autonaming(type_: str, most: int) -> None:
+def test_soft_deleted_types_are_auto_named_within_azures_length_limit(type_: str, most: int) -> None:
     longest_name = "elevenchars"
     names = {"accountName", "vaultName", "workspaceName", "registryName"}
     found = declare_platform(name=longest_name).all(f"azure-native:{type_}")

@@ -157,7 +157,7 @@ def test_each_rule_finds_what_breaks_it(
     assert all(line.startswith(rule) for line in found)
 
 
-def test_what_lost_its_protection_is_found() -> None:
+def test_a_resource_without_deletion_protection_is_found() -> None:
     case = declared_case(*PRIVATE)
     broken = copy.copy(case.declared)
     broken.protected = case.declared.protected - {"globodevlake"}

@@ -178,7 +178,7 @@ def test_roles_of_the_control_plane_are_there_before_the_cluster() -> None:
     assert len(roles) == 4
 
 
-def test_nodes_may_pull_images_and_nothing_else() -> None:
+def test_nodes_get_only_the_role_to_pull_images() -> None:
     assert make().roles("principal-aks-nodes") == {(Role.ACR_PULL, f"{SUBSCRIPTION}/registry")}
 
 
@@ -189,7 +189,7 @@ def test_the_administrators_may_do_everything_on_the_cluster() -> None:
     assert made.options["aks-administrators"].ignore_changes is None
 
 
-def test_without_administrators_whoever_made_the_cluster_stays_one() -> None:
+def test_without_administrators_the_first_deployer_stays_administrator() -> None:
     made = make(administrators=None)
     assert made.roles("o") == {(Role.AKS_RBAC_CLUSTER_ADMIN, f"{SUBSCRIPTION}/aks")}
     assert made.options["aks-administrators"].ignore_changes == ["principalId", "roleAssignmentName"]
@@ -213,7 +213,7 @@ def test_pools_scale_between_their_bounds_and_the_autoscaler_counts() -> None:
 
 
 @pytest.mark.parametrize("pool", ["system_pool", "user_pool"])
-def test_nodes_are_as_wanted_in_either_pool(pool: str) -> None:
+def test_node_arguments_apply_to_both_pools(pool: str) -> None:
     default = getattr(make(zones=["1", "2", "3"]), pool)
     assert default["vnetSubnetID"] == SUBNET
     assert default["availabilityZones"] == ["1", "2", "3"]

@@ -38,7 +38,7 @@ def test_vault_of_the_key_is_never_purged_as_azure_asks() -> None:
     assert declare_encryption().one(VAULT)["properties"]["enablePurgeProtection"] is True
 
 
-def test_services_pass_the_firewall_of_the_vault_and_nobody_else_does() -> None:
+def test_vault_of_the_key_allows_only_trusted_services() -> None:
     declared = declare_encryption(private_link=LINK)
     vault = declared.one(VAULT)["properties"]
     assert vault["publicNetworkAccess"] == "Disabled"
@@ -93,7 +93,7 @@ def test_disks_are_encrypted_by_the_same_identity_with_the_newest_key() -> None:
     }
 
 
-def test_who_encrypts_with_the_key_waits_for_the_identity_to_have_its_role() -> None:
+def test_services_that_use_the_key_depend_on_the_role_of_its_identity() -> None:
     def program() -> None:
         key = Encryption("cmk", EncryptionArgs(service=ServiceArgs(**SERVICE), tenant_id="7e4a")).key
         Lake("lake", LakeArgs(service=ServiceArgs(**SERVICE), cool_after_days=30, encryption_key=key))
@@ -109,7 +109,7 @@ def test_who_encrypts_with_the_key_waits_for_the_identity_to_have_its_role() -> 
         assert "cmk-key" in waits_for[user], user
 
 
-def test_key_of_a_kept_stack_goes_with_nothing_that_reaches_it() -> None:
+def test_keep_protects_the_vault_the_key_and_the_identity() -> None:
     kept = declare_encryption(keep=True)
     assert {"cmk", "cmk-key", "cmk-identity"} <= kept.protected
     lock = kept.one("azure-native:authorization:ManagementLockByScope")
@@ -119,7 +119,7 @@ def test_key_of_a_kept_stack_goes_with_nothing_that_reaches_it() -> None:
     assert free.all("azure-native:authorization:ManagementLockByScope") == []
 
 
-def test_what_azure_does_to_the_key_is_neither_undone_nor_a_change() -> None:
+def test_key_rotation_is_ignored_and_the_key_is_retained_on_delete() -> None:
     options: dict[str, pulumi.ResourceOptions] = {}
 
     def note(args: pulumi.ResourceTransformationArgs) -> None:

@@ -266,7 +266,7 @@ def test_an_immutability_policy_is_left_in_place_as_the_provider_cannot_delete_i
     assert retained == {"lake-rawdata-immutability"}
 
 
-def test_lake_tells_its_account() -> None:
+def test_lake_outputs_its_account_and_containers() -> None:
     seen: dict[str, str] = {}
 
     def program() -> None:

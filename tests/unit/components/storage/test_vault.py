@@ -47,21 +47,21 @@ def test_a_deleted_vault_can_be_recovered_for_90_days() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"keep": True}, {"purge_protection": True}])
-def test_nobody_purges_a_vault_that_is_kept_or_that_services_encrypt_with(changes: dict[str, bool]) -> None:
+def test_keep_or_purge_protection_enables_purge_protection(changes: dict[str, bool]) -> None:
     assert properties(**changes)["enablePurgeProtection"] is True
 
 
-def test_purge_protection_is_never_said_to_be_off_as_azure_refuses_that() -> None:
+def test_default_omits_purge_protection() -> None:
     assert "enablePurgeProtection" not in properties()
 
 
-def test_nobody_but_trusted_services_reaches_a_vault_that_allows_nobody() -> None:
+def test_no_allowed_ranges_disables_public_access() -> None:
     vault = properties()
     assert vault["publicNetworkAccess"] == "Disabled"
     assert vault["networkAcls"] == {"bypass": "AzureServices", "defaultAction": "Deny", "ipRules": []}
 
 
-def test_allowed_ranges_are_let_in_and_nobody_else() -> None:
+def test_allowed_ranges_enable_public_access_for_them_only() -> None:
     vault = properties(allowed_address_ranges=["203.0.113.0/24", "198.51.100.7/32"])
     assert vault["publicNetworkAccess"] == "Enabled"
     assert vault["networkAcls"]["defaultAction"] == "Deny"
@@ -90,7 +90,7 @@ def test_a_public_vault_has_no_endpoint() -> None:
     assert declare_vault().all("azure-native:network:PrivateEndpoint") == []
 
 
-def test_who_reads_secrets_is_logged() -> None:
+def test_audit_logs_go_to_log_analytics() -> None:
     setting = declare_vault().one("azure-native:monitor:DiagnosticSetting")
     assert setting["resourceUri"] == f"{SUBSCRIPTION}/kv"
     assert setting["workspaceId"] == f"{SUBSCRIPTION}/logs"

@@ -210,7 +210,7 @@ def test_each_subnet_can_be_set() -> None:
         ),
     ],
 )
-def test_what_azure_would_refuse_is_one_line(changes: dict[str, Any], line: str) -> None:
+def test_invalid_combination_is_one_line_with_path_and_rule(changes: dict[str, Any], line: str) -> None:
     if "nodesRange" in changes.get("network", {}) and "cluster" in changes:
         changes["network"] |= {"endpointsRange": "10.42.1.0/24", "runnersRange": "10.42.2.0/24"}
     assert refusal(**changes) == f"ai-platform:{line}"
@@ -239,7 +239,7 @@ PUBLIC = {"isolation": "public"}
         ({**PUBLIC, "cluster": {"enabled": False}}, Zone.BLOB),
     ],
 )
-def test_a_zone_of_what_the_settings_turn_off_is_refused(changes: dict[str, Any], zone: str) -> None:
+def test_zone_of_a_disabled_part_is_refused(changes: dict[str, Any], zone: str) -> None:
     network = {"allowedAddressRanges": OFFICE, "dnsZoneIds": {zone: f"{ZONE}/{zone}"}}
     assert "the platform does not use this zone" in refusal(network=network, **changes)
 
@@ -289,7 +289,7 @@ def test_a_public_platform_with_a_cluster_has_the_zones_of_what_stores_data() ->
         {"workspace": {"managedNetwork": False, "computeSubnetId": f"{SUBNET}/jobs"}},
     ],
 )
-def test_what_azure_takes_passes(changes: dict[str, Any]) -> None:
+def test_valid_combinations_load(changes: dict[str, Any]) -> None:
     assert load(config(**changes)).name == "globodev"
 
 
@@ -307,7 +307,7 @@ def test_what_azure_takes_passes(changes: dict[str, Any]) -> None:
         {"network": {"endpointsSubnetId": "endpoints"}},
     ],
 )
-def test_values_that_azure_would_refuse_are_refused_here(changes: dict[str, Any]) -> None:
+def test_values_that_azure_rejects_are_one_line_with_the_setting(changes: dict[str, Any]) -> None:
     (path,) = changes
     line = refusal(**changes)
     assert line.startswith(f"ai-platform:{path}")

@@ -15,7 +15,7 @@ from tests.local_cloud import REPOSITORY
 from tests.unit.stacks.stack_config import IMPORT, config, imports, refusal, snowflake
 
 
-def test_a_new_stack_asks_for_six_settings_and_defaults_the_rest() -> None:
+def test_a_minimal_stack_loads_with_defaults() -> None:
     settings = load(config(imports=None))
     assert settings.snowflake.sign_in is SignIn.WORKLOAD_IDENTITY
     assert settings.endpoints is Endpoints.PUBLIC
@@ -153,7 +153,7 @@ def test_refusal_is_one_line_with_path_rule_and_value(changes: dict[str, Any], l
         {"imports": imports(query="(" * 500 + "select 1" + ")" * 500)},
     ],
 )
-def test_values_that_would_fail_later_fail_here(changes: dict[str, Any]) -> None:
+def test_invalid_values_are_one_line_with_the_setting(changes: dict[str, Any]) -> None:
     (path,) = changes
     line = refusal(**changes)
     assert line.startswith(f"ai-platform:{path}")
@@ -165,7 +165,7 @@ def test_every_bad_setting_has_a_line_of_its_own() -> None:
     assert [line.split(": ")[0] for line in lines] == ["ai-platform:name", "ai-platform:location"]
 
 
-def test_a_password_is_taken_where_somebody_says_so() -> None:
+def test_password_is_accepted_with_allow_password() -> None:
     given = snowflake(signIn="password", user="U", secretName="s", allowPassword=True)
     assert load(config(snowflake=given)).uses_password
     assert not load(config(snowflake=given, endpoints="local")).uses_password
