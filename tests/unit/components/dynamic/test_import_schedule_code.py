@@ -6,7 +6,7 @@ import pytest
 from pulumi.output import UNKNOWN
 
 from tests.unit.components.dynamic.fake_workspace import ROOT, FakeWorkspace
-from tests.unit.components.dynamic.test_import_schedule import (
+from tests.unit.components.dynamic.import_schedules import (
     ID,
     PROVIDER,
     SCHEDULE,
