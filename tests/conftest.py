@@ -17,7 +17,7 @@ _LONG_FIRST = {"engine": 0, "data": 1, "unit": 2}
 
 
 def pytest_configure() -> None:
-    """Find the virtual environment and the Pulumi CLI that make has installed, whoever runs pytest."""
+    """Find the virtual environment and the Pulumi CLI that make has installed, however pytest is started."""
     found = [] if shutil.which(CLI) else [cache_directory() / f"pulumi-{VERSION}" / "bin"]
     os.environ["PATH"] = os.pathsep.join(map(str, [Path(sys.executable).parent, *found, os.environ["PATH"]]))
 

@@ -149,7 +149,7 @@ def never(*_: object) -> None:
 
 
 def crash(spec: ImportSpec, owner: type, step: str, *, after: bool) -> None:
-    """Run an import in a process that dies, without a word, before or after its first call of `step`."""
+    """Run an import in a process that exits before or after its first call of `step`, without clean-up."""
 
     def die() -> None:
         original: Callable[..., Any] = getattr(owner, step)

@@ -8,7 +8,7 @@ if ! .venv/bin/python -m pip --version 2>/dev/null | grep -q '(python 3.11)$'; t
   "$python" -m venv --clear .venv
 fi
 
-# pip brings uv, in its locked version; uv the rest, from the index that pip is told to use.
+# pip brings uv, in its locked version; uv the rest, from the index that pip is configured to use.
 uv_requirement() { sed -n '/^uv==/,/[^\\]$/p' requirements.txt; }
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement <(uv_requirement)
 [ -z "${PIP_INDEX_URL:-}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"

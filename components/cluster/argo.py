@@ -17,10 +17,10 @@ class ArgoArgs(Args):
 
 
 class Argo(pulumi.ComponentResource):
-    """Argo Workflows and Argo Events, by their Helm charts, in a namespace of their own.
+    """Argo Workflows and Argo Events in one namespace, installed by their Helm charts.
 
-    A release that fails is rolled back as a whole, so that the next `up` finds nothing half done.
-    `add_service_account` lets workflows act as an identity of Azure. Leaves workflows to the pipelines.
+    A release that fails is rolled back as a whole, so that the next `up` does not find a half-installed one.
+    `add_service_account` lets workflows act as an Azure identity. Leaves the workflows themselves to others.
     """
 
     namespace: pulumi.Output[str]

@@ -71,20 +71,25 @@ class ClusterArgs(NodesArgs, ClusterNetworkArgs, MaintenanceArgs):
 
 
 class Cluster(pulumi.ComponentResource):
-    """An AKS cluster that Entra ID opens, in a network that is there, with workload identity for its pods.
+    """An AKS cluster in an existing subnet: sign-in by Entra ID only, and workload identity for its pods.
 
-    It follows the baseline of https://learn.microsoft.com/azure/architecture/reference-architectures/containers/aks/baseline-aks
-    and runs on system nodes of its own; what is put on it runs on user nodes. Both are Azure Linux.
-    Its control plane and its nodes each have an identity; the nodes' may pull from the registry.
+    It follows the AKS baseline
+    (https://learn.microsoft.com/azure/architecture/reference-architectures/containers/aks/baseline-aks).
+    System nodes run the cluster itself, user nodes run everything else; both run Azure Linux. The control
+    plane and the nodes have an identity each, and the nodes' identity may pull from the registry.
+
     Local accounts are off, so `kubeconfig` holds no credential: it signs in with kubelogin, as the person or
-    the pipeline that is signed in to the Azure CLI. Owners of the subscription may do nothing on it unless
-    they are among the administrators. A private API server is reached from its network only, also by Pulumi:
-    `az aks command invoke`, the way around that, is off, as it is a way around the network's rules as well.
-    Nobody changes the nodes' resource group by hand. Upgrades come by themselves, in the maintenance window.
-    Azure Policy is on, with whatever policies the subscription assigns, and Defender's sensor, which does
-    something where the subscription has the plan Defender for Containers.
-    A change that AKS refuses to an existing cluster makes a new one, and then deletes the old one.
-    Leaves what runs on it to others, by `provider`; the subnet's way out, and alerts.
+    pipeline that is signed in to the Azure CLI. Owners of the subscription have no rights on the cluster
+    unless they are among its administrators. A private API server can be reached from its network only, also
+    by Pulumi. `az aks command invoke` is off, because it bypasses the network's rules.
+
+    The nodes' resource group is locked against changes by hand. Upgrades run by themselves in the maintenance
+    window. Azure Policy is on and enforces the policies that the subscription assigns. Defender's sensor is
+    on; it works if the subscription has the plan Defender for Containers.
+
+    A change that AKS does not accept for an existing cluster creates a new cluster, and then deletes the old
+    one. Leaves to others: what runs on the cluster (use `provider`), outbound routing of the subnet, and
+    alerts.
     """
 
     cluster_id: pulumi.Output[str]

@@ -93,10 +93,11 @@ def add_user_pool(
     args: NodePoolArgs,
     parent: pulumi.Resource,
 ) -> aks.AgentPool:
-    """Add the pool that everything else runs on.
+    """Add the user node pool, which runs everything except the cluster's own services.
 
-    Its name in AKS follows from what AKS never changes of it, so that a pool of other nodes is made before
-    the old one goes, and the pods move. Meanwhile the subnet and the quota have to hold both.
+    The pool's name in AKS is derived from the properties that AKS never changes. So a pool with other nodes
+    is created before the old pool is deleted, and the pods move. Meanwhile the subnet and the quota must have
+    room for both.
     """
     nodes = args.nodes
     # managed by the autoscaler (and by AKS if no version is pinned)

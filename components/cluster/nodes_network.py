@@ -32,11 +32,12 @@ class ClusterNetworkArgs(Args):
 
 
 def api_server_access(args: ClusterNetworkArgs) -> aks.ManagedClusterAPIServerAccessProfileArgs:
-    """Return from where the API server is reached.
+    """Return from which addresses the API server can be reached.
 
-    AKS reads an empty list of ranges as every address, and nodes reach a public API server from their own
-    public address (https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges).
-    A private one has no public name either (https://learn.microsoft.com/azure/aks/private-clusters).
+    AKS treats an empty list of ranges as every address. Nodes reach a public API server from their own public
+    address, so it must be in the list
+    (https://learn.microsoft.com/azure/aks/api-server-authorized-ip-ranges). A private API server has no
+    public host name either (https://learn.microsoft.com/azure/aks/private-clusters).
     """
     if args.private:
         return aks.ManagedClusterAPIServerAccessProfileArgs(

@@ -22,7 +22,7 @@ class MaintenanceArgs(Args):
 
 
 def upgrade_profile(kubernetes_version: pulumi.Input[str] | None) -> aks.ManagedClusterAutoUpgradeProfileArgs:
-    """Return what comes by itself: patches of a wanted minor version, else all minor ones but the newest.
+    """Return the upgrade channel: patches of the given minor version, or every minor version but the newest.
 
     https://learn.microsoft.com/azure/aks/auto-upgrade-cluster#cluster-auto-upgrade-channels
     """
@@ -41,10 +41,10 @@ def schedule_upgrades(
     args: MaintenanceArgs,
     parent: pulumi.Resource,
 ) -> None:
-    """Say when Kubernetes, and when the nodes' images are upgraded.
+    """Set the maintenance windows of Kubernetes upgrades and of node image upgrades.
 
-    Azure knows the two by their names (https://learn.microsoft.com/azure/aks/planned-maintenance). AKS's own
-    weekly releases and urgent repairs keep to no window.
+    Azure identifies the two by fixed names (https://learn.microsoft.com/azure/aks/planned-maintenance). AKS's
+    weekly releases and urgent repairs ignore these windows.
     """
     window = aks.MaintenanceWindowArgs(
         schedule=aks.ScheduleArgs(

@@ -36,14 +36,14 @@ def managed_network(
     services: Mapping[str, OutboundServiceArgs],
     firewall_sku: pulumi.Input[str],
 ) -> ml.ManagedNetworkSettingsArgs:
-    """Return a network from which jobs reach only the given destinations, and those that Azure ML needs.
+    """Return a managed network from which jobs reach only the given destinations and those of Azure ML.
 
-    A host is reached on ports 80 and 443, through a firewall; a service tag on 443.
-    https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
-    The rules are part of the workspace, not resources of their own: rules that are made side by side delete
-    each other (https://github.com/Azure/terraform-provider-azapi/issues/453), one after the other each takes
-    minutes (https://github.com/Azure/terraform-provider-azapi/issues/720), and an update of the workspace
-    that does not name them may drop them. Azure adds rules of its own, and refuses them in an update
+    Hosts are reached on ports 80 and 443 through a firewall, service tags on port 443
+    (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network).
+    The rules are part of the workspace instead of resources of their own. Rules made in parallel delete each
+    other (https://github.com/Azure/terraform-provider-azapi/issues/453), rules made in turn take minutes each
+    (https://github.com/Azure/terraform-provider-azapi/issues/720), and an update of the workspace that does
+    not name them may drop them. Azure adds rules of its own and refuses them in an update
     (https://github.com/Azure/azure-sdk-for-python/pull/32643).
     """
     return ml.ManagedNetworkSettingsArgs(
@@ -84,15 +84,16 @@ def _outbound_rules(
 
 
 def snowflake_hosts(account: str, host: str | None, stage_hosts: Sequence[str]) -> list[str]:
-    """Return the hosts that a client of a Snowflake account needs: the account's, OCSP's and its stages'.
+    """Return the hosts that a client of a Snowflake account needs: the account, OCSP and its stages.
 
-    Large results are read from the account's stage. `stage_hosts` are those that Snowflake lists as STAGE:
-    https://docs.snowflake.com/en/sql-reference/functions/system_allowlist
-    Where none is given they follow from the account's cloud, by a wildcard for every bucket of the region on
-    AWS, and the one host of every bucket on Google Cloud: a job that is taken over could send data to someone
-    else's bucket. On AWS the listed hosts close that way. Stages on Azure are not among the hosts: see
-    `snowflake_service_tags`. Snowflake's private link has no place here, as a managed network makes no
-    private endpoint to it: https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#private-endpoints
+    Large results are read from the account's stage. `stage_hosts` are the hosts of type STAGE that Snowflake
+    lists (https://docs.snowflake.com/en/sql-reference/functions/system_allowlist).
+    Without them, the hosts follow from the account's cloud: a wildcard for every bucket of the region on AWS,
+    and the one host of all buckets on Google Cloud. A compromised job could then send data to a bucket of
+    another company; on AWS, `stage_hosts` prevents that. Stages on Azure are storage accounts: see
+    `snowflake_service_tags`. A managed network has no private endpoint to Snowflake, so Snowflake's private
+    link does not apply
+    (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#private-endpoints).
     """
     account_host = host or f"{account}.snowflakecomputing.com"
     # the connector asks a cache of OCSP answers, which has the same name for all accounts but in China
@@ -103,14 +104,14 @@ def snowflake_hosts(account: str, host: str | None, stage_hosts: Sequence[str]) 
 
 
 def snowflake_service_tags(account: str, stage_hosts: Sequence[str]) -> list[str]:
-    """Return the service tags that reach the stages of a Snowflake account: `Storage`, or none.
+    """Return the service tags that reach the stages of a Snowflake account: `Storage`, or an empty list.
 
-    A managed network with approved outbound only takes no host rule for a storage account
+    A managed network with approved outbound accepts no host rule for a storage account
     (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#limitations), and a private
-    endpoint only to one of its own tenant; what is left is the tag of all storage accounts. It also reaches
-    those of other tenants: a job that is taken over could send data there. The tag of one region would be no
-    better, as anyone makes an account in that region. Where every import is an `unload` nobody reads a stage,
-    and the tag can be left out.
+    endpoint only to an account of the same tenant. What remains is the tag of all storage accounts. It
+    includes those of other tenants: a compromised job could send data there. A region's tag would not help,
+    because anyone can create an account in that region. If every import is an `unload`, no job reads a stage
+    and the tag is left out.
     """
     stages = stage_hosts or _derived_stage_hosts(account)
     return [STORAGE_TAG] if any(item.lower().endswith(_AZURE_STORAGE) for item in stages) else []
@@ -119,9 +120,9 @@ def snowflake_service_tags(account: str, stage_hosts: Sequence[str]) -> list[str
 def _derived_stage_hosts(account: str) -> list[str]:
     """Return the hosts of all stages in the account's cloud and region.
 
-    An account's locator names both, but for AWS's. The name of an organisation's account
-    (`myorg-myaccount`) tells neither: it is taken as Azure's, where the platform is.
-    https://docs.snowflake.com/en/user-guide/admin-account-identifier
+    An account locator names both, except on AWS. The name of an organisation's account (`myorg-myaccount`)
+    names neither: it is assumed to be on Azure, like the platform
+    (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
     """
     name, *place = account.lower().split(".")
     match place:

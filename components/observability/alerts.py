@@ -39,12 +39,12 @@ class AlertsArgs(Args):
 
 
 class Alerts(pulumi.ComponentResource):
-    """The action group that alerts are told to, and the alerts on everything but imports.
+    """The action group that receives alerts, and all alerts except those on imports.
 
-    Nodes that are not ready for ten minutes; requests that vaults and storage accounts refuse; costs past 80
-    and 100 % of the budget, which Azure works out within a day. A budget stops nothing. Refused requests are
-    counted by the services' own metrics, which need no logs; who was refused what is in the logs. Leaves each
-    import's alerts to `ImportAlert`.
+    Alerts on nodes that are not ready for ten minutes, on requests that vaults and storage accounts refuse,
+    and on costs above 80 and 100 % of the budget. Azure updates costs within a day, and a budget stops
+    nothing. Refused requests are counted by the services' own metrics; the logs say which identity was
+    refused. Leaves the alerts on each import to `ImportAlert`.
     """
 
     action_group_id: pulumi.Output[str]

@@ -42,12 +42,12 @@ def add_log_alert(
     description: str,
     dimension: str | None = None,
 ) -> monitor.ScheduledQueryRule:
-    """Make an alert that fires while `query` finds any row in the last `window`, once for each `dimension`.
+    """Make an alert that fires while `query` returns a row for the last `window`, per value of `dimension`.
 
-    Both times are ISO 8601 durations; no query sees more than the last two days, whatever it says
-    (https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule). It is told once,
-    and again when it is over. A rule costs by its frequency, least from a quarter of an hour on
-    (https://azure.microsoft.com/pricing/details/monitor/).
+    `frequency` and `window` are ISO 8601 durations. A query sees at most the last two days, whatever range it
+    names (https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule). The alert
+    sends one message when it fires and one when it is resolved. The price of a rule depends on its frequency;
+    15 minutes or more is the cheapest (https://azure.microsoft.com/pricing/details/monitor/).
     """
     return monitor.ScheduledQueryRule(
         name,

@@ -25,24 +25,24 @@ class ObservabilityArgs(Args):
 
 
 class Observability(pulumi.ComponentResource):
-    """A Log Analytics workspace, Application Insights that stores in it, and a table of how imports ended.
+    """A Log Analytics workspace, Application Insights that stores its data there, and a table of import runs.
 
-    Who has the role Monitoring Metrics Publisher on the rule `ingestion_rule_id` may add to that table, at
-    `ingestion_endpoint`, by its `ingestion_rule_immutable_id`. Log Analytics takes logs from Entra ID
-    identities only; Application Insights still takes them by its connection string too, as Azure ML sends
-    them so. Neither knows a list of addresses: where they are not `private`, identities are all that guards
-    them.
+    An identity with the role Monitoring Metrics Publisher on the rule `ingestion_rule_id` can add records to
+    the table: it sends them to `ingestion_endpoint` and names `ingestion_rule_immutable_id`. Log Analytics
+    accepts logs from Entra ID identities only. Application Insights also accepts them with its connection
+    string, because Azure ML uses that. Neither has a list of allowed addresses, so in a public stack only
+    identities protect them.
 
-    Where they are, they are reached through a private link scope, and by nobody until `connect` is called: a
-    network may want its own logs kept here before it can have an endpoint. The endpoint answers for names
-    that all of Azure Monitor has in common. So every network that uses the same DNS zones sees Azure Monitor
-    through this scope: such networks can have but one, and reach only what is in it
-    (https://learn.microsoft.com/azure/azure-monitor/fundamentals/private-link-design). Whoever adds to the
-    scope starts from `private_link_scope_id`. What Azure's services send by diagnostic settings comes
-    regardless. Workbooks and queries work from inside the network only.
+    In a private stack, both are reached through a private link scope. `connect` adds its private endpoint
+    later, because the network's own diagnostic settings need Log Analytics first. The endpoint answers for
+    host names that all of Azure Monitor shares: every network with the same DNS zones reaches Azure Monitor
+    through this scope and sees only what is in it, so such networks can have only one scope
+    (https://learn.microsoft.com/azure/azure-monitor/fundamentals/private-link-design). To add a resource to
+    the scope, use `private_link_scope_id`. Diagnostic settings of Azure services need no endpoint. Workbooks
+    and queries work from inside the network only.
 
-    There is no daily cap: it would drop audit logs and the outcomes of imports along with the rest.
-    Leaves diagnostic settings to the components whose resources they watch.
+    There is no daily cap, because it would also drop audit logs and records of import runs. Leaves diagnostic
+    settings to the components whose resources they watch.
     """
 
     log_analytics_id: pulumi.Output[str]

@@ -44,21 +44,23 @@ class EncryptionArgs(Args):
 
 
 class Encryption(pulumi.ComponentResource):
-    """A key that services encrypt data at rest with, in a vault of its own, and who may use it.
+    """A key that encrypts data at rest, in a vault of its own, and the identities that may use it.
 
-    `name`, of at most 16 letters, digits and hyphens, starts the vault's. An identity may wrap and unwrap
-    with the key, and nothing else with what the vault holds: services act by it, and so does the disk
-    encryption set, for the disks of virtual machines: nodes take up a rotated key with their next image.
-    Services pass the vault's firewall as trusted ones, by the same identity
+    `name` (at most 16 letters, digits and hyphens) is the start of the vault's name. The identities may only
+    wrap and unwrap with the key. Services use it through an identity, disks of virtual machines through the
+    disk encryption set; nodes use a rotated key from their next image on. Services pass the vault's firewall
+    as trusted services, with the same identity
     (https://learn.microsoft.com/azure/key-vault/general/overview-vnet-service-endpoints#trusted-services).
-    The vault always has purge protection: Azure encrypts with no key that could vanish
-    (https://learn.microsoft.com/azure/storage/common/customer-managed-keys-overview), so a destroyed vault
-    stays recoverable for 90 days, whatever `keep` says. The key is RSA 3072, never leaves its hardware
-    security module, and rotates by itself. Azure's own API makes a key and never changes or deletes one
-    (https://github.com/Azure/bicep/issues/8283): the key goes with its vault, and a change to its rotation
-    is made in Key Vault.
-    Role assignments take minutes to apply: where a service refuses the key (403) in the first `pulumi up`,
-    the next one completes it (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
+
+    The vault always has purge protection, because Azure does not encrypt with a key that could be purged
+    (https://learn.microsoft.com/azure/storage/common/customer-managed-keys-overview). So a destroyed vault
+    can be recovered for 90 days, whatever `keep` says. The key is RSA 3072, stays in its hardware security
+    module and rotates automatically. Azure Resource Manager creates keys but never changes or deletes them
+    (https://github.com/Azure/bicep/issues/8283): the key is deleted with its vault, and its rotation is
+    changed in Key Vault.
+
+    Role assignments need minutes to take effect. If a service refuses the key (403) in the first `pulumi up`,
+    run it again (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
     """
 
     vault_id: pulumi.Output[str]
@@ -171,7 +173,7 @@ class Encryption(pulumi.ComponentResource):
     def _make_disk_encryption_set(
         self, name: str, vault: Vault, key: keyvault.Key, identity: Identity
     ) -> compute.DiskEncryptionSet:
-        """Make what disks name as their encryption; it follows the key's rotation by itself.
+        """Make the disk encryption set that disks refer to; it follows the key's rotation.
 
         https://learn.microsoft.com/azure/virtual-machines/disk-encryption#customer-managed-keys
         """

@@ -40,23 +40,25 @@ class LakeArgs(Args):
 
 
 class Lake(pulumi.ComponentResource):
-    """A storage account with a hierarchical namespace and a container each for raw and clean data.
+    """A storage account with a hierarchical namespace, and one container each for raw and for clean data.
 
-    `name`, of lower-case letters and digits, starts the account's.
-    Only Entra ID opens it: no account keys, no anonymous access, TLS 1.2; how it is reached is said in
-    `make_storage_account`. Snowflake reaches it only from `snowflake_subnet_ids`.
-    Deleted blobs and containers can be restored for 14 days. An account with a hierarchical namespace has no
-    blob versions and no restore to a point in time
+    `name` (lower-case letters and digits) is the start of the account's name. Sign-in is by Entra ID only: no
+    account keys, no anonymous access, TLS 1.2. `make_storage_account` describes its network access; Snowflake
+    has access only from `snowflake_subnet_ids`. Deleted blobs and containers can be restored for 14 days. An
+    account with a hierarchical namespace has no blob versions and no point-in-time restore
     (https://learn.microsoft.com/azure/storage/blobs/storage-feature-support-in-storage-accounts).
-    Lifecycle rules only move raw data to the cool tier, where it is read as before. They cannot delete an
-    import's abandoned attempts: those lie under the prefix of committed ones, and such an account has no
-    index tags to tell them apart by. The importer deletes them at its next run.
-    `immutable_days` guards each raw blob from its creation on: until then the importer's own deletions, of
-    attempts and of versions beyond `keep_versions`, fail, and it tries again at each run. The policy is not
-    locked: locking it cannot be taken back, and is the owner's act. Nor can it be removed from here (see
+
+    Lifecycle rules move raw data to the cool tier, where reads work as before. They cannot delete abandoned
+    attempts: these have the same prefix as committed ones, and such an account has no index tags to select
+    them by. The importer deletes them at its next run.
+
+    `immutable_days` protects each raw blob from its creation on. Until then, the importer's own deletions (of
+    attempts, and of versions beyond `keep_versions`) fail and are retried at each run. The policy is not
+    locked: locking cannot be undone, so it is left to the owner. Pulumi cannot remove the policy (see
     `_make_immutable`).
+
     Leaves role assignments to `Identity.grant`, and the workspace's own storage account, which cannot have a
-    hierarchical namespace, to the workspace.
+    hierarchical namespace, to `Workspace`.
     """
 
     account_name: pulumi.Output[str]
@@ -151,12 +153,13 @@ class Lake(pulumi.ComponentResource):
     def _make_immutable(
         self, account: storage.StorageAccount, container: storage.BlobContainer, days: pulumi.Input[int]
     ) -> None:
-        """Let nobody change or delete the container's blobs in the days after they were written.
+        """Protect the container's blobs from changes and deletion for some days after they were written.
 
-        The only kind that an account with a hierarchical namespace takes:
-        https://learn.microsoft.com/azure/storage/blobs/immutable-container-level-worm-policies
-        The provider cannot delete it (https://github.com/pulumi/pulumi-azure-native/issues/2156), so it stays
-        until `az storage container immutability-policy delete`; a container with blobs cannot go before it.
+        This is the only kind of policy that an account with a hierarchical namespace accepts
+        (https://learn.microsoft.com/azure/storage/blobs/immutable-container-level-worm-policies).
+        The provider cannot delete the policy (https://github.com/pulumi/pulumi-azure-native/issues/2156): it
+        stays until `az storage container immutability-policy delete`, and so does a container that holds
+        blobs.
         """
         storage.BlobContainerImmutabilityPolicy(
             f"{self._name}-{RAW_CONTAINER}-immutability",
@@ -170,9 +173,9 @@ class Lake(pulumi.ComponentResource):
 
 
 def storage_endpoint(blob_url: str) -> str:
-    """Return what an Azure ML datastore calls `endpoint`: `core.windows.net` of `https://a.blob.core.windows.net/`.
+    """Return an Azure ML datastore's `endpoint`: `core.windows.net` for `https://a.blob.core.windows.net/`.
 
-    The storage emulator's URLs hold the account in the path: there it is the address itself
+    An emulator's URL has the account in its path; its endpoint is the address itself
     (https://learn.microsoft.com/azure/storage/common/storage-connect-azurite).
     """
     host = urlsplit(blob_url).netloc

@@ -31,19 +31,21 @@ class RegistryArgs(Args):
 class Registry(pulumi.ComponentResource):
     """A container registry without admin user or anonymous pull.
 
-    `name`, of letters and digits, starts the registry's.
-    Always Premium: rules for the public endpoint, private endpoints, data endpoints of its own and retention
-    are Premium's alone (https://learn.microsoft.com/azure/container-registry/container-registry-skus).
-    The public endpoint is on only for `allowed_address_ranges`; trusted services such as Azure ML pass by
-    their identity's role. Where it is off, images cannot be exported to another registry either
+    `name` (letters and digits) is the start of the registry's name. The tier is always Premium: only that has
+    rules for the public endpoint, private endpoints, dedicated data endpoints and retention
+    (https://learn.microsoft.com/azure/container-registry/container-registry-skus).
+
+    The public endpoint is on only for `allowed_address_ranges`; trusted services such as Azure ML pass with
+    an identity that has a role. Without it, images cannot be exported to another registry either
     (https://learn.microsoft.com/azure/container-registry/data-loss-prevention).
-    Images that have lost their last tag are deleted after 90 days, for good: an image that is used by its
-    digest needs a tag of its own, that no later image takes
-    (https://learn.microsoft.com/azure/container-registry/container-registry-retention-policy). Soft delete,
-    a preview, does not go with that. Azure spreads every registry over the zones that its region has, and the
-    property of old that still says no cannot change
-    (https://learn.microsoft.com/azure/container-registry/zone-redundancy).
-    Leaves role assignments to `Identity.grant`.
+
+    Untagged images are deleted after 90 days and cannot be restored: give an image that is used by digest a
+    tag that no later image takes
+    (https://learn.microsoft.com/azure/container-registry/container-registry-retention-policy). Soft delete, a
+    preview, cannot be combined with that. Azure spreads every registry over the zones of its region; the old
+    property for it is fixed and ignored
+    (https://learn.microsoft.com/azure/container-registry/zone-redundancy). Leaves role assignments to
+    `Identity.grant`.
     """
 
     resource_id: pulumi.Output[str]

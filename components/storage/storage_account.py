@@ -192,9 +192,9 @@ def _identity(key: EncryptionKeyArgs | None) -> storage.IdentityArgs | None:
 
 
 def _encryption(key: EncryptionKeyArgs | None) -> storage.EncryptionArgs:
-    """Return what the account is encrypted with, in two layers: `key`, the newest version, or Microsoft's.
+    """Return the account's encryption, in two layers: with the newest version of `key`, or Microsoft's key.
 
-    Queues and tables of an account that is there cannot take the account's key: that would replace it.
+    The key of an existing account cannot be extended to queues and tables: that would replace the account.
     https://learn.microsoft.com/azure/storage/common/account-encryption-key-create
     https://learn.microsoft.com/azure/storage/common/infrastructure-encryption-enable
     """

@@ -70,20 +70,21 @@ class ComputeClusterArgs(Args):
 class Workspace(pulumi.ComponentResource):
     """An Azure ML workspace with an identity, a storage account and a vault of its own.
 
-    `name`, of lower-case letters and digits, starts the names of all of them. The vault is for what the
-    workspace itself keeps: who may submit jobs can read it, so other secrets belong elsewhere.
-    Datastores hold no key: who reads or writes does so as themselves. `add_datastore` adds one.
-    Jobs are serverless; `add_compute_cluster` adds a cluster, which costs nothing while it is idle.
+    `name` (lower-case letters and digits) is the start of all their names. The vault is for the workspace's
+    own secrets: users who may submit jobs can read it, so keep other secrets elsewhere. Datastores hold no
+    key: users and jobs access the data with their own identity. `add_datastore` adds a datastore. Jobs are
+    serverless; `add_compute_cluster` adds a cluster, which costs nothing while it is idle.
 
-    Jobs run in a network that Azure manages, from which only what is approved can be reached. It is
-    provisioned with the workspace: otherwise the first job would wait 40 minutes for it, or fail. In a
-    workspace that is there already, the first compute brings it, and older computes must be made again.
-    https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
-    Without it, jobs run in a subnet that is given, or else at addresses that the workspace's storage denies.
+    Jobs run in a network that Azure manages, from which they reach approved destinations only. It is
+    provisioned together with the workspace: otherwise the first job would wait 40 minutes for it, or fail. In
+    an existing workspace the first compute provisions it, and older computes must be created again
+    (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network).
+    Without a managed network, jobs run in the given subnet, or else at addresses that the workspace's storage
+    denies.
 
-    With `allowed_address_ranges`, the workspace itself is reached from every address, by identities with a
+    With `allowed_address_ranges`, the workspace itself can be reached from every address by identities with a
     role: Azure ML's stable API (2025-12-01) has no list of ranges. Its storage and vault do check addresses.
-    The workspace is protected by Pulumi but never locked: see `deletion_protection`. Leaves the roles of its
+    Pulumi protects the workspace, but it has no lock: see `deletion_protection`. Leaves the roles of its
     users to `Identity.grant`.
     """
 
@@ -175,13 +176,13 @@ class Workspace(pulumi.ComponentResource):
         self._identity.grant(Role.STORAGE_BLOB_DATA_READER, word, container_id)
 
     def add_compute_cluster(self, cluster_name: str, args: ComputeClusterArgs) -> ml.Compute:
-        """Make a cluster that scales down to no nodes, and that allows no sign-in to its nodes.
+        """Make a compute cluster that scales down to zero nodes and allows no sign-in to its nodes.
 
-        Its nodes are in the network of all jobs. They have no public address where the workspace has a
-        private endpoint, which they need then
+        Its nodes are in the same network as all jobs. They have no public address if the workspace has a
+        private endpoint, which they then need
         (https://learn.microsoft.com/azure/machine-learning/how-to-secure-training-vnet).
-        Azure changes only the identity and the scale of a cluster: the rest replaces it, and as jobs name it,
-        the old one goes first.
+        Azure changes only the identity and the scale of a cluster. Any other change replaces it, and the old
+        cluster is deleted first, because jobs refer to it by name.
         """
         fixed = ("vmSize", "vmPriority", "subnet", "enableNodePublicIp", "remoteLoginPortPublicAccess")
         return ml.Compute(
@@ -296,11 +297,11 @@ class Workspace(pulumi.ComponentResource):
     def _grant_roles(
         self, identity: Identity, storage: StorageAccount, vault: Vault
     ) -> list[pulumi.Resource]:
-        """Give the workspace's identity the roles that Azure ML asks for, before it uses them.
+        """Give the workspace's identity the roles that Azure ML requires, before the workspace uses them.
 
         https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication#workspace
-        With a managed network it also approves that network's private endpoints, to services of the resource
-        group: a role on each would leave out the workspace, which is not there yet
+        With a managed network the identity also approves that network's private endpoints. It gets that role
+        on the resource group, because the workspace, one of the targets, does not exist yet
         (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#approval-of-private-endpoints).
         """
         account_id = storage.account.id
@@ -346,7 +347,7 @@ def blob_datastore(
 
 
 def _serverless_compute(args: WorkspaceArgs) -> ml.ServerlessComputeSettingsArgs | None:
-    """Return where serverless jobs run that have no managed network: in the caller's subnet, if there is one.
+    """Return the network of serverless jobs without a managed network: the given subnet, if there is one.
 
     https://learn.microsoft.com/azure/machine-learning/how-to-use-serverless-compute
     """
@@ -359,11 +360,11 @@ def _serverless_compute(args: WorkspaceArgs) -> ml.ServerlessComputeSettingsArgs
 
 
 def _encryption(key: EncryptionKeyArgs | None) -> ml.EncryptionPropertyArgs | None:
-    """Return what the workspace's metadata is encrypted with: `key`, or None for Microsoft's own.
+    """Return the encryption of the workspace's metadata: with `key`, or None for Microsoft's own key.
 
-    Azure keeps the metadata in a resource group that it makes for it, with a database, a search service and a
-    storage account that are paid for here. Service-side encryption would save them, but is a preview without
-    key rotation, and not for a vault without public access
+    With a key, Azure keeps the metadata in a resource group that it creates, with a database, a search
+    service and a storage account at the subscription's cost. Service-side encryption would save that cost,
+    but it is a preview, without key rotation, and not for a vault without public access
     (https://learn.microsoft.com/azure/machine-learning/concept-customer-managed-keys).
     """
     if key is None:

@@ -83,7 +83,7 @@ def awaiting_roles(
 ) -> _Result:
     """Return the result of a call; while a role is missing, repeat the call for up to five minutes.
 
-    Progress is told before the first pause.
+    The wait is reported before the first pause.
     """
 
     def report(state: RetryCallState) -> None:

@@ -253,7 +253,7 @@ def test_longest_dependency_chain_has_only_dependencies_that_azure_needs() -> No
         *["network:PrivateEndpoint"] * 4,  # of the workspace's storage, which takes one at a time
         "network:PrivateDnsZoneGroup",  # by which a private workspace finds its storage
         "machinelearningservices:Workspace",
-        "network:PrivateEndpoint",  # by which whoever makes what follows finds the workspace
+        "network:PrivateEndpoint",  # resources that are made after it use it to reach the workspace
         "network:PrivateDnsZoneGroup",
         "dynamic/azureml:SnowflakeConnection",
         "dynamic/azureml:ImportSchedule",  # its first import starts at once, and needs the connection

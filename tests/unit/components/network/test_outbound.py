@@ -1,4 +1,4 @@
-"""What a client of Snowflake's needs to reach, derived from the account."""
+"""The hosts that a client of Snowflake connects to, derived from the account."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_given_stages_stand_in_place_of_the_derived() -> None:
     bucket = "sfc-1-stage.s3.eu-central-1.amazonaws.com"
     assert snowflake_hosts(account, None, [bucket])[2:] == [bucket]
     assert snowflake_service_tags(account, [bucket]) == []
-    # no host rule reaches a storage account of Azure's
+    # no host rule reaches an Azure storage account
     assert snowflake_hosts(account, None, ["Sfc1.Blob.Core.Windows.net"])[2:] == []
     assert snowflake_service_tags(account, ["Sfc1.Blob.Core.Windows.net"]) == ["Storage"]
 

@@ -1,4 +1,4 @@
-"""The company's own key: where it lies, who may use it, how it rotates, and who waits for it."""
+"""The customer-managed key: its vault, its roles, its rotation, and the resources that depend on it."""
 
 from typing import Any
 

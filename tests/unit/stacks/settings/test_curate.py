@@ -1,4 +1,4 @@
-"""`curate` in a stack's settings: what is refused, who may write clean data, what the import is told."""
+"""`curate` in a stack's settings: refused values, the role on clean data, and the job's specification."""
 
 from typing import Any
 
