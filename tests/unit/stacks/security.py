@@ -19,6 +19,7 @@ LOGS = "azure-native:operationalinsights:Workspace"
 INSIGHTS = "azure-native:applicationinsights:Component"
 COLLECTION = "azure-native:monitor:DataCollectionEndpoint"
 METRICS = "azure-native:monitor:AzureMonitorWorkspace"
+MONITOR_SCOPE = "azure-native:monitor:PrivateLinkScope"
 
 #: What a private endpoint leads to, and how many of its sub-resources have one.
 REACHED_PRIVATELY = {STORAGE, VAULT, REGISTRY, WORKSPACE}
@@ -97,11 +98,15 @@ def private_services_have_an_endpoint_whose_name_resolves(case: Case) -> Iterato
     named = {
         group.inputs["privateEndpointName"] for group in case.of("azure-native:network:PrivateDnsZoneGroup")
     }
-    reached = set()
+    services = {f"{SUBSCRIPTION}/{r.name}" for r in case.of(*REACHED_PRIVATELY, METRICS, MONITOR_SCOPE)}
+    reached: set[str] = set()
     for endpoint in case.of("azure-native:network:PrivateEndpoint"):
         if endpoint.inputs["subnet"]["id"] != subnet_id or endpoint.name not in named:
             yield endpoint.name
-        reached |= {c["privateLinkServiceId"] for c in endpoint.inputs["privateLinkServiceConnections"]}
+        leads_to = {c["privateLinkServiceId"] for c in endpoint.inputs["privateLinkServiceConnections"]}
+        if not leads_to <= services:
+            yield f"{endpoint.name}: the type of its service is missing in REACHED_PRIVATELY"
+        reached |= leads_to
     if case.is_private:
         yield from (r.name for r in case.of(*REACHED_PRIVATELY) if f"{SUBSCRIPTION}/{r.name}" not in reached)
 

@@ -89,6 +89,13 @@ LOCK = "azure-native:authorization:ManagementLockByScope"
         (PRIVATE, security.COLLECTION, "networkAcls.publicNetworkAccess", "Enabled", "other_endpoints"),
         (PRIVATE, security.METRICS, "publicNetworkAccess", "Enabled", "other_endpoints"),
         (PRIVATE, ENDPOINT, "subnet.id", "elsewhere", "private_services"),
+        (
+            PUBLIC,
+            ENDPOINT,
+            "privateLinkServiceConnections.0.privateLinkServiceId",
+            "elsewhere",
+            "private_services",
+        ),
         (PUBLIC, security.STORAGE, "allowSharedKeyAccess", True, "no_key"),
         (PUBLIC, security.STORAGE, "allowBlobPublicAccess", None, "no_key"),
         (PUBLIC, security.REGISTRY, "adminUserEnabled", True, "no_key"),
