@@ -30,8 +30,10 @@ def test_every_option_of_an_import_reaches_its_job() -> None:
     )
     (settings,) = load(config(existing=EXISTING, imports=declared)).imports
     spec = spec_of(imports=declared)
-    for option in ImportOptions.model_fields:
-        assert getattr(spec, option) == getattr(settings, option), option
+    for option, field in ImportOptions.model_fields.items():
+        value = getattr(settings, option)
+        assert value != field.default, f"declare {option} above, with another value than its default"
+        assert getattr(spec, option) == value, option
 
 
 def test_specification_names_the_connection_and_the_datastores() -> None:

@@ -1,12 +1,15 @@
 """Each setting reaches the resource that it is about: what a person writes is what Azure is asked for."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from stacks.settings.network import aks_zone
+from stacks.settings.stack import Settings
 from tests.unit.stacks.declared_stacks import SCHEDULE, declare_platform
 from tests.unit.stacks.stack_config import EXISTING_NETWORK, IMPORT, OFFICE, SUBNET, ZONE, snowflake
+from tools.settings_doc import rows
 
 AKS = "azure-native:containerservice:ManagedCluster"
 POOL = "azure-native:containerservice:AgentPool"
@@ -89,6 +92,43 @@ PLATFORMS: dict[str, dict[str, Any]] = {
     "other address space": {"network": {"addressSpace": "10.7.0.0/16"}},
 }
 OWN = "own network"
+
+#: Settings whose effect `test_platform.py`, `test_security.py` and the tests of `settings/` show.
+SHOWN_ELSEWHERE = {
+    "name",
+    "location",
+    "importerImage",
+    "keep",
+    "geoRedundant",
+    "customerManagedKey",
+    "tags",
+    "endpoints",
+    "cluster.enabled",
+    "cluster.administrators",
+    "workspace.dataScientists",
+    "workspace.cosmosDbPrincipal",
+}
+
+
+def declared_in(settings: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of each declared setting, as docs/settings.md writes it."""
+    match settings:
+        case dict():
+            for name, value in settings.items():
+                yield path + name
+                yield from declared_in(value, f"{path}{name}.")
+        case [dict() as first, *_]:
+            items = f"{path[:-1]}[]"
+            yield items
+            yield from declared_in(first, f"{items}.")
+
+
+def test_every_setting_is_declared_in_a_platform_above_or_shown_elsewhere() -> None:
+    sections_with_own_tests = ("snowflake.", "imports[]", "existing")
+    documented = [row.split("`")[1] for row in rows(Settings, "")]
+    shown = SHOWN_ELSEWHERE.union(*map(declared_in, PLATFORMS.values()))
+    missing = [path for path in documented if path not in shown]
+    assert [path for path in missing if not path.startswith(sections_with_own_tests)] == []
 
 
 @pytest.mark.parametrize(
