@@ -10,6 +10,7 @@ import yaml
 from importer.spec.snowflake_target import SignIn
 from stacks.settings.explain import SettingsError
 from stacks.settings.load import load
+from stacks.settings.snowflake import SnowflakeSettings
 from stacks.settings.stack import Endpoints, Settings
 from tests.local_cloud import REPOSITORY
 from tests.unit.stacks.stack_config import IMPORT, config, imports, refusal, snowflake
@@ -238,3 +239,8 @@ def test_the_stacks_of_the_repository_are_valid(stack: str) -> None:
 def test_every_setting_has_a_description() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
+
+
+@pytest.mark.parametrize("method", SignIn)
+def test_description_of_sign_in_names_the_method(method: SignIn) -> None:
+    assert f"`{method}`" in (SnowflakeSettings.model_fields["sign_in"].description or "")
