@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -111,12 +112,10 @@ def _run(home: Home, way: str, query_id: str, rows: int) -> dict[str, float]:
 
 
 def _cloud_cpu_seconds(home: Home) -> float:
-    """Return the CPU time of the local cloud's services (https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)."""
-    ticks = 0
-    for service in ("blob", "snowflake", "azure"):
-        stat = Path(f"/proc/{running_pid(home, SERVICES[service])}/stat").read_text()
-        ticks += sum(int(field) for field in stat.rpartition(")")[2].split()[11:13])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """Return the CPU time of the local cloud's services."""
+    running = (running_pid(home, SERVICES[name]) for name in ("blob", "snowflake", "azure"))
+    times = [psutil.Process(pid).cpu_times() for pid in running]
+    return float(sum(time.user + time.system for time in times))
 
 
 def _best(case: Case, way: str, runs: list[dict[str, float]]) -> Measured:

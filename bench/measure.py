@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -200,9 +201,11 @@ WAYS: dict[str, Callable[[Home, SnowflakeCursor], Iterator[int]]] = {
 def peak_memory() -> int:
     """Return the largest resident size of this process, in bytes.
 
-    Not `ru_maxrss`, which starts with the size of the parent process
+    On Linux not `ru_maxrss`, which starts with the size of the parent process
     (https://man7.org/linux/man-pages/man5/proc_pid_status.5.html, VmHWM).
     """
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     status = Path("/proc/self/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024

@@ -3,11 +3,13 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from localcloud.home import Home, write_atomically
+from localcloud.processes import is_alive, with_variable
 
 _CLI = "pulumi"
 #: The programs that the CLI starts, as in their command lines: the language host, the program, a plugin.
@@ -24,7 +26,7 @@ def state_directory(home: Home) -> Path:
 def recover_from_kill(home: Home) -> None:
     """Clean up after a killed `pulumi`; do nothing while one runs on this state."""
     locks = list(state_directory(home).glob(".pulumi/locks/**/*.json"))
-    processes = dict(_processes_of(home))
+    processes = _processes_of(home)
     if any(_runs(lock) for lock in locks) or any(_is_cli(command) for command in processes.values()):
         return
     for pid, command in processes.items():
@@ -61,20 +63,19 @@ def _forget_pending_operations(checkpoint: Path) -> None:
         write_atomically(checkpoint, json.dumps(state, indent=4) + "\n", mode=0o600)
 
 
-def _processes_of(home: Home) -> Iterator[tuple[int, list[str]]]:
-    """Yield each process whose environment has this state, with its command line."""
-    marker = f"PULUMI_BACKEND_URL={state_directory(home).as_uri()}\0".encode()
-    for directory in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if marker in (directory / "environ").read_bytes():
-                command = (directory / "cmdline").read_bytes().decode(errors="replace")
-                yield int(directory.name), command.split("\0")
+def _processes_of(home: Home) -> dict[int, list[str]]:
+    """Return the command line of each process whose environment has this state, by its id."""
+    commands = {}
+    for process in with_variable("PULUMI_BACKEND_URL", state_directory(home).as_uri()):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            commands[process.pid] = process.cmdline()
+    return commands
 
 
 def _is_cli(command: list[str]) -> bool:
-    return Path(command[0]).name == _CLI
+    return any(Path(program).name == _CLI for program in command[:1])
 
 
 def _runs(lock: Path) -> bool:
     """Return whether the `pulumi` that holds a lock is alive."""
-    return Path(f"/proc/{json.loads(lock.read_text())['pid']}/exe").exists()
+    return is_alive(json.loads(lock.read_text())["pid"])

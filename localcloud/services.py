@@ -9,18 +9,23 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.home import Home, write_atomically
+from localcloud.processes import has_variable
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
 _HERE = Path(__file__).parent
 _POLL_SECONDS = 0.05
+
+#: The environment variable by which a service is known: another process may get its id later.
+_START = "LOCALCLOUD_START"
 
 
 class ServiceError(Exception):
@@ -87,13 +92,13 @@ def exclusive(home: Home) -> Iterator[None]:
 
 
 def running_pid(home: Home, service: Service) -> int | None:
-    """Return the process id of the service, if it runs and its start time is the recorded one."""
+    """Return the process id of the service, if that process is the one that was started."""
     try:
         noted = json.loads(_pid_file(home, service).read_text())
     except FileNotFoundError:
         return None
     pid = int(noted["pid"])
-    return pid if _started_at(pid) == noted["started_at"] else None
+    return pid if has_variable(pid, _START, noted["start"]) else None
 
 
 def is_healthy(home: Home, service: Service) -> bool:
@@ -143,17 +148,18 @@ def _check_ports(home: Home, service: Service) -> None:
 def _start(home: Home, service: Service) -> subprocess.Popen[bytes]:
     log = log_file(home, service)
     log.parent.mkdir(parents=True, exist_ok=True)
+    start = uuid.uuid4().hex
     with log.open("ab") as output:
         process = subprocess.Popen(
             service.command(home),
             cwd=_HERE.parent,
-            env=os.environ | {"LOCALCLOUD_HOME": str(home.path)},
+            env=os.environ | {"LOCALCLOUD_HOME": str(home.path), _START: start},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    noted = {"pid": process.pid, "started_at": _started_at(process.pid)}
+    noted = {"pid": process.pid, "start": start}
     write_atomically(_pid_file(home, service), json.dumps(noted) + "\n")
     return process
 
@@ -182,20 +188,6 @@ def _last_line(log: Path) -> str:
 
 def _pid_file(home: Home, service: Service) -> Path:
     return home.path / "pids" / f"{service.name}.json"
-
-
-def _started_at(pid: int) -> int | None:
-    """Return when the process started, in clock ticks since boot; None if it is gone or a zombie.
-
-    Fields of /proc/PID/stat: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # the second field is the command in parentheses, which may contain spaces and parentheses
-    state, *fields = stat.rpartition(")")[2].split()
-    return None if state == "Z" else int(fields[18])
 
 
 def _answers(port: int) -> bool:

@@ -7,9 +7,11 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
 from localcloud.arm import ArmStore
+from localcloud.processes import with_variable
 from tests.local_cloud import REPOSITORY, new_cloud
 from tests.local_stack import UP, LocalStack
 
@@ -41,14 +43,11 @@ def test_the_next_up_completes_one_that_was_killed(tmp_path: Path) -> None:
 
 def children_of_pulumi(stack: LocalStack) -> list[str]:
     """Return the command lines of the processes that have the stack's state in their environment."""
-    marker = f"PULUMI_BACKEND_URL={stack.env['PULUMI_BACKEND_URL']}\0".encode()
     found = []
-    for directory in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            command = (directory / "cmdline").read_bytes().decode()
-            if "pulumi" in command and marker in (directory / "environ").read_bytes():
-                found.append(command)
-    return found
+    for process in with_variable("PULUMI_BACKEND_URL", stack.env["PULUMI_BACKEND_URL"]):
+        with suppress(psutil.Error):
+            found.append(" ".join(process.cmdline()))
+    return [command for command in found if "pulumi" in command]
 
 
 def wait_for_documents(stack: LocalStack, count: int) -> None:

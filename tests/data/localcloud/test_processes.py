@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
 
@@ -18,6 +19,7 @@ from localcloud.arm import ArmStore
 from localcloud.certificate import ensure_certificate
 from localcloud.environment import variables, write_environment
 from localcloud.home import SUBSCRIPTION_ID, Home
+from localcloud.processes import is_alive
 from localcloud.services import Service, ServiceError, running_pid, start_services, stop_services
 from localcloud.snowflake_account import ensure_passwords
 from tests.local_cloud import Cloud, new_cloud
@@ -26,7 +28,6 @@ WORKSPACE = (
     f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg/providers/"
     "Microsoft.MachineLearningServices/workspaces/ws"
 )
-LISTENING = "0A"  # https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html
 
 
 @pytest.fixture
@@ -46,15 +47,17 @@ def script(name: str, code: str) -> Service:
     return Service(name, (), lambda _: [sys.executable, "-c", code])
 
 
-def listening_addresses(port: int) -> set[str]:
-    """The local addresses, in the kernel's format, on which a process listens on `port`."""
-    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
-    lines = [line.split() for table in tables for line in table.splitlines()]
+def listening_addresses(processes: Iterable[int], port: int) -> set[str]:
+    """The local addresses on which one of the processes listens on `port`."""
+    connections = [one for pid in processes for one in psutil.Process(pid).net_connections("tcp")]
     return {
-        line[1].partition(":")[0]
-        for line in lines
-        if line[3] == LISTENING and int(line[1].rpartition(":")[2], 16) == port
+        one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN and one.laddr.port == port
     }
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_cloud_starts_restarts_a_killed_service_and_stops(own_cloud: Cloud) -> None:
@@ -63,8 +66,9 @@ def test_cloud_starts_restarts_a_killed_service_and_stops(own_cloud: Cloud) -> N
     assert own_cloud.run("status").returncode == 0
     for port in own_cloud.home.ports.values():
         # IPv4, or the same address as IPv6 writes it
-        assert listening_addresses(port) <= {"0100007F", "0000000000000000FFFF00000100007F"}, port
-        assert listening_addresses(port), port
+        addresses = listening_addresses(first.values(), port)
+        assert addresses, port
+        assert addresses <= {"127.0.0.1", "::ffff:127.0.0.1"}, port
 
     os.kill(first["blob"], signal.SIGKILL)
     status = own_cloud.run("status", "--json")
@@ -75,8 +79,8 @@ def test_cloud_starts_restarts_a_killed_service_and_stops(own_cloud: Cloud) -> N
 
     last = [own_cloud.pid(name) for name in services.SERVICES]
     assert own_cloud.run("stop").returncode == 0
-    assert not [pid for pid in last if Path(f"/proc/{pid}/exe").exists()]
-    assert not any(listening_addresses(port) for port in own_cloud.home.ports.values())
+    assert not [pid for pid in last if is_alive(pid)]
+    assert not any(is_open(port) for port in own_cloud.home.ports.values())
     assert own_cloud.run("stop").returncode == 0
 
 
@@ -135,7 +139,7 @@ def test_other_process_with_the_recorded_id_is_not_stopped(
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as other:
         noted = home.path / "pids" / "gone.json"
         noted.parent.mkdir()
-        noted.write_text(json.dumps({"pid": other.pid, "started_at": 1}))
+        noted.write_text(json.dumps({"pid": other.pid, "start": "another"}))
         assert running_pid(home, service) is None
         stop_services(home)
         assert other.poll() is None
@@ -199,12 +203,12 @@ def test_secrets_are_made_once_and_readable_only_by_their_owner(home: Home) -> N
 
 def test_services_end_when_their_directory_is_deleted(own_cloud: Cloud) -> None:
     own_cloud.start()
-    processes = [Path(f"/proc/{own_cloud.pid(name)}/exe") for name in services.SERVICES]
+    processes = [own_cloud.pid(name) for name in services.SERVICES]
     shutil.rmtree(own_cloud.home.path, ignore_errors=True)  # they still write to it
     shutil.rmtree(own_cloud.home.path, ignore_errors=True)
 
     @retry(retry=retry_if_not_result(bool), stop=stop_after_delay(20), wait=wait_fixed(0.2))
     def all_have_ended() -> bool:
-        return not any(process.exists() for process in processes)
+        return not any(is_alive(process) for process in processes)
 
     assert all_have_ended()
