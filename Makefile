@@ -15,7 +15,7 @@ help:
 	@echo "make check                              format, lint, types, import rules, generated docs"
 	@echo "make format                             format the code, and fix what the linter can"
 	@echo "make docs                               write docs/settings.md and docs/access.md again"
-	@echo "make lock                               resolve pyproject.toml into requirements.txt and importer/requirements.txt"
+	@echo "make lock                               resolve pyproject.toml into requirements-dev.txt and its two parts"
 	@echo "make clean                              remove .venv, node_modules, .local and caches; not while the local cloud runs"
 	@echo "More arguments for pulumi or pytest: ARGS='...'"
 
@@ -47,12 +47,15 @@ docs: venv
 	@.venv/bin/python -m tools.settings_doc
 	@.venv/bin/python -m tools.access_doc
 
+# Each lock's header has its command, which Renovate repeats: so only options that Renovate knows.
+LOCK = .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version=3.11 --generate-hashes
 lock: venv
-	@.venv/bin/uv pip compile pyproject.toml --group importer --group localcloud --group dev --python-version 3.11 \
-	    --generate-hashes --no-header --quiet -o requirements.txt
-	@.venv/bin/uv pip compile --group importer --constraint requirements.txt --python-version 3.11 \
-	    --python-platform x86_64-manylinux_2_28 --generate-hashes --no-header --no-annotate --quiet \
-	    -o importer/requirements.txt
+	@$(LOCK) --group=program --group=importer --group=commands --group=localcloud --group=dev \
+	    --output-file=requirements-dev.txt
+	@$(LOCK) --group=program --group=importer --group=commands \
+	    --constraint=requirements-dev.txt --output-file=requirements.txt
+	@$(LOCK) --group=importer \
+	    --constraint=requirements-dev.txt --output-file=importer/requirements.txt
 
 clean:
 	@tools/clean.sh
@@ -61,7 +64,7 @@ setup:
 	@$(MAKE) -s -j3 venv azurite pulumi
 
 venv: .venv/.installed
-.venv/.installed: requirements.txt
+.venv/.installed: requirements-dev.txt
 	@tools/venv.sh
 	@touch $@
 

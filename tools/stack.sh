@@ -20,6 +20,13 @@ start_local_cloud() {
   said=$(pulumi stack select --create local 2>&1) || { echo "$said" >&2 && return 1; }
 }
 
+offline() {
+  case ${OFFLINE:-} in
+    1 | true | yes) ;;
+    *) return 1 ;;
+  esac
+}
+
 up() {
   set_up
   if [ "$stack" = local ]; then
@@ -37,7 +44,7 @@ preview() {
   set_up
   if [ "$stack" = local ]; then
     start_local_cloud
-  elif [[ ${OFFLINE:-} == @(1|true|yes) ]]; then
+  elif offline; then
     echo "preview: offline and without state, so every resource shows as created" >&2
     exec python tools/offline_preview.py "$stack" "$@"
   fi

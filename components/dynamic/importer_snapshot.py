@@ -98,5 +98,5 @@ def read_environment(snapshot: Snapshot) -> Environment:
 
 
 def _pins(lock: str) -> list[str]:
-    """Return each `name==version` of a lock in pip's format."""
-    return [line.split()[0] for line in lock.splitlines() if "==" in line and line[:1].isalnum()]
+    """Return each requirement of a lock in pip's format, with its marker and without its hashes."""
+    return [line.rstrip("\\ ") for line in lock.splitlines() if "==" in line and line[:1].isalnum()]

@@ -13,6 +13,7 @@ import importer
 from components import versions
 
 ROOT = Path(__file__).resolve().parents[3]
+LOCK = "requirements-dev.txt"
 RENOVATE = json.loads((ROOT / "renovate.json").read_text())
 
 
@@ -28,6 +29,25 @@ def test_the_latest_release_in_the_changelog_is_the_version_of_the_importer() ->
     releases = re.findall(r"^## \[([^]]+)](?: - \d{4}-\d\d-\d\d)?$", changelog, re.MULTILINE)
 
     assert releases[:2] == ["Unreleased", importer.__version__]
+
+
+def pins(lock: str) -> dict[str, str]:
+    """The version of each package of a lock, by its name."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("part", ["requirements.txt", "importer/requirements.txt"])
+def test_part_of_the_lock_has_the_versions_of_the_whole_lock(part: str) -> None:
+    of_all = pins(LOCK)
+
+    assert len(pins(part)) > 80
+    assert pins(part) == {name: of_all.get(name) for name in pins(part)}
+
+
+def test_lock_has_one_version_of_each_package_for_all_platforms() -> None:
+    names = re.findall(r"^([a-z0-9-]+)==", (ROOT / LOCK).read_text(), re.MULTILINE)
+
+    assert len(names) == len(set(names))
 
 
 def found_by_renovate(manager: dict[str, Any]) -> list[tuple[str, str]]:
