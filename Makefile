@@ -15,7 +15,7 @@ help:
 	@echo "make check                              format, lint, types, import rules, generated docs"
 	@echo "make format                             format the code, and fix what the linter can"
 	@echo "make docs                               write docs/settings.md and docs/access.md again"
-	@echo "make lock                               resolve pyproject.toml into requirements-dev.txt and its two parts"
+	@echo "make lock                               resolve pyproject.toml into dev-requirements.txt and its two parts"
 	@echo "make clean                              remove .venv, node_modules, .local and caches; not while the local cloud runs"
 	@echo "More arguments for pulumi or pytest: ARGS='...'"
 
@@ -51,11 +51,11 @@ docs: venv
 LOCK = .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version=3.11 --generate-hashes
 lock: venv
 	@$(LOCK) --group=program --group=importer --group=commands --group=localcloud --group=dev \
-	    --output-file=requirements-dev.txt
+	    --output-file=dev-requirements.txt
 	@$(LOCK) --group=program --group=importer --group=commands \
-	    --constraint=requirements-dev.txt --output-file=requirements.txt
+	    --constraint=dev-requirements.txt --output-file=requirements.txt
 	@$(LOCK) --group=importer \
-	    --constraint=requirements-dev.txt --output-file=importer/requirements.txt
+	    --constraint=dev-requirements.txt --output-file=importer/requirements.txt
 
 clean:
 	@tools/clean.sh
@@ -64,7 +64,7 @@ setup:
 	@$(MAKE) -s -j3 venv azurite pulumi
 
 venv: .venv/.installed
-.venv/.installed: requirements-dev.txt
+.venv/.installed: dev-requirements.txt
 	@tools/venv.sh
 	@touch $@
 

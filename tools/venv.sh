@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes .venv hold exactly what requirements-dev.txt locks. An existing .venv with a supported Python is kept.
+# Makes .venv hold exactly what dev-requirements.txt locks. An existing .venv with a supported Python is kept.
 set -euo pipefail
 
-lock=requirements-dev.txt
+lock=dev-requirements.txt
 echo "python: installing $lock into .venv" >&2
 if ! .venv/bin/python -m pip --version 2>/dev/null | grep -Eq '\(python 3\.1[123]\)$'; then
   python=$(tools/python.sh)

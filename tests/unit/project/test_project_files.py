@@ -13,7 +13,7 @@ import importer
 from components import versions
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCK = "requirements-dev.txt"
+LOCK = "dev-requirements.txt"
 RENOVATE = json.loads((ROOT / "renovate.json").read_text())
 
 
@@ -42,6 +42,15 @@ def test_part_of_the_lock_has_the_versions_of_the_whole_lock(part: str) -> None:
 
     assert len(pins(part)) > 80
     assert pins(part) == {name: of_all.get(name) for name in pins(part)}
+
+
+def test_whole_lock_comes_first_by_name_as_renovate_updates_the_locks_in_that_order() -> None:
+    """Its parts are constrained by it."""
+    (pattern,) = RENOVATE["pip-compile"]["managerFilePatterns"]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    locks = [name for name in listed.stdout.splitlines() if re.search(pattern.strip("/"), name)]
+
+    assert sorted(locks) == [LOCK, "importer/requirements.txt", "requirements.txt"]
 
 
 def test_lock_has_one_version_of_each_package_for_all_platforms() -> None:

@@ -156,8 +156,8 @@ def test_lock_has_every_direct_dependency_within_its_bounds() -> None:
 
 
 def pinned() -> dict[str, str]:
-    """The name and version of each package in requirements-dev.txt."""
-    lock = (ROOT / "requirements-dev.txt").read_text()
+    """The name and version of each package in dev-requirements.txt."""
+    lock = (ROOT / "dev-requirements.txt").read_text()
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^]]*\])?==(\S+)", lock, re.MULTILINE))
 
 
