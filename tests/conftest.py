@@ -33,6 +33,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Collect the modules as usual when Python ends."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def idle_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """The session's local cloud; a test, or a fixture for one service, starts what it needs."""
