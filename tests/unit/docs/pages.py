@@ -7,7 +7,7 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).parents[3]
 
 #: A fenced block, with its language and content.
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^()\s]+)\)|^\[[^\]]+\]: (\S+)", re.MULTILINE)
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
@@ -40,6 +40,11 @@ def blocks(text: str) -> list[Block]:
 def spans(text: str) -> list[str]:
     """Return the code between backticks, outside fenced blocks."""
     return _SPAN.findall(_BLOCK.sub("", text))
+
+
+def steps(text: str) -> list[str]:
+    """Return the numbered steps of a page, or of a part of it."""
+    return [step for step in re.split(r"^(?=\d+\. |## )", text, flags=re.MULTILINE) if step[:1].isdigit()]
 
 
 def links(text: str) -> list[str]:

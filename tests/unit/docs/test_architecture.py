@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.docs.pages import REPOSITORY, spans
+from tests.unit.docs.pages import REPOSITORY, spans, steps
 
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text()
 
@@ -14,11 +14,6 @@ def rooms() -> list[str]:
     packages = [REPOSITORY / package for package in ("stacks", "components", "importer")]
     files = [file for package in packages for file in sorted(package.glob("*/__init__.py"))]
     return [f"{file.parent.relative_to(REPOSITORY).as_posix()}/" for file in files]
-
-
-def steps() -> list[str]:
-    """Return the numbered steps of the walks."""
-    return [step for step in re.split(r"^(?=\d+\. |## )", PAGE, flags=re.MULTILINE) if step[0].isdigit()]
 
 
 def names(step: str) -> list[str]:
@@ -31,7 +26,7 @@ def test_every_room_is_on_the_page(room: str) -> None:
     assert f"| `{room}` |" in PAGE
 
 
-@pytest.mark.parametrize("step", steps(), ids=lambda step: spans(step)[0])
+@pytest.mark.parametrize("step", steps(PAGE), ids=lambda step: spans(step)[0])
 def test_every_name_of_a_step_is_defined_in_a_file_of_the_step(step: str) -> None:
     files = [REPOSITORY / span for span in spans(step) if span.endswith(".py")]
     code = "\n".join(file.read_text() for file in files)
@@ -41,5 +36,5 @@ def test_every_name_of_a_step_is_defined_in_a_file_of_the_step(step: str) -> Non
 
 
 def test_walks_have_steps_that_name_code() -> None:
-    assert len(steps()) > 25
-    assert sum(len(names(step)) for step in steps()) > 25
+    assert len(steps(PAGE)) > 25
+    assert sum(len(names(step)) for step in steps(PAGE)) > 25
