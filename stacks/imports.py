@@ -7,7 +7,11 @@ from typing import Any
 import pulumi
 
 from components.dynamic.importer_code import ImporterCode, ImporterCodeArgs
-from components.dynamic.snowflake_connection import SnowflakeConnection, SnowflakeConnectionArgs
+from components.dynamic.snowflake_connection import (
+    COLUMN_OPTIONS,
+    SnowflakeConnection,
+    SnowflakeConnectionArgs,
+)
 from components.dynamic.workspace import WorkspaceRefArgs
 from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
 from stacks.settings.imports import ImportSettings
@@ -67,6 +71,7 @@ class Imports:
                 target=self._settings.snowflake_target(),
                 secret_uri=self._destination.secret_uri,
                 queries={item.name: item.query for item in self._settings.imports},
+                column_options=_column_options(self._settings.imports),
             ),
         )
         if self._settings.uses_password:
@@ -118,6 +123,15 @@ class Imports:
             "clean_datastore": self._destination.clean_datastore,
             "storage_integration": unload.storage_integration if item.mode == "unload" else None,
         }
+
+
+def _column_options(imports: Sequence[ImportSettings]) -> dict[str, dict[str, Any]]:
+    """Return the options of each import that name columns, by the import's name."""
+    return {
+        item.name: {name: value for name, value in item.options().items() if name in COLUMN_OPTIONS}
+        for item in imports
+        if item.contract or item.incremental or item.curate
+    }
 
 
 def _type_by_name(columns: list[dict[str, object]]) -> dict[str, str]:

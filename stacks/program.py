@@ -1,6 +1,7 @@
 """The program of a stack: reads the settings, and builds the platform or the imports alone."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 
 import pulumi
@@ -8,6 +9,7 @@ import pulumi
 from stacks.azure_aliases import without_api_versions
 from stacks.imports_alone import ImportsAlone
 from stacks.platform import Platform
+from stacks.settings.deployment import check_deployment
 from stacks.settings.explain import SettingsError
 from stacks.settings.load import load
 
@@ -30,7 +32,9 @@ async def declare() -> Mapping[str, pulumi.Input[object]]:
 
 def _build() -> Platform | ImportsAlone:
     """Return what the stack's settings ask for."""
-    settings = load()
+    settings, stack = load(), pulumi.get_stack()
+    for line in check_deployment(settings, stack, os.environ):
+        pulumi.log.warn(f"{line} (pulumi up refuses it)")
     if settings.existing is not None:
-        return ImportsAlone(settings, settings.existing, pulumi.get_stack())
-    return Platform(settings, pulumi.get_stack())
+        return ImportsAlone(settings, settings.existing, stack)
+    return Platform(settings, stack)

@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 #: What a preview takes from the user's environment: enough to run, and nothing to sign in with.
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TERM", "NO_COLOR", "TMPDIR")
 
+#: Tells the program that nothing is deployed: `stacks/settings/deployment.py` reads it.
+OFFLINE_VARIABLE = "AI_PLATFORM_OFFLINE_PREVIEW"
+
 #: Stands where the stack has an encrypted value.
 PLACEHOLDER = "offline-preview"
 
@@ -112,6 +115,7 @@ def offline_environment(directory: Path) -> dict[str, str]:
     for name in ("home", "state"):
         (directory / name).mkdir()
     return kept | {
+        OFFLINE_VARIABLE: "true",
         "HOME": str(directory / "home"),
         "PULUMI_BACKEND_URL": f"file://{directory / 'state'}",
         "PULUMI_CONFIG_PASSPHRASE": PLACEHOLDER,

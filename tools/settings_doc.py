@@ -19,6 +19,9 @@ HEAD = f"""# Settings
 Every setting of a stack, below `{PROJECT}:` in `Pulumi.<stack>.yaml`. Those without a default are required.
 This page is generated from `stacks/settings/`: `make docs`.
 
+The program refuses example values: the account `myorg-myaccount`, an image digest or an id of zeros, and
+addresses and domains that are reserved for documentation. An offline preview accepts them with a warning.
+
 | setting | default | meaning |
 | --- | --- | --- |
 """

@@ -6,6 +6,14 @@ command=$1 stack=$2
 shift 2
 home=${LOCALCLOUD_HOME:-.local}
 
+# Pulumi itself would create the stack in the local state, and write the local salt into the stack's settings.
+refuse_local_environment() {
+  [ -n "${PULUMI_DEBUG_PROVIDERS:-}${AZUREML_DEV_URL_MFE:-}" ] || return 0
+  ! grep -qsE '^ *ai-platform:endpoints: *local( |$)' "Pulumi.$stack.yaml" || return 0
+  echo "$command: this shell has sourced $home/env, which sends $stack to the local cloud: use a new shell" >&2
+  exit 1
+}
+
 set_up() {
   local parts=(venv pulumi)
   [ "$stack" != local ] || parts+=(azurite)
@@ -65,4 +73,5 @@ down() {
   fi
 }
 
+[ "$stack" = local ] || { [ "$command" = preview ] && offline; } || refuse_local_environment
 "$command" "$@"

@@ -26,9 +26,13 @@ def explain(
     """Yield a line for each invalid setting, without the values of those in `secret_keys`."""
     for detail in error.errors():
         path = [*detail["loc"], *_path_below(detail)]
-        where = f"{project}:{_dotted(path)}"
         secret = f"{project}:{path[0]}" in secret_keys
-        yield f"{where}: {_reason(detail, settings, secret=secret)}"
+        yield f"{project}:{_dotted(path)}: {_reason(detail, settings, secret=secret)}"
+
+
+def problem(project: str, path: list[int | str], rule: str, value: object) -> str:
+    """Return the line of a setting that breaks a rule: its path, the rule and its value."""
+    return f"{project}:{_dotted(path)}: {rule}; it is {_short(value)}"
 
 
 def _reason(detail: ErrorDetails, settings: type[BaseModel], *, secret: bool) -> str:

@@ -1,7 +1,9 @@
 """Reads a stack's settings: the only reader of Pulumi config."""
 
+import difflib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 import pulumi
 from pydantic import ValidationError
@@ -10,11 +12,15 @@ from pydantic.alias_generators import to_camel
 from stacks.settings.explain import SettingsError, explain
 from stacks.settings.stack import PROJECT, Settings
 
+#: How alike a namespace and the project's are, if one is a typo of the other: one letter of ten may differ.
+_LIKENESS = 0.85
+
 
 def load(config: Mapping[str, str] | None = None, secret_keys: frozenset[str] = frozenset()) -> Settings:
     """Return the stack's settings, from `config` (by default the running stack's, by full key).
 
-    Raises SettingsError with a line for each setting that is missing, unknown or breaks its rule.
+    Raises SettingsError with a line for each setting that is missing, unknown or breaks its rule, or whose
+    namespace is a typo of the project's.
     """
     if config is None:
         config = _stack_config()
@@ -24,10 +30,29 @@ def load(config: Mapping[str, str] | None = None, secret_keys: frozenset[str] = 
         for key, value in config.items()
         if key.startswith(f"{PROJECT}:")
     }
+    problems = list(_misspelt_namespaces(config))
     try:
-        return Settings.model_validate({key: _parse(key, value) for key, value in own.items()})
+        settings = Settings.model_validate({key: _parse(key, value) for key, value in own.items()})
     except ValidationError as error:
-        raise SettingsError("\n".join(explain(error, PROJECT, Settings, secret_keys))) from None
+        problems += explain(error, PROJECT, Settings, secret_keys)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _misspelt_namespaces(config: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each key that Pulumi passes on unread, since its namespace is nearly the project's."""
+    project = _letters(PROJECT)
+    for key in config:
+        namespace, _, name = key.partition(":")
+        likeness = difflib.SequenceMatcher(None, _letters(namespace), project).ratio()
+        if namespace != PROJECT and likeness >= _LIKENESS:
+            yield f"{key}: no such namespace, so this sets nothing; did you mean {PROJECT}:{name}?"
+
+
+def _letters(namespace: str) -> str:
+    """Return a namespace without case and separators."""
+    return re.sub(r"[\W_]", "", namespace).casefold()
 
 
 def _stack_config() -> dict[str, str]:

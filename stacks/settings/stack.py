@@ -18,7 +18,7 @@ from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from stacks.settings.alerts import AlertSettings
 from stacks.settings.cluster import ClusterSettings
 from stacks.settings.existing import ExistingSettings
-from stacks.settings.explain import SettingsError, contradiction
+from stacks.settings.explain import contradiction
 from stacks.settings.imports import ImportSettings
 from stacks.settings.lake import LakeSettings
 from stacks.settings.network import Isolation, NetworkSettings, aks_zone, endpoint_zones
@@ -265,11 +265,6 @@ class Settings(Section):
 
 
 def _local_snowflake(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the address of the local Snowflake; `check_deployment` has found that it is set."""
     names = {"host": "SNOWFLAKE_HOST", "port": "SNOWFLAKE_PORT", "protocol": "SNOWFLAKE_PROTOCOL"}
-    missing = [name for name in names.values() if name not in environment]
-    if missing:
-        raise SettingsError(
-            f"{PROJECT}:endpoints: local needs {', '.join(missing)} in the environment; "
-            "run `python -m localcloud start`, then `. .local/env`"
-        )
     return {field: environment[name] for field, name in names.items()}

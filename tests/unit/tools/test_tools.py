@@ -18,6 +18,9 @@ from tools.pulumi import install
 
 ROOT = Path(__file__).resolve().parents[3]
 
+#: Variables of `.local/env` that redirect clients to the local cloud.
+LOCAL_ROUTES = ("PULUMI_DEBUG_PROVIDERS", "AZUREML_DEV_URL_MFE")
+
 
 def write_program(file: Path, text: str = "exit 0") -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -219,12 +222,52 @@ def test_stack_other_than_local_uses_the_users_backend(
     monkeypatch.setenv("MAKE", "true")  # the set-up is done
     monkeypatch.setenv("LOCALCLOUD_HOME", str(tmp_path / "localcloud"))
     monkeypatch.setenv("PULUMI_BACKEND_URL", "azblob://state")
-    monkeypatch.delenv("OFFLINE", raising=False)
+    for name in ("OFFLINE", *LOCAL_ROUTES):
+        monkeypatch.delenv(name, raising=False)
 
     subprocess.run(["tools/stack.sh", command, "dev", "--refresh"], cwd=ROOT, check=True)
 
     assert calls.read_text() == f"azblob://state {expected}\n"
     assert not (tmp_path / "localcloud").exists()
+
+
+@pytest.mark.parametrize("command", ["up", "preview", "down"])
+def test_stack_for_azure_in_the_local_environment_is_refused_before_pulumi_runs(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    calls = tmp_path / "calls"
+    write_program(path / "pulumi", f"echo $* >{calls}")
+    monkeypatch.setenv("MAKE", "true")
+    monkeypatch.delenv("OFFLINE", raising=False)
+    for name in LOCAL_ROUTES:
+        monkeypatch.setenv(name, "https://127.0.0.1:1")
+
+    result = subprocess.run(
+        ["tools/stack.sh", command, "dev"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 1
+    assert not calls.exists()
+    assert result.stderr == (
+        f"{command}: this shell has sourced .local/env, which sends dev to the local cloud: use a new shell\n"
+    )
+
+
+def test_second_local_stack_is_deployed_in_the_local_environment(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cli(path, "v3.259.0")
+    monkeypatch.setenv("MAKE", "true")
+    monkeypatch.setenv("PULUMI_DEBUG_PROVIDERS", "azure-native:1,kubernetes:2")
+    for name in ("tools", ".venv", "Pulumi.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "Pulumi.second.yaml").write_text("config:\n  ai-platform:endpoints: local # of .local/env\n")
+
+    result = subprocess.run(
+        ["tools/stack.sh", "up", "second"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_down_before_up_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """Settings: each rule stops the program with one line that names the path, the rule and the value."""
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -218,12 +217,6 @@ def test_local_endpoints_come_from_the_environment(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(f"SNOWFLAKE_{name}", value)
     target = load(config(endpoints="local")).snowflake_target()
     assert (target.host, target.port, target.protocol) == ("127.0.0.1", 18084, "http")
-
-
-def test_local_endpoints_without_the_local_cloud_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SNOWFLAKE_HOST", raising=False)
-    with pytest.raises(SettingsError, match=re.escape("python -m localcloud start")):
-        load(config(endpoints="local")).snowflake_target()
 
 
 @pytest.mark.parametrize("stack", ["local", "dev", "prod"])
