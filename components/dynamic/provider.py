@@ -36,6 +36,8 @@ class ManagedInputs(BaseModel):
     identity: ClassVar[frozenset[str]]
     #: The properties that matter only when the resource is created: a change of them is no difference.
     only_at_creation: ClassVar[frozenset[str]] = frozenset()
+    #: The properties that are only checked: a change of them is no difference.
+    only_checked: ClassVar[frozenset[str]] = frozenset()
 
     workspace: WorkspaceRef
 
@@ -105,7 +107,8 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
     def changes(self, olds: Properties, news: Properties) -> list[str]:
         """Return the names of the declared properties whose values differ."""
         old, new = self._declared(olds), self._declared(news)
-        names = sorted((old.keys() | new.keys()) - self.inputs.only_at_creation)
+        ignored = self.inputs.only_at_creation | self.inputs.only_checked
+        names = sorted((old.keys() | new.keys()) - ignored)
         return [name for name in names if old.get(name) != new.get(name)]
 
     def diff(self, id_: str, olds: Properties, news: Properties) -> dynamic.DiffResult:

@@ -1,35 +1,42 @@
 """The connection to Snowflake: registered in the workspace, and probed with the query of each import."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import pulumi
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from pulumi import contains_unknowns, dynamic
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.errors import ImporterError
 from importer.snowflake.deployer import deployer_sign_in
-from importer.spec.import_spec import Query
+from importer.spec.import_spec import ImportOptions, Query
 from importer.spec.names import AssetName
 from importer.spec.snowflake_target import SnowflakeTarget
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+    from snowflake.connector.cursor import ResultMetadata
 
 SKIPPED = "skipped: the deployer has no sign-in to Snowflake"
 
 #: The categories to register the connection under: the second if the service refuses the first.
 _CATEGORIES = ("snowflake", "custom")
 
-#: The properties that the probe depends on.
-_PROBED = (SnowflakeTarget.model_fields.keys() - {"secret_uri", "concurrent_imports"}) | {"queries"}
+#: The properties that the answer to every query depends on.
+_TARGET = SnowflakeTarget.model_fields.keys() - {"secret_uri", "concurrent_imports"}
 
 _QUERIES = TypeAdapter(dict[AssetName, Query])
+
+#: The options of an import that must fit the columns of its query, and the mode, which decides their types.
+COLUMN_OPTIONS = ("mode", "contract", "incremental", "curate")
+
+#: The properties that only the state has: the service does not return them.
+_NOT_IN_THE_SERVICE = ("queries", "column_options", "columns", "observed_columns", "probe")
 
 #: The columns of each import's query, by the import's name; a column has `name`, `type` and `nullable`.
 Columns = dict[str, list[dict[str, Any]]]
@@ -39,10 +46,12 @@ class SnowflakeConnectionInputs(ManagedInputs, SnowflakeTarget):
     """The properties of a connection that a program declares."""
 
     identity = frozenset({"workspace", "connection_name"})
+    only_checked = frozenset({"column_options"})
 
     #: https://learn.microsoft.com/azure/templates/microsoft.machinelearningservices/workspaces/connections
     connection_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")]
     queries: dict[AssetName, Query]
+    column_options: dict[AssetName, dict[str, Any]] = Field(default_factory=dict)
 
     @property
     def arm_id(self) -> ChildId:
@@ -58,8 +67,18 @@ class SnowflakeConnectionInputs(ManagedInputs, SnowflakeTarget):
 class Probe(NamedTuple):
     """Snowflake's answer to each import's query: its columns, or why Snowflake refuses it."""
 
-    columns: Columns
+    described: dict[str, list["ResultMetadata"]]
     refusals: dict[str, str]
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of each query that Snowflake accepts."""
+        from importer.snowflake.columns import columns_of
+
+        return {
+            name: [column._asdict() for column in columns_of(described)]
+            for name, described in self.described.items()
+        }
 
     @property
     def summary(self) -> str:
@@ -69,7 +88,7 @@ class Probe(NamedTuple):
     def of(self, names: set[str]) -> "Probe":
         """Return the answers for the imports with these names."""
         return Probe(
-            {name: columns for name, columns in self.columns.items() if name in names},
+            {name: described for name, described in self.described.items() if name in names},
             {name: why for name, why in self.refusals.items() if name in names},
         )
 
@@ -86,11 +105,11 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
     def check(self, olds: Properties, news: Properties) -> dynamic.CheckResult:
         """Validate, probe what has changed, and take over the columns that a refresh has found.
 
-        So a preview fails where an update would fail, and shows which columns have changed.
+        So a preview fails where an update or a job would fail, and shows which columns have changed.
         """
         result = super().check(olds, news)
-        if not result.failures and any(olds.get(name) != result.inputs.get(name) for name in _PROBED):
-            result.failures.extend(dynamic.CheckFailure("", why) for why in _refusals(result.inputs, olds))
+        if not result.failures:
+            result.failures.extend(dynamic.CheckFailure("", why) for why in _problems(result.inputs, olds))
         if _differ(olds):
             seen = olds["observed_columns"]
             result.inputs |= {"columns": seen, "observed_columns": seen}
@@ -137,9 +156,7 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
             "workspace": arm_id.workspace.model_dump(mode="json"),
             "connection_name": arm_id.name,
             **{key: value for key, value in metadata.items() if key in SnowflakeTarget.model_fields},
-            **{
-                key: state[key] for key in ("queries", "columns", "observed_columns", "probe") if key in state
-            },
+            **{key: state[key] for key in _NOT_IN_THE_SERVICE if key in state},
         }
         try:
             target = SnowflakeTarget.from_metadata(metadata)
@@ -163,43 +180,73 @@ def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe 
         return None
     # Importing the connector and pyarrow takes a second, and a preview without changes probes nothing.
     from importer.snowflake.columns import check_column_names
-    from importer.snowflake.session import deployer_connection, describe_query
+    from importer.snowflake.session import deployer_connection, describe
 
     probe = Probe({}, {})
     with closing(deployer_connection(target, sign_in)) as connection:
         for name, query in queries.items():
             try:
-                described = describe_query(connection, query)
+                described = describe(connection, query)
                 check_column_names([column.name for column in described])
             except ImporterError as error:
                 probe.refusals[name] = str(error)
             else:
-                probe.columns[name] = [column._asdict() for column in described]
+                probe.described[name] = described
     return probe
 
 
 def _changed_queries(props: Properties, state: Properties) -> set[str]:
     """Return the imports whose query has changed; all of them if the target has changed."""
-    queries, before = props["queries"], state.get("queries", {})
-    if any(props.get(name) != state.get(name) for name in _PROBED - {"queries"}):
-        return set(queries)
-    return {name for name, query in queries.items() if before.get(name) != query}
+    if any(props.get(name) != state.get(name) for name in _TARGET):
+        return set(props["queries"])
+    return _changed(props, state, "queries")
 
 
-def _refusals(props: Properties, state: Properties) -> list[str]:
-    """Return why Snowflake refuses new or changed queries; nothing while a needed value is unknown."""
-    known = {key: value for key, value in props.items() if key in _PROBED and not contains_unknowns(value)}
-    queries = known.pop("queries", {})
-    changed = _changed_queries({**known, "queries": queries}, state)
+def _changed(props: Properties, state: Properties, property_: str) -> set[str]:
+    """Return the imports for which a property has a new or another value."""
+    now, before = props.get(property_) or {}, state.get(property_) or {}
+    return {name for name, value in now.items() if before.get(name) != value}
+
+
+def _problems(props: Properties, state: Properties) -> list[str]:
+    """Return what Snowflake refuses in new or changed queries, and what does not fit their columns.
+
+    Nothing while a needed value is unknown, or if nothing has changed.
+    """
+    known = {key: value for key, value in props.items() if not contains_unknowns(value)}
+    if "queries" not in known:
+        return []
+    changed_queries = _changed_queries(known, state)
+    changed = changed_queries | (_changed(known, state, "column_options") & known["queries"].keys())
+    if not changed:
+        return []
     try:
-        target = SnowflakeTarget.model_validate(known)
-        probe = probe_queries(target, _QUERIES.validate_python(queries))
+        target = SnowflakeTarget.model_validate({key: known[key] for key in _TARGET if key in known})
+        queries = _QUERIES.validate_python({name: known["queries"][name] for name in changed})
+        probe = probe_queries(target, queries)
     except ValidationError:
         return []
     except ImporterError as error:
         return [str(error)]
-    refused = probe.of(changed) if probe else None
-    return [refused.summary] if refused and refused.refusals else []
+    if probe is None:
+        return []
+    refused = probe.of(changed_queries)
+    return [
+        *([refused.summary] if refused.refusals else []),
+        *_misfits(probe, queries, known.get("column_options") or {}),
+    ]
+
+
+def _misfits(
+    probe: Probe, queries: Mapping[str, str], options: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """Yield the options of imports that do not fit the columns of their queries."""
+    from importer.job.misfits import misfits
+
+    for name in sorted(probe.described.keys() & options.keys()):
+        parsed = ImportOptions.model_validate({**options[name], "name": name, "query": queries[name]})
+        for why in misfits(parsed, probe.described[name]):
+            yield f"imports[{name}].{why}"
 
 
 def _differ(props: Properties) -> bool:
@@ -253,15 +300,17 @@ class SnowflakeConnectionArgs:
     """The Key Vault secret of the sign-in; it may be known only once the vault has been created."""
     queries: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """The query of each import, by the import's name."""
+    column_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The `COLUMN_OPTIONS` of each import, by the import's name: checked against the columns of its query."""
 
 
 class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeConnection"):
     """A workspace connection that records how to reach Snowflake, and a probe of each import's query.
 
-    The probe signs in as the deployer, in the importer's role. It proves that each query runs and records the
-    query's columns, so that `pulumi preview --refresh` shows a column that was added, dropped or changed. If
-    the deployer has no sign-in, the probe is skipped with a warning. Adopts an existing connection with the
-    name.
+    The probe signs in as the deployer, in the importer's role. It proves that each query runs and that the
+    import's options fit the query's columns. It records the columns, so that `pulumi preview --refresh` shows
+    a column that was added, dropped or changed. If the deployer has no sign-in, the probe is skipped with a
+    warning. Adopts an existing connection with the name.
     """
 
     connection_name: pulumi.Output[str]
@@ -281,6 +330,7 @@ class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeCon
             "workspace": args.workspace,
             "connection_name": args.connection_name,
             "queries": args.queries,
+            "column_options": args.column_options,
             **dict.fromkeys(("columns", "observed_columns", "probe")),
         }
         super().__init__(SnowflakeConnectionProvider(), name, properties, opts)

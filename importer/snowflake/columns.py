@@ -44,6 +44,11 @@ def type_text(column: ResultMetadata) -> str:
     return name
 
 
+def columns_of(description: list[ResultMetadata]) -> list[Column]:
+    """Return the described columns with their types as Snowflake writes them."""
+    return [Column(column.name, type_text(column), column.is_nullable) for column in description]
+
+
 def arrow_schema(description: list[ResultMetadata]) -> pa.Schema:
     """Return the Parquet schema of a query's result: it depends on the columns' types, not on the rows.
 

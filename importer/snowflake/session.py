@@ -18,7 +18,7 @@ from tenacity import (
 )
 
 from importer.errors import ImporterError
-from importer.snowflake.columns import Column, type_text
+from importer.snowflake.columns import Column, columns_of
 from importer.snowflake.sign_in import open_connection, sign_in_arguments
 from importer.spec.snowflake_target import SnowflakeTarget
 
@@ -72,8 +72,7 @@ def describe(connection: SnowflakeConnection, query: str) -> list[ResultMetadata
 
 def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:
     """Return the columns of `query` with their types as Snowflake writes them."""
-    described = describe(connection, query)
-    return [Column(column.name, type_text(column), column.is_nullable) for column in described]
+    return columns_of(describe(connection, query))
 
 
 def execute(connection: SnowflakeConnection, query: str, timeout: timedelta | None = None) -> SnowflakeCursor:

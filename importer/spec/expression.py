@@ -12,6 +12,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
+from importer.spec.names import nearest_column
+
 #: The operators and functions, as classes of sqlglot. Each returns the same value on every run, and none
 #: returns text that is much longer than its arguments.
 _ALLOWED: frozenset[type[exp.Expr]] = frozenset(
@@ -86,7 +88,7 @@ def _known_name(column: exp.Column, known: Collection[str]) -> str:
         return column.name
     found = [name for name in known if name.lower() == column.name.lower()]
     if column.this.quoted or not found:
-        raise ValueError(f"there is no clean column {column.name}")
+        raise ValueError(f"there is no clean column {column.name}; {nearest_column(column.name, known)}")
     if len(found) > 1:
         raise ValueError(f"{column.name} is ambiguous: quote {' or '.join(found)}")
     return found[0]

@@ -318,6 +318,22 @@ def test_bad_input_is_one_line_and_registers_nothing(stack: Stack) -> None:
     assert stack.child("connections/snowflake") is None
 
 
+def test_contract_that_does_not_fit_the_columns_fails_the_preview(stack: Stack) -> None:
+    stack.up()
+    rules: dict[str, Any] = {"PRICE": {"min": 1}}
+    stack.settings["connection"]["column_options"] = {"houses": {"contract": {"columns": rules}}}
+    stack.up("--expect-no-changes")
+
+    rules |= {"PRCE": {"max": 9}, "ID": {"maxAge": "1d"}}
+    shown = stack.fail("preview")
+
+    assert (
+        "imports[houses].contract.columns.PRCE: the query returns no such column; did you mean PRICE?"
+        in shown
+    )
+    assert "imports[houses].contract.columns.ID.maxAge: the column's values are a number" in shown
+
+
 @pytest.mark.parametrize(
     ("variables", "settings", "message"),
     [

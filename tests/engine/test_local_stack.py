@@ -163,6 +163,11 @@ def changed_config(tmp_path: Path, **changes: Any) -> str:
     return str(path)
 
 
+HOUSES = {
+    "name": "raw_house_data",
+    "query": "SELECT * FROM GLOBOREALTY.REAL_ESTATE.RAW",
+    "schedule": "0 6 * * *",
+}
 IMPORT = {"name": "raw_house_data", "query": "SELECT 1", "schedule": "0 6 * * *"}
 
 
@@ -194,6 +199,33 @@ def test_an_invalid_setting_is_one_line_and_declares_no_resource(
     assert said in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert "azure-native" not in done.stdout
+
+
+def test_the_environment_of_the_other_cloud_is_one_line_and_declares_no_resource(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    snowflake = {"account": "globo-dev", "warehouse": "IMPORT_WH", "role": "IMPORTER"}
+    config = changed_config(tmp_path, endpoints="public", snowflake=snowflake)
+    for_azure = stack.pulumi("preview", "--config-file", config)
+    for_local = stack.pulumi("preview", SNOWFLAKE_HOST="")
+    for done in (for_azure, for_local):
+        assert done.returncode != 0
+        assert "azure-native" not in done.stdout
+        assert "Traceback" not in done.stdout + done.stderr
+    assert "would deploy the stack into the local cloud: use a new shell" in for_azure.stdout
+    assert "ai-platform:endpoints: local needs SNOWFLAKE_HOST in the environment" in for_local.stdout
+
+
+def test_an_unknown_column_of_curate_fails_the_preview(stack: LocalStack, tmp_path: Path) -> None:
+    curate = {"asset": "clean_house_data", "columns": {"SALE_PRCE": {"min": 1}}}
+    done = stack.pulumi(
+        "preview", "--config-file", changed_config(tmp_path, imports=[{**HOUSES, "curate": curate}])
+    )
+    assert done.returncode != 0
+    assert (
+        "imports[raw_house_data].curate.columns.SALE_PRCE: the query returns no such column; "
+        "did you mean SALE_PRICE?" in done.stdout
+    )
 
 
 @pytest.mark.parametrize(

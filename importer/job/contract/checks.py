@@ -78,6 +78,15 @@ class Fresh:
     max_age: timedelta
 
 
+class MisfitError(ImporterError):
+    """A rule does not fit the type of its column; `rule` is its path in the contract."""
+
+    def __init__(self, asset: str, rule: str, problem: str) -> None:
+        super().__init__(f"import {asset}: contract.{rule}: {problem}; nothing was imported")
+        self.rule = rule
+        self.problem = problem
+
+
 #: One rule on the values of a column or of several; `rule` is its path, such as `columns.PRICE.min`.
 Check = NotNull | Bound | Allowed | Unique | Fresh
 
@@ -96,7 +105,7 @@ class Found:
 
 
 def plan_checks(asset: str, contract: Contract, columns: list[ResultMetadata]) -> list[Check]:
-    """Return the checks of the rows; an ImporterError names a rule that does not fit its column's type.
+    """Return the checks of the rows; a MisfitError names a rule that does not fit its column's type.
 
     A NotImplementedError names a rule that the contract declares and that no check is known for.
     """
@@ -124,7 +133,7 @@ def _unique_checks(
         rule = f"unique[{number}]"
         columns = [described[name] for name in names if name in described]
         if any(family_of(column) is Family.NESTED for column in columns):
-            raise _misfit(asset, rule, f"a column is {Family.NESTED}, and such values cannot be compared")
+            raise MisfitError(asset, rule, f"a column is {Family.NESTED}, and such values cannot be compared")
         if len(columns) == len(names):
             yield Unique(rule, tuple(names))
 
@@ -185,29 +194,25 @@ class _Column:
         return Allowed(self.path("allowed"), self.name, self.family, self._decimals, found)
 
     def check_family(self, rule: str, is_fit: bool, lack: str) -> None:
-        """Raise an ImporterError where the column's values do not fit a rule: they lack what it needs."""
+        """Raise a MisfitError where the column's values do not fit a rule: they lack what it needs."""
         if not is_fit:
             problem = f"the column's values are {self.family}, which {lack}"
-            raise _misfit(self._asset, self.path(rule), problem)
+            raise MisfitError(self._asset, self.path(rule), problem)
 
     def check_range(self, rules: ColumnRules) -> None:
-        """Raise an ImporterError where no value can be within both bounds."""
+        """Raise a MisfitError where no value can be within both bounds."""
         if rules.min is None or rules.max is None:
             return
         low, high = self._value("min", rules.min), self._value("max", rules.max)
         if low > high:  # type: ignore[operator] # both are of one family
             problem = f"{value_text(low)} is above max {value_text(high)}"
-            raise _misfit(self._asset, self.path("min"), problem)
+            raise MisfitError(self._asset, self.path("min"), problem)
 
     def _value(self, rule: str, value: Value) -> RuleValue:
         try:
             return rule_value(value, self.family)
         except ValueError as error:
-            raise _misfit(self._asset, self.path(rule), str(error)) from None
-
-
-def _misfit(asset: str, rule: str, problem: str) -> ImporterError:
-    return ImporterError(f"import {asset}: contract.{rule}: {problem}; nothing was imported")
+            raise MisfitError(self._asset, self.path(rule), str(error)) from None
 
 
 def judge(check: Check, found: Found, now: datetime) -> RuleResult:

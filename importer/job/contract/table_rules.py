@@ -5,6 +5,7 @@ from snowflake.connector.cursor import ResultMetadata
 from importer.lake.contract_result import RuleResult
 from importer.snowflake.columns import type_text
 from importer.spec.contract import ColumnRules, Contract, RowRules
+from importer.spec.names import nearest_column
 from importer.spec.snowflake_types import normal_type
 
 
@@ -13,7 +14,7 @@ def check_columns(contract: Contract, columns: list[ResultMetadata]) -> list[Rul
     types = {column.name: type_text(column) for column in columns}
     wanted = [*contract.columns, *(name for names in contract.unique for name in names)]
     results = [
-        _check_column(name, contract.columns.get(name, ColumnRules()), types.get(name))
+        _check_column(name, contract.columns.get(name, ColumnRules()), types)
         for name in dict.fromkeys(wanted)
     ]
     if not contract.other_columns:
@@ -23,10 +24,12 @@ def check_columns(contract: Contract, columns: list[ResultMetadata]) -> list[Rul
     return results
 
 
-def _check_column(name: str, rules: ColumnRules, found: str | None) -> RuleResult:
-    """Return whether a column is present with its type; `found` is its type, None where it is missing."""
+def _check_column(name: str, rules: ColumnRules, types: dict[str, str]) -> RuleResult:
+    """Return whether a column is present with its type; `types` are those of the query's columns."""
+    found = types.get(name)
     if found is None:
-        return RuleResult(f"columns.{name}", "present", "the query returns no such column", False)
+        problem = f"the query returns no such column; {nearest_column(name, types)}"
+        return RuleResult(f"columns.{name}", "present", problem, False)
     if rules.type is None:
         return RuleResult(f"columns.{name}", "present", "present", True)
     is_same = normal_type(found) == rules.type

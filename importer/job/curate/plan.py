@@ -10,6 +10,7 @@ from importer.errors import ImporterError
 from importer.job.curate.conditions import Breach, RuleError, breaches, quoted
 from importer.spec.curate import CleanColumn, Curate, Deduplicate, DerivedColumn, ValueRules
 from importer.spec.expression import expression_columns, expression_sql
+from importer.spec.names import nearest_column
 
 #: The table that the statement reads: raw columns as r0, r1, … (to DuckDB the columns `a` and `A` are the
 #: same), the number of each row in the version, and whether it `is_duplicate`.
@@ -75,7 +76,9 @@ class _Planner:
     def plan(self) -> Plan:
         rules, names = self._rules, self._raw.names
         for name in (name for name in rules.columns if name not in names):
-            raise ImporterError(f"curate.columns.{name}: the query returns no column of this name")
+            raise ImporterError(
+                f"curate.columns.{name}: the query returns no such column; {nearest_column(name, names)}"
+            )
         if REASONS in names:
             raise ImporterError(f"curate: the query returns a column {REASONS}: rename it in the query")
         chosen = [(i, name) for i, name in enumerate(names) if rules.other_columns or name in rules.columns]
@@ -176,7 +179,7 @@ class _Planner:
             if name is not None and name not in known:
                 raise ImporterError(
                     f"curate.deduplicate.{setting}: there is no clean column {name}; "
-                    f"there are: {', '.join(known)}"
+                    f"{nearest_column(name, known)}"
                 )
         keys = [self._use(known[key]) for key in of.key]
         latest = "NULL"

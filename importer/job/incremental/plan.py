@@ -92,6 +92,7 @@ def make_plan(
 ) -> Plan:
     """Return what an import reads, whose query returns `columns`."""
     column = WatermarkColumn.of(rules.column, rules.key, columns)
+    column.check_overlap(rules.overlap)
     match previous:
         case FullRead():
             reads: NewRows | FullRead = previous

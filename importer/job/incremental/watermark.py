@@ -15,6 +15,7 @@ from snowflake.connector.cursor import ResultMetadata
 from importer.errors import ImporterError
 from importer.snowflake.columns import type_text
 from importer.spec.incremental import Overlap
+from importer.spec.names import nearest_column
 from importer.spec.sql import identifier
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -107,8 +108,8 @@ class WatermarkColumn:
         for setting, wanted in (("column", name), *(("key", part) for part in key)):
             if wanted not in known:
                 raise ImporterError(
-                    f"incremental.{setting}: the query returns no column {wanted}; it returns: "
-                    f"{', '.join(known)}"
+                    f"incremental.{setting}: the query returns no column {wanted}; "
+                    f"{nearest_column(wanted, known)}"
                 )
         found = known[name]
         snowflake_type = FIELD_ID_TO_NAME[found.type_code]
@@ -119,6 +120,11 @@ class WatermarkColumn:
             )
         kind = kinds.get(snowflake_type, Kind.MOMENT)
         return cls(name, kind, snowflake_type, 0 if kind == Kind.DATE else found.scale or 0)
+
+    def check_overlap(self, overlap: Overlap | None) -> None:
+        """Raise an ImporterError if `overlap` does not fit the type of the column."""
+        if overlap is not None:
+            self._before(Mark(0, self.kind), overlap)
 
     def rows_past(self, since: Mark, *, ties: bool, overlap: Overlap | None) -> str:
         """Return the condition of the rows that a step reads, in Snowflake's SQL.

@@ -169,7 +169,7 @@ def test_more_broken_rows_than_max_quarantined_make_no_clean_version(home: Home)
 def test_rule_that_does_not_fit_is_a_one_line_error(home: Home) -> None:
     wrong = curated("wrong", {"columns": {"NOPE": {"required": True}}})
     result = command("run", "wrong", "--version", "2026-11-23T06:00:00Z", spec=wrong)
-    assert "curate.columns.NOPE: the query returns no column of this name" in error_line(result)
+    assert "curate.columns.NOPE: the query returns no such column" in error_line(result)
     assert versions("wrong") == [V1]
     assert blob_names(home, "clean_wrong") == []
 

@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from pulumi import dynamic
 from pulumi.output import UNKNOWN
+from snowflake.connector.constants import FIELD_NAME_TO_ID
+from snowflake.connector.cursor import ResultMetadata
 
 from components.dynamic.provider import ResourceError
 from components.dynamic.snowflake_connection import (
@@ -13,7 +16,7 @@ from components.dynamic.snowflake_connection import (
 from components.dynamic.workspace import WorkspaceRef
 from importer.errors import ImporterError
 from importer.snowflake import session as snowflake
-from importer.snowflake.columns import Column
+from importer.snowflake.columns import type_text
 from importer.snowflake.deployer import deployer_sign_in
 from importer.spec.snowflake_target import SnowflakeTarget
 from tests.unit.components.dynamic.fake_workspace import ROOT, WORKSPACE, FakeWorkspace
@@ -21,8 +24,9 @@ from tests.unit.components.dynamic.fake_workspace import ROOT, WORKSPACE, FakeWo
 CONNECTION = "connections/snowflake"
 ID = f"{ROOT}/{CONNECTION}"
 PROVIDER = SnowflakeConnectionProvider()
-PRICE = Column("PRICE", "NUMBER(12,2)", True)
-STYLE = Column("STYLE", "VARCHAR(20)", True)
+PRICE = ResultMetadata("PRICE", FIELD_NAME_TO_ID["FIXED"], None, None, 12, 2, True)
+STYLE = ResultMetadata("STYLE", FIELD_NAME_TO_ID["TEXT"], None, 20, None, None, True)
+SEEN_AT = ResultMetadata("SEEN_AT", FIELD_NAME_TO_ID["TIMESTAMP_TZ"], None, None, 0, 9, True)
 
 
 class FakeSnowflake:
@@ -41,7 +45,7 @@ class FakeSnowflake:
         self.targets.append(target)
         return self
 
-    def describe(self, query: str) -> list[Column]:
+    def describe(self, query: str) -> list[ResultMetadata]:
         if query not in self.columns:
             raise ImporterError("Snowflake refuses the query: 904: invalid identifier 'NOPE'")
         return self.columns[query]
@@ -62,7 +66,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> FakeSnowflake:
     fake = FakeSnowflake()
     monkeypatch.setenv("SNOWFLAKE_USER", "DEPLOYER")
     monkeypatch.setattr(snowflake, "deployer_connection", fake.connect)
-    monkeypatch.setattr(snowflake, "describe_query", FakeSnowflake.describe)
+    monkeypatch.setattr(snowflake, "describe", FakeSnowflake.describe)
     return fake
 
 
@@ -106,8 +110,8 @@ def create(**changes: Any) -> dict[str, Any]:
     return outs
 
 
-def column(described: Column) -> dict[str, Any]:
-    return {"name": described.name, "type": described.type, "nullable": described.nullable}
+def column(described: ResultMetadata) -> dict[str, Any]:
+    return {"name": described.name, "type": type_text(described), "nullable": described.is_nullable}
 
 
 def test_create_registers_the_target_without_a_credential(
@@ -189,13 +193,13 @@ def test_read_after_create_shows_no_drift(workspace: FakeWorkspace) -> None:
     [
         ([PRICE], [PRICE, STYLE]),
         ([PRICE, STYLE], [PRICE]),
-        ([PRICE], [PRICE._replace(type="NUMBER(14,2)")]),
-        ([PRICE], [PRICE._replace(nullable=False)]),
+        ([PRICE], [PRICE._replace(precision=14)]),
+        ([PRICE], [PRICE._replace(is_nullable=False)]),
     ],
     ids=["appears", "goes", "changes-type", "changes-nullability"],
 )
 def test_changed_column_shows_after_a_refresh_and_an_update_records_it(
-    server: FakeSnowflake, before: list[Column], now: list[Column]
+    server: FakeSnowflake, before: list[ResultMetadata], now: list[ResultMetadata]
 ) -> None:
     server.columns["SELECT * FROM raw"] = before
     outs = create()
@@ -340,9 +344,88 @@ def test_check_without_a_change_does_not_connect_to_snowflake(server: FakeSnowfl
 
 
 def test_check_of_a_query_with_a_repeated_column_fails(server: FakeSnowflake) -> None:
-    twice = Column("PRICE", "NUMBER(38,0)", True)
-    server.columns["SELECT price, price FROM raw"] = [twice, twice]
+    server.columns["SELECT price, price FROM raw"] = [PRICE, PRICE]
     result = PROVIDER.check({}, given(queries={"raw_house_data": "SELECT price, price FROM raw"}))
     assert [failure.reason for failure in result.failures] == [
         "imports[raw_house_data].query: the query returns column PRICE twice: give each its own alias"
     ]
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    """Return the options of the import `raw_house_data` that are checked against its columns."""
+    return {"raw_house_data": {"mode": "stream", **changes}}
+
+
+def reasons(result: dynamic.CheckResult) -> list[str]:
+    return [failure.reason for failure in result.failures]
+
+
+@pytest.mark.parametrize(
+    ("given_options", "expected"),
+    [
+        (
+            {"contract": {"columns": {"PRCE": {"min": 1.0}, "style": {}}}},
+            [
+                "contract.columns.PRCE: the query returns no such column; did you mean PRICE?",
+                "contract.columns.style: the query returns no such column; did you mean STYLE?",
+            ],
+        ),
+        (
+            {"incremental": {"column": "SEEN", "key": []}},
+            ["incremental.column: the query returns no column SEEN; did you mean SEEN_AT?"],
+        ),
+        (
+            {"curate": {"asset": "clean", "derive": {"X": {"expression": "prce * 2"}}}},
+            ["curate.derive.X.expression: there is no clean column prce; did you mean PRICE?"],
+        ),
+    ],
+    ids=["contract", "incremental", "curate"],
+)
+def test_check_of_an_option_with_an_unknown_column_fails(
+    server: FakeSnowflake, given_options: dict[str, Any], expected: list[str]
+) -> None:
+    server.columns["SELECT * FROM raw"] = [PRICE, STYLE, SEEN_AT]
+
+    result = PROVIDER.check({}, given(workspace=UNKNOWN, column_options=options(**given_options)))
+
+    assert reasons(result) == [f"imports[raw_house_data].{line}" for line in expected]
+
+
+def test_check_of_an_option_that_alone_has_changed_fails_without_recording_it(server: FakeSnowflake) -> None:
+    outs = create()
+    news = given(column_options=options(contract={"columns": {"STYLE": {}}}))
+
+    assert reasons(PROVIDER.check(declared(), news)) == [
+        "imports[raw_house_data].contract.columns.STYLE: the query returns no such column; "
+        "the columns are PRICE"
+    ]
+    server.columns["SELECT * FROM raw"].append(STYLE)
+    result = PROVIDER.check(declared(), news)
+    assert result.failures == []
+    # the schedule of the import shows the change; the connection stays as it is
+    assert PROVIDER.diff(ID, outs, result.inputs).changes is False
+
+
+@pytest.mark.usefixtures("no_sign_in")
+def test_options_are_not_checked_without_a_sign_in() -> None:
+    assert PROVIDER.check({}, given(column_options=options(contract={"columns": {"X": {}}}))).failures == []
+
+
+def test_options_of_a_refused_query_are_not_checked() -> None:
+    result = PROVIDER.check(
+        {},
+        given(
+            queries={"raw_house_data": "SELECT nope FROM raw"},
+            column_options=options(contract={"columns": {"X": {}}}),
+        ),
+    )
+    assert len(result.failures) == 1
+
+
+def test_read_after_create_returns_the_options_so_that_a_check_probes_nothing(server: FakeSnowflake) -> None:
+    chosen = options(contract={"columns": {"PRICE": {"min": 1.0}}})
+    read = PROVIDER.read(ID, create(column_options=chosen))
+    server.targets.clear()
+
+    assert PROVIDER.check(read.inputs or {}, given(column_options=chosen)).failures == []
+    assert server.targets == []

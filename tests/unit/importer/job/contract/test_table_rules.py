@@ -18,9 +18,14 @@ def test_columns_are_compared_by_name_and_type() -> None:
     assert [tuple(result) for result in check_columns(rules, COLUMNS[:5])] == [
         ("columns.ID.type", "NUMBER(38,0)", "NUMBER(38,0)", True),
         ("columns.PRICE.type", "NUMBER(12,3)", "the type is NUMBER(12,2), not NUMBER(12,3)", False),
-        ("columns.id", "present", "the query returns no such column", False),
+        ("columns.id", "present", "the query returns no such column; did you mean ID?", False),
         ("columns.NAME", "present", "present", True),
-        ("columns.GONE", "present", "the query returns no such column", False),
+        (
+            "columns.GONE",
+            "present",
+            "the query returns no such column; the columns are ID, PRICE, R, NAME, D",
+            False,
+        ),
         ("otherColumns", "no others", "the query also returns R, D", False),
     ]
 

@@ -262,7 +262,10 @@ def test_empty_version_has_the_same_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"columns": {"NOPE": {}}}, "curate.columns.NOPE: the query returns no column of this name"),
+        (
+            {"columns": {"NOPE": {}}},
+            "curate.columns.NOPE: the query returns no such column; the columns are N, T, D, B",
+        ),
         ({"columns": {"N": {"trim": True}}}, "curate.columns.N.trim: the column must be text, and is BIGINT"),
         (
             {"columns": {"N": {"min": "x"}}},
@@ -280,7 +283,7 @@ def test_empty_version_has_the_same_columns(tmp_path: Path) -> None:
         ({"derive": {"N": {"expression": "1"}}}, "two clean columns have the name N"),
         (
             {"derive": {"X": {"expression": "nope"}}},
-            "curate.derive.X.expression: there is no clean column nope",
+            "curate.derive.X.expression: there is no clean column nope; the columns are N, T, D, B",
         ),
         ({"derive": {"X": {"expression": "t + 1"}}}, "curate.derive.X.expression: "),
         ({"derive": {"X": {"expression": "D - D + interval 1 day"}}}, "curate.derive.X.expression: "),
@@ -291,11 +294,11 @@ def test_empty_version_has_the_same_columns(tmp_path: Path) -> None:
         ({"derive": {"X": {"expression": "n"}, "Y": {"expression": "x"}}}, "there is no clean column x"),
         (
             {"deduplicate": {"key": ["NOPE"]}},
-            "curate.deduplicate.key: there is no clean column NOPE; there are: N, T",
+            "curate.deduplicate.key: there is no clean column NOPE; the columns are N, T",
         ),
         (
             {"deduplicate": {"key": ["N"], "latest": "n"}},
-            "curate.deduplicate.latest: there is no clean column n",
+            r"curate.deduplicate.latest: there is no clean column n; did you mean N\?",
         ),
         ({"otherColumns": False}, "curate.otherColumns: no clean column is left"),
     ],
