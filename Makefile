@@ -10,7 +10,7 @@ help:
 	@echo "make preview [STACK=local] [OFFLINE=1]  what pulumi up would change; OFFLINE=1: dev or prod without credentials"
 	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
 	@echo "make test                               every test"
-	@echo "make unit                               the unit tests alone: no engine, no local cloud"
+	@echo "make unit                               the unit tests: no engine, no local cloud, no matrix of settings"
 	@echo "make bench                              measure the importer and a preview: tables, bench/*.json, docs/bench.svg"
 	@echo "make check                              format, lint, types, import rules, generated docs"
 	@echo "make format                             format the code, and fix what the linter can"
@@ -26,7 +26,7 @@ test: setup
 	@. tools/environment.sh && python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 unit: venv pulumi
-	@. tools/environment.sh && python -m pytest tests/unit --numprocesses auto --dist worksteal $(ARGS)
+	@. tools/environment.sh && python -m pytest tests/unit -m "not matrix" --numprocesses auto --dist worksteal $(ARGS)
 
 bench: venv azurite pulumi
 	@. tools/environment.sh && python -m bench && python -m bench.chart && python -m bench.preview

@@ -46,6 +46,7 @@ def declared_case(
     return Case(load(config(**changes)), declare_platform(**changes))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("flags", COMBINATIONS, ids=lambda flags: "-".join(map(str, flags)))
 def test_no_combination_of_settings_breaks_a_rule(flags: tuple[str, bool, bool, bool, bool, str]) -> None:
     assert violations(declared_case(*flags)) == []
