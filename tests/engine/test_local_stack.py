@@ -54,7 +54,7 @@ def workspace() -> MLClient:
 def test_up_registers_the_houses_and_mltable_loads_the_values_of_the_table(
     clients: LocalStack, tmp_path: Path
 ) -> None:
-    import mltable
+    mltable = pytest.importorskip("mltable")  # no wheel for Apple silicon
 
     (arrived,) = clients.imports()
     folder = f"{arrived['name']}/version={arrived['version']}/"

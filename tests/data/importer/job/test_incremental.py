@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import mltable
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -28,6 +27,8 @@ from importer.versions.workspace import Workspace
 from localcloud.home import Home
 from tests import data_cloud
 from tests.data_cloud import V1, attempts, blob_names, container, crash, deployer
+
+mltable = pytest.importorskip("mltable")  # no wheel for Apple silicon
 
 SCHEMA = "GLOBOREALTY.REAL_ESTATE"
 COLUMNS = "ID INT, CHANGED TIMESTAMP_NTZ, NOTE VARCHAR"
