@@ -75,7 +75,7 @@ def import_rows(
 
 def _manifest_of(previous: Previous | FullRead) -> Manifest | None:
     match previous:
-        case Previous(manifest):
+        case Previous(manifest=manifest):
             return manifest
         case FullRead():
             return None

@@ -21,6 +21,11 @@ class Attempt:
         self._manifest: Manifest | None = None
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the manifest is written."""
+        return self._manifest is not None
+
+    @property
     def manifest(self) -> Manifest:
         """The manifest of the attempt, which must be complete."""
         if self._manifest is None:

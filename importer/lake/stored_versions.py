@@ -71,14 +71,19 @@ class StoredVersions:
 
     @contextmanager
     def new_attempt(self, version: str) -> Iterator[Attempt]:
-        """Open a new attempt at a version; if the block fails, delete what it wrote."""
+        """Open a new attempt at a version; delete what the block wrote, unless it completes the attempt."""
         attempt = Attempt(self.blobs, version, uuid.uuid4().hex[:12])
         try:
             yield attempt
         except BaseException:
-            with suppress(ImporterError):  # the next run deletes it
-                self.delete_attempt(version, attempt.name)
+            self._discard(attempt)
             raise
+        if not attempt.is_complete:
+            self._discard(attempt)
+
+    def _discard(self, attempt: Attempt) -> None:
+        with suppress(ImporterError):  # the next run deletes it
+            self.delete_attempt(attempt.version, attempt.name)
 
     def commit(self, manifest: Manifest) -> None:
         """Make a complete attempt the version, unless another attempt is the version already.

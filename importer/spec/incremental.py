@@ -28,7 +28,13 @@ class Incremental(Section):
     )
     full_every: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         default=None,
-        description="Number of versions after which one is read in full, without the rows deleted since.",
+        description="Number of imports after which one reads all rows, and so drops those deleted since.",
+    )
+
+    register_unchanged: bool = Field(
+        default=False,
+        description="Whether an import that finds no new row registers a version too, with the rows of the "
+        "version before.",
     )
 
     @model_validator(mode="after")

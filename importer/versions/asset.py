@@ -13,6 +13,7 @@ from importer.errors import ImporterError
 from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.attempt import Attempt
 from importer.lake.manifest import Manifest
+from importer.lake.run_notes import RunNote, RunNotes
 from importer.lake.stored_versions import StoredVersions
 from importer.progress import Progress
 from importer.spec.import_spec import ImportSpec
@@ -62,20 +63,34 @@ class Asset:
 
     @contextmanager
     def new_version(self, version: str) -> Iterator[Attempt]:
-        """Open an attempt at a version; when the block ends, commit and register it.
+        """Open an attempt at a version; when the block has completed it, commit and register it.
 
-        The block must complete the attempt. If the block fails, the attempt is deleted. If another run has
+        If the block fails, or does not complete the attempt, the attempt is deleted. If another run has
         committed the version meanwhile, that one is registered, and a failure of this attempt is ignored: the
         clean-up of that run deletes the files of all other attempts.
         """
         try:
             with self.stored.new_attempt(version) as attempt:
                 yield attempt
+            if not attempt.is_complete:
+                return
             self.stored.commit(attempt.manifest)
         except ImporterError:
             if not self.stored.is_committed(version):
                 raise
         self._register(version)
+
+    def note(self, note: RunNote) -> None:
+        """Keep a note of a run that registered no version; a failure to do so is reported.
+
+        A run that failed before it reached the lake, or because of the lake, leaves no note.
+        """
+        if "stored" not in vars(self) or self.stored.blobs.service in (note.error or ""):
+            return
+        try:
+            RunNotes(self.stored.blobs).write(note)
+        except ImporterError as error:
+            self._progress.say("no note of this run", error=str(error))
 
     def check_recipe(self, version: str) -> None:
         """Raise an ImporterError if a committed version has another recipe."""

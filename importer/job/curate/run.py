@@ -27,11 +27,11 @@ class CleanAsset:
         recipe = Recipe("rules_hash", rules_hash(rules))
         self._asset = Asset(rules.asset, spec.clean_datastore, recipe, spec, workspace, progress)
 
-    def make(self, version: str) -> None:
+    def make(self, version: str | None) -> None:
         """Make the clean version of a raw version, and catch up on those that earlier runs have missed.
 
-        Missed are the raw versions that are newer than the newest clean one. If one of them fails again, that
-        is reported and does not fail this run: it has failed its own run.
+        Without a version, only catch up. Missed are the raw versions that are newer than the newest clean
+        one. If one of them fails again, that is reported and does not fail this run: it has failed its own.
         """
         if self._rules.asset == self._spec.name:
             raise ImporterError(
@@ -39,7 +39,8 @@ class CleanAsset:
             )
         awaiting_roles(self._progress, self._asset.register_committed)
         newest = [found.version for found in self._workspace.versions(self._rules.asset)[:1]]
-        self._make(version)
+        if version is not None:
+            self._make(version)
         for missed in self._newer_than(newest[0]) if newest else []:
             try:
                 if missed != version:

@@ -139,7 +139,8 @@ def _check_rows(curation: Curation, clean: int, aside: _Aside) -> None:
         reasons = "; ".join(f"{reason} ({count} rows)" for reason, count in aside.reasons.most_common(5))
         raise ImporterError(
             f"curate.maxQuarantined: {aside.rows} of the {total} rows of {source} break a rule, more than "
-            f"{limit:g} %; no clean version is made: {reasons}"
+            f"{limit:g} %; no clean version is made: {reasons}: correct the rows and import again, or change "
+            "the rule and run `pulumi up`"
         )
 
 

@@ -8,6 +8,7 @@ from snowflake.connector.cursor import ResultMetadata
 from importer.errors import ImporterError
 from importer.job.incremental.watermark import Mark, WatermarkColumn
 from importer.lake.manifest import Manifest
+from importer.lake.run_notes import RunNotes
 from importer.lake.stored_versions import StoredVersions
 from importer.spec.import_spec import ImportSpec
 from importer.spec.incremental import Incremental
@@ -19,6 +20,8 @@ class Previous:
     """The version before this one: a contract compares with it, an incremental import adds to it."""
 
     manifest: Manifest
+    before: str
+    """The version that is to be made."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,14 @@ class FullRead:
 
 @dataclass(frozen=True)
 class NewRows:
-    """Only the rows past the watermark of an earlier version are read; the new version includes its rows."""
+    """Only the rows past the watermark of an earlier version are read; the new version includes its rows.
+
+    `steps` is the number of imports since the last full read, with this one.
+    """
 
     base: Manifest
     since: Mark
+    steps: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,22 +103,23 @@ def make_plan(
     match previous:
         case FullRead():
             reads: NewRows | FullRead = previous
-        case Previous(manifest):
-            reads = _reads_after(manifest, spec, rules, column, [c.name for c in columns], stored)
+        case Previous():
+            reads = _reads_after(previous, spec, rules, column, [c.name for c in columns], stored)
         case _:
             assert_never(previous)
     return Plan(rules, column, spec.memory_mb, reads)
 
 
 def _reads_after(
-    base: Manifest,
+    previous: Previous,
     spec: ImportSpec,
     rules: Incremental,
     column: WatermarkColumn,
     names: list[str],
     stored: StoredVersions,
 ) -> NewRows | FullRead:
-    """Return the rows that are new since `base`, or why all rows must be read."""
+    """Return the rows that are new since the previous version, or why all rows must be read."""
+    base = previous.manifest
     step = base.step
     if step is None or (step.column, step.key) != (rules.column, rules.key):
         return FullRead("incremental.column or incremental.key changed")
@@ -119,14 +127,18 @@ def _reads_after(
         return FullRead("the query changed")
     if [found.name for found in base.columns] != names:
         return FullRead("the query's columns changed")
-    if rules.full_every is not None and step.steps + 1 >= rules.full_every:
-        return FullRead("incremental.fullEvery")
+    steps = step.steps + 1
+    if rules.full_every is not None:
+        # imports that found nothing new count too: rows may have been deleted
+        steps += RunNotes(stored.blobs).unchanged_between(base.version, previous.before)
+        if steps >= rules.full_every:
+            return FullRead("incremental.fullEvery")
     if step.watermark is None:
         return FullRead(f"version {base.version} has no watermark")
     if stored.lost_parts(base):
         return FullRead(f"parts of version {base.version} are gone")
     try:
-        return NewRows(base, Mark.parse(step.watermark, column.kind))
+        return NewRows(base, Mark.parse(step.watermark, column.kind), steps)
     except ValueError:
         return FullRead("the type of incremental.column changed")
 
@@ -139,6 +151,6 @@ def find_previous(version: str, registered: list[str], stored: StoredVersions) -
         return FullRead("it is the first")
     newest = max(older)
     try:
-        return Previous(stored.committed_manifest(newest))
+        return Previous(stored.committed_manifest(newest), version)
     except (ImporterError, ValueError, KeyError):
         return FullRead(f"the manifest of version {newest} cannot be read")

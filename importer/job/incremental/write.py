@@ -47,15 +47,28 @@ def write_step(plan: Plan, read: list[Part], attempt: Attempt, progress: Progres
     for part in read:
         if part in new and part not in parts:  # it has no rows
             attempt.delete(part.name)
-    step = _step(
-        plan, seen, added=[p for p in new if p.rows], own=[p for p in parts if not p.name.startswith(UP)]
-    )
+    rows = _Rows(read=_count(read), added=_count(new), replaced=_count(earlier) - _count(kept))
+    step = _step(plan, seen, rows, own=[p for p in parts if not p.name.startswith(UP)])
+    if not step.full:
+        progress.say("compared", **step.counts())
     if seen.nulls:
         progress.say("rows without a watermark", column=plan.column.name, rows=seen.nulls)
     return StepParts(parts, step)
 
 
-def _step(plan: Plan, seen: Seen, added: list[Part], own: list[Part]) -> Step:
+class _Rows(NamedTuple):
+    """How many rows were read, how many of them the version has, and how many of the base they replace."""
+
+    read: int
+    added: int
+    replaced: int
+
+
+def _count(parts: list[Part]) -> int:
+    return sum(part.rows for part in parts)
+
+
+def _step(plan: Plan, seen: Seen, rows: _Rows, own: list[Part]) -> Step:
     before = plan.base.step if plan.base else None
     marks = [mark for mark in (seen.mark, plan.since) if mark is not None]
     return Step(
@@ -63,10 +76,12 @@ def _step(plan: Plan, seen: Seen, added: list[Part], own: list[Part]) -> Step:
         key=plan.rules.key,
         full=plan.base is None,
         base=plan.base.version if plan.base else None,
-        steps=before.steps + 1 if before else 0,
+        steps=plan.new_rows.steps if plan.new_rows else 0,
         watermark=str(max(marks)) if marks else None,
         null_watermarks=before.null_watermarks if before else seen.nulls,
-        added_rows=sum(part.rows for part in added),
+        read_rows=rows.read,
+        added_rows=rows.added,
+        replaced_rows=rows.replaced,
         added_bytes=sum(part.bytes for part in own),
     )
 

@@ -267,6 +267,24 @@ def test_missed_version_that_fails_again_does_not_fail_the_run(capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("home")
+def test_run_without_new_rows_makes_no_clean_version_and_catches_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    query = "SELECT 1 AS ID, 5 AS GR_LIV_AREA"
+    growing = Incremental.model_validate({"column": "ID"})
+    quiet = curated("quiet", query=query, incremental=growing)
+    run(quiet)
+    run(quiet, V2)
+    assert [line["event"] for line in data_cloud.said(capsys.readouterr().out)][-1] == "unchanged"
+    assert (versions("quiet"), versions("clean_quiet")) == ([V1], [V1])
+
+    more = quiet.model_copy(update={"query": f"{query} UNION ALL SELECT 6, 5"})
+    run(more.model_copy(update={"curate": None}), V2)
+    run(more, V3)
+    assert (versions("quiet"), versions("clean_quiet")) == ([V2, V1], [V2, V1])
+
+
+@pytest.mark.usefixtures("home")
 def test_first_rules_do_not_curate_older_raw_versions() -> None:
     run(curated("late").model_copy(update={"curate": None}))
     run(curated("late"), V2)

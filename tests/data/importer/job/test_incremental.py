@@ -17,10 +17,13 @@ import snowflake.connector
 from importer.errors import ImporterError
 from importer.job.run import Import
 from importer.lake.asset_blobs import AssetBlobs
+from importer.lake.contract_result import ContractBreachError
 from importer.lake.manifest import Manifest
+from importer.lake.run_notes import RunNotes
 from importer.lake.stored_versions import StoredVersions
 from importer.progress import JsonLines
 from importer.snowflake.columns import arrow_schema
+from importer.spec.contract import Contract
 from importer.spec.import_spec import ImportSpec
 from importer.spec.incremental import Incremental
 from importer.versions.workspace import Workspace
@@ -69,8 +72,21 @@ class Table:
         return data_cloud.spec(self.name, incremental=Incremental.model_validate(self.rules), **given)
 
     def run(self, day: int, *, full: bool = False, **fields: Any) -> Manifest:
-        Import(self.spec(**fields), Workspace(), JsonLines(), full=full).run(version(day))
+        self.try_to_run(day, full=full, **fields)
         return self.manifest(day)
+
+    def try_to_run(self, day: int, *, full: bool = False, **fields: Any) -> None:
+        """Run the import, which may find nothing new and then makes no version."""
+        Import(self.spec(**fields), Workspace(), JsonLines(), full=full).run(version(day))
+
+    @property
+    def registered(self) -> list[str]:
+        """The registered versions, oldest first."""
+        return sorted(found.version for found in Workspace().versions(self.name))
+
+    @property
+    def notes(self) -> RunNotes:
+        return RunNotes(AssetBlobs(Workspace().datastore("rawdata"), self.name))
 
     def manifest(self, day: int) -> Manifest:
         stored = StoredVersions(AssetBlobs(Workspace().datastore("rawdata"), self.name))
@@ -135,8 +151,67 @@ def test_version_lists_new_rows_beside_the_parts_of_the_previous_one(
     assert (tags["step"], tags["watermark"], tags["rows"]) == ("incremental", second.step.watermark, "3")
 
 
-def test_version_without_new_rows_lists_the_same_parts(table: Callable[..., Table], tmp_path: Path) -> None:
-    t = table("nothing_new")
+def test_run_without_new_rows_registers_no_version_and_leaves_a_note(
+    table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
+) -> None:
+    t = table("unchanged", key=["ID"])
+    t.add(row(1, 1), row(2, 2))
+    t.run(1)
+    capsys.readouterr()
+    for _ in range(2):  # a retry does the same
+        t.try_to_run(2)
+        said = read_events(capsys.readouterr().out)
+        assert said[-2:] == [
+            {"event": "compared", "read_rows": 1, "new_rows": 0, "replaced_rows": 0},
+            {"event": "unchanged", "asset": t.name, "newest": version(1), "read_rows": 1},
+        ]
+    assert t.registered == [version(1)]
+    assert [name for name in blob_names(t.home, t.name) if version(2) in name] == []
+    (note,) = t.notes.newest(10)
+    assert (note.version, note.outcome, note.read_rows) == (version(2), "unchanged", 1)
+
+    t.add(row(3, 3))  # a retry of the same time registers rows that came meanwhile
+    assert t.run(2).rows == 3
+    assert t.registered == [version(1), version(2)]
+
+
+def test_unchanged_runs_count_for_full_every(
+    table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
+) -> None:
+    t = table("every_fifth", fullEvery=5)
+    t.add(row(1, 1))
+    t.run(1)
+    for day in (2, 3):
+        t.try_to_run(day)
+    t.add(row(2, 2))
+    step = t.run(4).step
+    t.try_to_run(5)
+    t.sql(f"DELETE FROM {t.table} WHERE ID = 1")
+    capsys.readouterr()
+    assert t.run(6).rows == 1
+    assert step is not None
+    assert step.steps == 3
+    assert {"event": "reads all rows", "reason": "incremental.fullEvery"} in read_events(
+        capsys.readouterr().out
+    )
+
+
+def test_broken_contract_fails_a_run_without_new_rows(table: Callable[..., Table]) -> None:
+    t = table("stale")
+    t.add("1, '2026-11-01'::TIMESTAMP_NTZ, ''")
+    t.run(1)
+    rules = Contract.model_validate({"rows": {"min": 2}})
+    with pytest.raises(ContractBreachError):
+        t.try_to_run(2, contract=rules)
+    (note,) = t.notes.newest(10)
+    assert (note.version, note.outcome) == (version(2), "failed")
+    assert str(note.error).startswith(f"contract of {t.name}: rows.min: 1 row")
+
+
+def test_version_without_new_rows_lists_the_same_parts_if_it_is_wanted(
+    table: Callable[..., Table], tmp_path: Path
+) -> None:
+    t = table("nothing_new", registerUnchanged=True)
     t.add(row(1, 1))
     first = t.run(1)
     second = t.run(2)
@@ -184,7 +259,7 @@ def test_without_a_key_late_tied_and_null_rows_come_with_the_next_full_version(
 
 
 def test_with_a_key_the_newest_row_of_each_is_kept(table: Callable[..., Table], tmp_path: Path) -> None:
-    t = table("keyed", key=["ID"])
+    t = table("keyed", key=["ID"], registerUnchanged=True)
     t.add(row(1, 1, "old"), row(1, 2, "newer"), row(1, None, "least"), row(2, 3), row(3, 3))
     first = t.run(1)
     assert first.rows == 3
@@ -209,6 +284,10 @@ def test_with_a_key_the_newest_row_of_each_is_kept(table: Callable[..., Table], 
     assert t.rows(3, tmp_path) == t.rows(2, tmp_path)
     assert second.step is not None
     assert second.step.added_rows == 3
+    assert second.step.counts() == {"read_rows": 5, "new_rows": 2, "replaced_rows": 1}
+    tags = {found.version: found.tags for found in Workspace().versions(t.name)}
+    assert (tags[version(2)]["new_rows"], tags[version(2)]["replaced_rows"]) == ("2", "1")
+    assert (tags[version(1)]["read_rows"], "new_rows" in tags[version(1)]) == ("5", False)
 
 
 def test_overlap_finds_late_rows(table: Callable[..., Table], tmp_path: Path) -> None:
@@ -221,7 +300,7 @@ def test_overlap_finds_late_rows(table: Callable[..., Table], tmp_path: Path) ->
 
 
 def test_rows_with_a_null_in_the_key_are_all_kept(table: Callable[..., Table], tmp_path: Path) -> None:
-    t = table("null_key", key=["ID", "NOTE"], overlap="5h")
+    t = table("null_key", key=["ID", "NOTE"], overlap="5h", registerUnchanged=True)
     t.add(row(None, 1), row(None, 1), row(1, 1))
     t.run(1)
     t.add(row(None, 1), row(None, 2))
@@ -269,7 +348,7 @@ def test_watermark_of_every_type_is_exact(
     table: Callable[..., Table], tmp_path: Path, kind: str, values: list[str]
 ) -> None:
     name = "".join(c for c in kind.lower() if c.isalnum())
-    t = table(f"exact_{name}", columns=f'ID INT, "w "".é" {kind}', column='w ".é')
+    t = table(f"exact_{name}", columns=f'ID INT, "w "".é" {kind}', column='w ".é', registerUnchanged=True)
     for day, value in enumerate(values, start=1):
         t.add(f"{day}, {value}")
         found = t.run(day)
@@ -311,7 +390,7 @@ def read_events(output: str) -> list[dict[str, Any]]:
 def test_full_every_makes_every_nth_version_full(
     table: Callable[..., Table], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    t = table("every_third", fullEvery=3)
+    t = table("every_third", fullEvery=3, registerUnchanged=True)
     t.add(row(1, 1))
     steps = [t.run(day).step for day in range(1, 6)]
     assert [step.full for step in steps if step] == [True, False, False, True, False]
@@ -342,7 +421,7 @@ def test_changed_query_key_or_columns_read_all_rows_in_the_same_run(
     change: Callable[[Table], object],
     reason: str,
 ) -> None:
-    t = table(f"changed_{request.node.callspec.id.split('-')[1]}")
+    t = table(f"changed_{request.node.callspec.id.split('-')[1]}", registerUnchanged=True)
     t.add(row(1, 2))
     t.run(1)
     t.add(row(2, 1, "late"), row(3, 3))
@@ -463,7 +542,7 @@ def test_older_version_adds_to_the_one_before_it_and_leaves_newer_ones_unchanged
 def test_deleted_parts_of_the_base_make_the_next_version_full(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    t = Table(home, "stream", "gone")
+    t = Table(home, "stream", "gone", registerUnchanged=True)
     t.add(row(1, 1))
     t.run(1)
     t.run(2)
