@@ -14,6 +14,8 @@ from components.dynamic.snowflake_connection import (
 )
 from components.dynamic.workspace import WorkspaceRefArgs
 from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from importer.spec.schedule import windows_time_zone
+from importer.spec.scheduled_job import TIME_ZONE_TAG
 from stacks.settings.imports import ImportSettings
 from stacks.settings.stack import Settings
 
@@ -99,7 +101,7 @@ class Imports:
                 spec=self._spec(item),
                 columns=self._connection.columns,
                 cron=item.schedule,
-                time_zone=item.time_zone,
+                time_zone=windows_time_zone(item.time_zone),
                 enabled=item.enabled,
                 run_on_create=item.run_on_create,
                 image=settings.importer_image,
@@ -108,7 +110,7 @@ class Imports:
                 identity_client_id=destination.identity_client_id,
                 log_endpoint=destination.log_endpoint,
                 log_rule=destination.log_rule,
-                tags=destination.tags,
+                tags={**destination.tags, TIME_ZONE_TAG: item.time_zone},
             ),
             pulumi.ResourceOptions(depends_on=list(destination.ready)),
         )

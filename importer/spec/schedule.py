@@ -49,6 +49,12 @@ def windows_time_zone(name: str) -> str:
     return tz_win[name]
 
 
+def check_time_zone(name: str) -> str:
+    """Return the IANA or Windows name of a time zone as it is; a ValueError if it is none."""
+    windows_time_zone(name)
+    return name
+
+
 def next_tick(expression: str, time_zone: str, after: datetime) -> datetime:
     """Return the first time in UTC after `after` at which the cron fires; a ValueError if it never does."""
     zone = ZoneInfo(win_tz[windows_time_zone(time_zone)])

@@ -18,6 +18,9 @@ JOB_STEP = "import"
 #: The tag of a schedule and of its jobs that holds the import's name.
 IMPORT_TAG = "import"
 
+#: The tag of a schedule that holds its time zone as the settings have it: Azure ML keeps the Windows name.
+TIME_ZONE_TAG = "time_zone"
+
 
 def step_variables(schedule: "Schedule") -> dict[str, str]:
     """Return the environment variables that a schedule gives to the step that runs the importer.

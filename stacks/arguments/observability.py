@@ -12,6 +12,7 @@ from components.storage.encryption import Encryption
 from components.storage.lake import Lake
 from components.storage.vault import Vault
 from components.workspace.workspace import Workspace
+from importer.spec.schedule import windows_time_zone
 from stacks.imports import Imports
 from stacks.settings.imports import ImportSettings
 from stacks.settings.stack import Settings
@@ -71,7 +72,7 @@ def import_alert_args(
         import_name=item.name,
         table=observability.imports_table,
         cron=item.schedule,
-        time_zone=item.time_zone,
+        time_zone=windows_time_zone(item.time_zone),
         late_after_minutes=settings.alerts.late_after_minutes,
         scheduled_since=imports.by_name[item.name].scheduled_since,
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from importer.spec.import_spec import ImportOptions
-from importer.spec.schedule import check_cron, windows_time_zone
+from importer.spec.schedule import check_cron, check_time_zone
 from importer.spec.section import Section
 
 
@@ -15,7 +15,7 @@ class ImportSettings(ImportOptions, Section):
     schedule: Annotated[str, AfterValidator(check_cron)] = Field(
         description="Cron expression: minute, hour, `*`, `*`, weekday."
     )
-    time_zone: Annotated[str, AfterValidator(windows_time_zone)] = Field(
+    time_zone: Annotated[str, AfterValidator(check_time_zone)] = Field(
         default="UTC", description="Time zone of `schedule`, by its IANA or Windows name."
     )
     enabled: bool = Field(default=True, description="Whether the schedule runs the import.")

@@ -15,7 +15,12 @@ INTEGRATION = snowflake(unload={"storageIntegration": "LAKE"})
 
 def spec_of(**changes: Any) -> ImportSpec:
     """Return the specification that the job of the stack's one import gets."""
-    return ImportSpec.model_validate(declare_imports_alone(EXISTING, **changes).one(SCHEDULE)["spec"])
+    return ImportSpec.model_validate(schedule_of(**changes)["spec"])
+
+
+def schedule_of(**changes: Any) -> dict[str, Any]:
+    """Return the inputs of the schedule of the stack's one import."""
+    return declare_imports_alone(EXISTING, **changes).one(SCHEDULE)
 
 
 def test_every_option_of_an_import_reaches_its_job() -> None:
@@ -24,7 +29,7 @@ def test_every_option_of_an_import_reaches_its_job() -> None:
         memoryMb=500,
         keepVersions=3,
         keepDays=9,
-        incremental={"column": "ID", "fullEvery": 7},
+        incremental={"column": "ID", "fullEvery": 7, "registerUnchanged": True},
         contract={"rows": {"maxDecrease": 5}, "otherColumns": False},
         curate={"asset": "clean_house_data", "maxQuarantined": 2},
     )
@@ -39,6 +44,13 @@ def test_every_option_of_an_import_reaches_its_job() -> None:
 def test_specification_names_the_connection_and_the_datastores() -> None:
     spec = spec_of()
     assert (spec.connection, spec.datastore, spec.clean_datastore) == ("snowflake", "raw", "clean")
+
+
+@pytest.mark.parametrize("written", ["Europe/Vienna", "W. Europe Standard Time"])
+def test_schedule_has_the_windows_time_zone_and_the_written_one_as_a_tag(written: str) -> None:
+    schedule = schedule_of(imports=imports(timeZone=written))
+    assert schedule["time_zone"] == "W. Europe Standard Time"
+    assert schedule["tags"]["time_zone"] == written
 
 
 @pytest.mark.parametrize(("mode", "integration"), [("unload", "LAKE"), ("stream", None)])
