@@ -22,5 +22,5 @@ def retire_import(name: str, *, dry_run: bool) -> None:
             stored = StoredVersions(AssetBlobs(workspace.datastore(datastore), asset))
             if dry_run:
                 report_expired_versions(spec, workspace, stored, progress)
-            else:
-                retire_versions(spec, workspace, stored, progress)
+            elif retire_versions(spec, workspace, stored, progress) == 0:
+                progress.say("nothing to retire", asset=asset, versions=len(workspace.versions(asset)))

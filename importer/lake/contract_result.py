@@ -23,7 +23,10 @@ class ContractBreachError(ImporterError):
 
     def __init__(self, asset: str, breached: list[RuleResult]) -> None:
         rules = "; ".join(f"{result.rule}: {result.measured}" for result in breached)
-        super().__init__(f"contract of {asset}: {rules} (nothing is registered)")
+        super().__init__(
+            f"contract of {asset}: {rules} (nothing is registered): correct the rows and run `importer start "
+            f"{asset}`, or change the rule and run `pulumi up`"
+        )
 
 
 def shortened(text: str) -> str:

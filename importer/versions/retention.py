@@ -103,8 +103,8 @@ def _lists(version: str, there: StoredVersion, stored: StoredVersions) -> set[st
 
 def retire_versions(
     spec: ImportSpec, workspace: Workspace, stored: StoredVersions, progress: Progress
-) -> None:
-    """Archive the versions past `keep_versions` and `keep_days`, and delete their blobs.
+) -> int:
+    """Archive the versions past `keep_versions` and `keep_days`, delete their blobs, return their number.
 
     Another run may be about to commit an attempt that lists one of them. So each is marked first, and looked
     at again: either that run sees the mark before its commit, or its manifest is seen here.
@@ -123,13 +123,17 @@ def retire_versions(
     for found in retired:
         stored.delete(found.version)
         progress.say("retired", asset=stored.asset, **_details(found))
+    return len(retired)
 
 
 def report_expired_versions(
     spec: ImportSpec, workspace: Workspace, stored: StoredVersions, progress: Progress
 ) -> None:
     """Report the versions that retention would delete, and those it keeps because a newer one lists them."""
-    for found in expired_versions(spec, workspace, stored):
+    expired = expired_versions(spec, workspace, stored)
+    if not expired:
+        progress.say("nothing to retire", asset=stored.asset, versions=len(workspace.versions(stored.asset)))
+    for found in expired:
         if found.listed_by is None:
             progress.say("would retire", asset=stored.asset, **_details(found))
         else:

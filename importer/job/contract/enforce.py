@@ -87,7 +87,7 @@ class Enforcement:
         ]
         self._raise_breaches(results)
         if results:
-            self._progress.say("contract", rules=len(results))
+            self._progress.say("contract holds", rules=len(results))
         return results
 
     def _judge(self, found: list[Found]) -> list[RuleResult]:
@@ -112,6 +112,6 @@ class Enforcement:
         breached = [result for result in results if not result.passed]
         if breached:
             self._progress.say(
-                "contract", rules=len(results), breached=", ".join(result.rule for result in breached)
+                "contract is broken", rules=len(results), broken=", ".join(r.rule for r in breached)
             )
             raise ContractBreachError(self._asset, breached)

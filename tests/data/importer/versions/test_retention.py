@@ -21,7 +21,7 @@ from tests import data_cloud
 from tests.data_cloud import V1, V2, blob_names, command, container, crash, run
 
 ONE_ROW = "SELECT 1 AS ID, 5 AS CHANGED"
-GROWING = Incremental.model_validate({"column": "CHANGED"})
+GROWING = Incremental.model_validate({"column": "CHANGED", "registerUnchanged": True})
 
 
 def version(day: int) -> str:
@@ -80,7 +80,9 @@ def test_dry_run_lists_the_versions_that_the_command_then_deletes(home: Home) ->
     ]
     assert registered("dry") == stored(home, "dry") == days(3, 4)
     assert not [name for name in blob_names(home, "dry") if version(1) in name]
-    assert lines("retire", "dry", spec=kept) == []
+    nothing = [{"event": "nothing to retire", "asset": "dry", "versions": 2}]
+    assert lines("retire", "dry", spec=kept) == nothing
+    assert lines("retire", "dry", "--dry-run", spec=kept) == nothing
 
 
 def test_recent_versions_are_kept_beyond_keep_versions(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,11 @@ def test_all_breaches_are_in_one_error_line_and_in_the_log(capsys: pytest.Captur
             held.conclude(2)
     assert str(breach.value) == (
         "contract of houses: columns.NAME.allowed: 1 value not allowed, such as 'b�c�[31m'; "
-        "rows.min: 2 rows, expected at least 5 (nothing is registered)"
+        "rows.min: 2 rows, expected at least 5 (nothing is registered): correct the rows and run "
+        "`importer start houses`, or change the rule and run `pulumi up`"
     )
     assert capsys.readouterr().out == (
-        '{"event": "contract", "rules": 3, "breached": "columns.NAME.allowed, rows.min"}\n'
+        '{"event": "contract is broken", "rules": 3, "broken": "columns.NAME.allowed, rows.min"}\n'
     )
 
 
@@ -72,7 +73,8 @@ def test_breach_is_recorded_as_a_failure_that_the_alert_finds(monkeypatch: pytes
     assert [(record["Outcome"], record["Error"]) for record in sent] == [
         (
             FAILED,
-            "contract of houses: columns.PRICE.min: 3 values below 0, such as -1, -5 (nothing is registered)",
+            "contract of houses: columns.PRICE.min: 3 values below 0, such as -1, -5 (nothing is registered)"
+            ": correct the rows and run `importer start houses`, or change the rule and run `pulumi up`",
         )
     ]
     assert f'Outcome == "{FAILED}"' in failed_query("Imports_CL", "houses")
