@@ -1,6 +1,7 @@
 """The commands of `python -m importer`."""
 
 import logging
+import os
 import sys
 import warnings
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import typer
 
 from importer.errors import ImporterError
 from importer.spec.schedule import parse_tick, version_of
+from importer.spec.scheduled_job import SPEC_VARIABLE
 
 app = typer.Typer(
     help="Imports Snowflake queries as versioned data assets of the Azure ML workspace in the environment.",
@@ -21,6 +23,11 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="The import's name, as in ai-platform:imports.", metavar="NAME")]
+
+#: What a run says that a person has started.
+_RUNS_HERE = (
+    "under your own sign-in, without a record for the alerts; `importer start {name}` runs the schedule's job"
+)
 
 # Each command imports what it needs: the clients of Azure and Snowflake take seconds.
 
@@ -35,7 +42,10 @@ def run(
         bool, typer.Option("--full", help="Read all rows, even if the import is incremental.")
     ] = False,
 ) -> None:
-    """Import once, unless the version is registered already."""
+    """Import once, here and under your own sign-in, unless the version is registered already.
+
+    In a schedule's job, the sign-in is the import's, and the run leaves a record for the alerts.
+    """
     tick = _tick(version) if version is not None else datetime.now(UTC)
 
     # not importer.commands, which a job's code does without
@@ -45,6 +55,8 @@ def run(
     from importer.versions.workspace import Workspace
 
     with open_progress() as shown, recording(name, tick, shown) as progress:
+        if not os.environ.get(SPEC_VARIABLE):  # a job has it
+            progress.say("runs here", note=_RUNS_HERE.format(name=name))
         workspace = Workspace()
         Import(workspace.spec(name), workspace, progress, full=full).run(version_of(tick))
 
@@ -56,15 +68,46 @@ def list_(
         bool,
         typer.Option(
             "--wait",
-            help="Wait until no import is running, then fail if one is broken or its last job failed.",
+            help="Wait until no import is running, then fail if one is broken or its last job failed and no "
+            "newer version is registered.",
         ),
     ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="With --wait: a last job that started before this time, such as 2026-11-23T06:00:00Z, is no "
+            "reason to fail.",
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option(help="How long --wait waits, in seconds.")] = 300,
 ) -> None:
-    """List the imports, each with its schedule, newest version and last job."""
+    """List the imports, each with its schedule, newest version and last job, and why a job failed."""
+    started_after = _time("--since", since) if since is not None else None
+
     from importer.commands.list import list_imports
 
-    list_imports(as_json=json, wait_seconds=timeout if wait else None)
+    list_imports(as_json=json, wait_seconds=timeout if wait else None, since=started_after)
+
+
+@app.command()
+def history(
+    name: Name,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    count: Annotated[int, typer.Option(min=1, help="How many runs to show.")] = 20,
+) -> None:
+    """Show the newest runs of an import: rows read, new and replaced, duration, outcome."""
+    from importer.commands.history import show_history
+
+    show_history(name, count=count, as_json=json)
+
+
+@app.command()
+def start(name: Name) -> None:
+    """Start the job of the import's schedule now, with the import's own identity and alerts."""
+    from importer.commands.start import start_import
+
+    start_import(name)
 
 
 @app.command()
@@ -81,11 +124,16 @@ def retire(
 
 
 @app.command()
-def preview(name: Name) -> None:
+def preview(
+    name: Name,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for the query, and one for each row.")
+    ] = False,
+) -> None:
     """Show the columns of an import's query, its row count and its first ten rows; write nothing."""
     from importer.commands.preview import show_preview
 
-    show_preview(name)
+    show_preview(name, as_json=json)
 
 
 @app.command()
@@ -134,7 +182,7 @@ def report(
     name: Name,
     output: Annotated[
         Path | None,
-        typer.Option(help="The file to write; NAME-VERSION.html in this directory if not given."),
+        typer.Option(help="The file to write; reports/NAME-VERSION.html if not given."),
     ] = None,
     version: Annotated[
         str | None,
@@ -178,10 +226,14 @@ def grants(
 
 
 def _tick(version: str) -> datetime:
+    return _time("--version", version)
+
+
+def _time(option: str, text: str) -> datetime:
     try:
-        return parse_tick(version)
+        return parse_tick(text)
     except ValueError as error:
-        raise ImporterError(f"--version {version}: {error}") from None
+        raise ImporterError(f"{option} {text}: {error}") from None
 
 
 def main() -> None:

@@ -39,10 +39,12 @@ up() {
   set_up
   if [ "$stack" = local ]; then
     start_local_cloud
+    local started
+    started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
     pulumi up --yes --suppress-progress --suppress-outputs --stack local "$@"
     python -m localcloud env >/dev/null
     . "$home/env"
-    python -m importer list --wait
+    python -m importer list --wait --since "$started"
   else
     pulumi up --stack "$stack" "$@"
   fi

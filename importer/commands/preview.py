@@ -1,13 +1,12 @@
 """`importer preview`: what an import's query returns, without importing it."""
 
 import json
-import sys
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
+from importer.commands.table import open_console
 from importer.snowflake.columns import Column
 from importer.snowflake.session import connect, describe_query, execute
 from importer.snowflake.sign_in import stored_secret
@@ -25,10 +24,10 @@ class Preview(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-def show_preview(name: str) -> None:
-    """Print what an import of the workspace in the environment would read."""
+def show_preview(name: str, *, as_json: bool) -> None:
+    """Print what an import of the workspace in the environment would read, as a table or as JSON lines."""
     workspace = Workspace()
-    print_preview(preview_query(workspace.spec(name), workspace))
+    print_preview(preview_query(workspace.spec(name), workspace), as_json=as_json)
 
 
 def preview_query(spec: ImportSpec, workspace: Workspace) -> Preview:
@@ -43,9 +42,9 @@ def preview_query(spec: ImportSpec, workspace: Workspace) -> Preview:
     return Preview(columns, total, rows)
 
 
-def print_preview(preview: Preview) -> None:
-    """Print a table with a line per column on a terminal; else a line of JSON for the query and each row."""
-    if sys.stdout.isatty():
+def print_preview(preview: Preview, *, as_json: bool) -> None:
+    """Print a table with a line per column; as JSON a line for the query, and one for each row."""
+    if not as_json:
         _print_table(preview)
         return
     names = [column.name for column in preview.columns]
@@ -62,4 +61,4 @@ def _print_table(preview: Preview) -> None:
     for index, column in enumerate(preview.columns):
         kind = column.type if column.nullable else f"{column.type} NOT NULL"
         table.add_row(column.name, kind, " | ".join(str(row[index]) for row in preview.rows))
-    Console(markup=False).print(table)
+    open_console().print(table)

@@ -1,8 +1,9 @@
 """The Azure ML workspace: imports, connections and datastores to read, and data assets to register."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from azure.ai.ml import MLClient
@@ -17,10 +18,15 @@ from importer.lake.datastore import Datastore
 from importer.lake.emulator import is_emulator
 from importer.lake.manifest import Manifest
 from importer.spec.import_spec import ImportSpec
-from importer.spec.scheduled_job import IMPORT_TAG, SPEC_VARIABLE, step_variables
+from importer.spec.schedule import windows_time_zone
+from importer.spec.scheduled_job import IMPORT_TAG, SPEC_VARIABLE, TIME_ZONE_TAG, step_variables
 from importer.spec.snowflake_target import SnowflakeTarget
 
 _VARIABLES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE")
+
+#: The scheduled time at the end of a job's display name, `<schedule>-<time>`
+#: (https://learn.microsoft.com/azure/machine-learning/how-to-schedule-pipeline-job).
+_SCHEDULED = re.compile(r"-(\d{8}T\d{6}Z)$")
 
 
 class ScheduledImport(NamedTuple):
@@ -55,16 +61,26 @@ class AssetVersion(NamedTuple):
 
 
 class ImportJob(NamedTuple):
-    """A job of an import: its status, and where Azure ML shows its log."""
+    """A job of an import: its status, and where Azure ML shows its log.
+
+    `version` is that of the job's scheduled time; None if a person has given the job another name.
+    """
 
     name: str
     status: str
     url: str | None
+    started: datetime | None = None
+    version: str | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether the job's status can still change."""
-        return self.status not in ("Completed", "Failed", "Canceled", "NotResponding")
+        return self.status != "Completed" and not self.has_failed
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the job has ended without a result."""
+        return self.status in ("Failed", "Canceled", "NotResponding")
 
 
 class Workspace:
@@ -93,11 +109,15 @@ class Workspace:
         """Return the import `name`: in a job the job's own, else the one in the workspace's schedule."""
         if text := os.environ.get(SPEC_VARIABLE):
             return _parse_spec(text, name, f"environment variable {SPEC_VARIABLE}")
+        return self.scheduled(name).spec()
+
+    def scheduled(self, name: str) -> ScheduledImport:
+        """Return the import `name` as its schedule defines it."""
         known = {scheduled.name: scheduled for scheduled in self.imports()}
         if name not in known:
             names = ", ".join(known) or "none"
             raise ImporterError(f"workspace {self._name} has no import {name}; it has: {names}")
-        return known[name].spec()
+        return known[name]
 
     def imports(self) -> list[ScheduledImport]:
         """Return the imports that have a schedule in the workspace, sorted by name."""
@@ -138,8 +158,11 @@ class Workspace:
 
     def versions(self, asset: str) -> list[AssetVersion]:
         """Return the versions of an asset that are not archived, newest first."""
-        found = self._list_versions(asset, ListViewType.ACTIVE_ONLY)
-        return sorted((_asset_version(data) for data in found), reverse=True)
+        return _newest_first(self._list_versions(asset, ListViewType.ACTIVE_ONLY))
+
+    def past_versions(self, asset: str) -> list[AssetVersion]:
+        """Return all registered versions of an asset, including archived ones, newest first."""
+        return _newest_first(self._list_versions(asset, ListViewType.ALL))
 
     def _list_versions(self, asset: str, view: ListViewType) -> list[Data]:
         with calling(f"asset {asset} of workspace {self._name}"):
@@ -163,6 +186,7 @@ class Workspace:
             "rows": str(manifest.rows),
             "bytes": str(manifest.bytes),
             "schema_hash": manifest.schema_hash,
+            "seconds": str(round((manifest.finished - manifest.started).total_seconds())),
             **manifest.recipe_tags(),
         }
         data = _Table(
@@ -187,6 +211,12 @@ class Workspace:
         # azure-ai-ml returns None for kinds of jobs that it does not support
         return [_import_job(job) for job in jobs if job and job.tags.get(IMPORT_TAG) == scheduled.name]
 
+    def trigger(self, scheduled: ScheduledImport, at: datetime) -> str:
+        """Start the job of a schedule for the time `at`, and return the job's name."""
+        time = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with calling(f"schedule {scheduled.schedule} of workspace {self._name}"):
+            return str(self._client.schedules.trigger(scheduled.schedule, schedule_time=time).job_name)
+
 
 class _Table(Data):
     """A data asset of type mltable that is registered without downloading its MLTable file.
@@ -210,10 +240,18 @@ def _scheduled_imports(schedules: Iterable[Any]) -> Iterator[ScheduledImport]:
             name=tags[IMPORT_TAG],
             schedule=str(schedule.name),
             cron=trigger.expression if isinstance(trigger, CronTrigger) else None,
-            time_zone=str(trigger.time_zone) if trigger else "UTC",
+            time_zone=_time_zone(str(trigger.time_zone) if trigger else "UTC", tags.get(TIME_ZONE_TAG)),
             is_enabled=bool(schedule.is_enabled),
             spec_json=step_variables(schedule).get(SPEC_VARIABLE),
         )
+
+
+def _time_zone(live: str, written: str | None) -> str:
+    """Return a schedule's time zone as the settings have it, unless a person has changed the schedule's."""
+    try:
+        return written if written and windows_time_zone(written) == windows_time_zone(live) else live
+    except ValueError:
+        return live
 
 
 def _parse_spec(text: str, name: str, where: str) -> ImportSpec:
@@ -232,6 +270,10 @@ def _first(error: ValidationError) -> str:
     return path + first["msg"].removeprefix("Value error, ")
 
 
+def _newest_first(found: Iterable[Data]) -> list[AssetVersion]:
+    return sorted((_asset_version(data) for data in found), reverse=True)
+
+
 def _asset_version(data: Data) -> AssetVersion:
     created = data.creation_context.created_at if data.creation_context else None
     return AssetVersion(str(data.version), dict(data.tags or {}), created)
@@ -240,4 +282,16 @@ def _asset_version(data: Data) -> AssetVersion:
 def _import_job(job: Job) -> ImportJob:
     # a status may be a member of an enumeration, whose text is not its value
     status = str(getattr(job.status, "value", job.status))
-    return ImportJob(str(job.name), status, job.studio_url)
+    scheduled = _SCHEDULED.search(job.display_name or "")
+    return ImportJob(
+        str(job.name),
+        status,
+        _address(job.studio_url),
+        job.creation_context.created_at if job.creation_context else None,
+        scheduled[1] if scheduled else None,
+    )
+
+
+def _address(url: str | None) -> str | None:
+    """Return where a job's log is; azure-ai-ml appends the studio's tenant to an address of a file too."""
+    return url.partition("&tid=")[0] if url and url.startswith("file:") else url

@@ -6,11 +6,12 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
+from importer.commands.report import write_report
 from importer.versions.workspace import Workspace
 from localcloud.home import Home
 from localcloud.houses import house_sales
 from localcloud.snowflake_account import read_passwords
-from tests.data_cloud import ALL_SALES, V1, V2, V3, command, error_line, run, spec
+from tests.data_cloud import ALL_SALES, REPOSITORY, V1, V2, V3, command, error_line, run, spec
 from tests.unit.importer.commands.report_page import Page, loads
 
 HOUSES = spec("reported")
@@ -72,6 +73,17 @@ def test_version_and_without_select_what_is_reported(tmp_path: Path) -> None:
     assert "the first version" in parsed.text
     assert V3 not in parsed.text
     assert "Where the rows are" not in parsed.text
+
+
+@pytest.mark.usefixtures("page")
+def test_report_without_output_is_in_a_folder_that_git_ignores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_report(Workspace(), HOUSES, V1, None, set())
+    assert path == tmp_path / "reports" / f"reported-{V1}.html"
+    assert path.is_file()
+    assert "/reports/" in (REPOSITORY / ".gitignore").read_text().splitlines()
 
 
 @pytest.mark.usefixtures("page")

@@ -309,7 +309,7 @@ def test_increment_is_checked_alone_and_its_row_count_with_earlier_rows(
         rules,
         f"SELECT * FROM {table}",  # noqa: S608 - a constant
         mode=mode,
-        incremental=Incremental.model_validate({"column": "ID"}),
+        incremental=Incremental.model_validate({"column": "ID", "registerUnchanged": True}),
     )
     run(grows, V1)
     run(grows, V2)

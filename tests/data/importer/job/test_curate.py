@@ -129,9 +129,10 @@ def test_clean_version_is_tagged_with_its_source_and_rules(tmp_path: Path, home:
     (registered,) = Workspace().versions("clean_told")
     manifest = download(home, "clean_told", V1, tmp_path)
     assert registered.version == V1
-    assert registered.tags | {"rules_hash": ""} == {
+    assert registered.tags | {"rules_hash": "", "seconds": ""} == {
         "rows": "2925",
         "bytes": str(manifest.bytes),
+        "seconds": "",
         "schema_hash": manifest.schema_hash,
         "source": f"told:{V1}",
         "rules_hash": "",

@@ -565,7 +565,7 @@ def test_unreadable_manifest_of_the_base_makes_the_next_version_full(home: Home)
 
 
 def test_part_deleted_before_the_commit_raises_an_error(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    t = Table(home, "stream", "lost")
+    t = Table(home, "stream", "lost", registerUnchanged=True)
     t.add(row(1, 1))
     t.run(1)
     commit = StoredVersions.commit

@@ -1,14 +1,17 @@
 """`importer list`: the rows it prints, and when it fails."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from importer.commands.list import ImportStatus, check_last_jobs, import_statuses, print_statuses
+from importer.commands.import_status import ImportStatus, import_statuses
+from importer.commands.last_jobs import check_last_jobs
+from importer.commands.list import print_statuses
 from importer.errors import ImporterError
+from importer.lake.datastore import Datastore
 from importer.spec.curate import Curate
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import AssetVersion, ImportJob, ScheduledImport, Workspace
@@ -78,14 +81,18 @@ def test_broken_schedule_is_a_row_with_its_problem(
 
 
 class CleanWorkspace(FakeWorkspace):
-    """A workspace with one version of the asset clean_houses."""
+    """A workspace with one version of the asset clean_houses, and two newer ones of houses."""
 
     def versions(self, asset: str) -> list[AssetVersion]:
         tags = {"rows": "2923", "bytes": "198212", "quarantined": "7"}
-        return [AssetVersion("20261123T060000Z", tags, NOW)] if asset == "clean_houses" else []
+        if asset == "clean_houses":
+            return [AssetVersion("20261123T060000Z", tags, NOW)]
+        return [AssetVersion(f"202611{day}T060000Z", {}, NOW) for day in (25, 24, 23)]
 
 
-def test_clean_version_is_a_row_below_its_import(capsys: pytest.CaptureFixture[str]) -> None:
+def test_clean_version_is_a_row_below_its_import_and_a_note_says_that_it_is_behind(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     spec = ImportSpec.model_validate_json(SPEC).model_copy(
         update={"curate": Curate.model_validate({"asset": "clean_houses"})}
     )
@@ -97,7 +104,10 @@ def test_clean_version_is_a_row_below_its_import(capsys: pytest.CaptureFixture[s
     assert " ".join(table.splitlines()[2].split()) == (
         "clean_houses 20261123T060000Z 2,923 198,212 2026-11-23 07:00Z 7 rows quarantined"
     )
-    assert '"quarantined": 7' in listed
+    assert table.splitlines()[3] == (
+        "houses: clean_houses is 2 versions behind; `importer curate houses` makes the newest"
+    )
+    assert ('"quarantined": 7' in listed, '"behind": 2' in listed) == (True, True)
 
 
 @pytest.fixture
@@ -114,22 +124,89 @@ def status(**changes: Any) -> ImportStatus:
 
 @pytest.mark.parametrize("ending", ["Failed", "Canceled", "NotResponding"])
 def test_failed_last_job_is_an_error_with_the_last_line_of_its_local_log(ending: str, log: Path) -> None:
-    broken = status(job="j", job_status=ending, job_url=f"{log.as_uri()}&tid=7e4a")
+    (broken,) = import_statuses(JobWorkspace(ImportJob("j", ending, log.as_uri(), NOW)), NOW)
     with pytest.raises(ImporterError) as failed:
         check_last_jobs([status(name="sound", job="i", job_status="Completed"), broken])
-    assert str(failed.value) == f"import houses: job j is {ending}, log: {log}: error: no such table"
+    assert str(failed.value) == f"import houses: job j is {ending}: no such table; log: {log}"
+
+
+class JobWorkspace(FakeWorkspace):
+    """A workspace with one job, and a lake that cannot be read."""
+
+    def __init__(self, job: ImportJob) -> None:
+        super().__init__(scheduled())
+        self._job = job
+
+    def jobs(self, scheduled: ScheduledImport) -> list[ImportJob]:  # noqa: ARG002
+        return [self._job]
+
+    def datastore(self, name: str) -> Datastore:
+        raise ImporterError(f"datastore {name}: the role is missing")
 
 
 def test_remote_or_missing_log_is_an_error_with_its_address_only(tmp_path: Path) -> None:
     gone = tmp_path / "gone.txt"
-    urls = {
-        "https://ml.azure.com/runs/j": "https://ml.azure.com/runs/j",
-        gone.as_uri(): f"{gone}: no output",
-    }
+    urls = {"https://ml.azure.com/runs/j": "https://ml.azure.com/runs/j", gone.as_uri(): str(gone)}
     for url, shown in urls.items():
+        job = ImportJob("j", "Failed", url, NOW, "20261123T060000Z")
         with pytest.raises(ImporterError) as failed:
-            check_last_jobs([status(job="j", job_status="Failed", job_url=url)])
-        assert str(failed.value) == f"import houses: job j is Failed, log: {shown}"
+            check_last_jobs(import_statuses(JobWorkspace(job), NOW))
+        assert str(failed.value) == f"import houses: job j is Failed: see its log; log: {shown}"
+
+
+def test_job_that_failed_before_since_is_a_note_and_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    failed = status(job="j", job_status="Failed", job_started=NOW, job_error="no table")
+    check_last_jobs([failed], since=NOW + timedelta(seconds=1))
+    check_last_jobs([status(version=None)], since=NOW)
+    for since in (NOW, None):
+        with pytest.raises(ImporterError, match="job j is Failed: no table"):
+            check_last_jobs([failed], since=since)
+    print_statuses([failed], as_json=False)
+    assert "houses: job j is Failed: no table; log: None\n" in capsys.readouterr().out
+
+
+OVERTAKEN = "20261124T060000Z"
+
+
+@pytest.mark.parametrize(
+    ("newest", "clean", "is_overtaken"),
+    [
+        ("20261123T060000Z", None, False),
+        ("20261124T060000Z", None, True),
+        ("20261125T060000Z", None, True),
+        ("20261125T060000Z", "20261123T060000Z", False),
+        ("20261125T060000Z", "20261124T060000Z", True),
+        (None, None, False),
+    ],
+)
+def test_failed_job_is_overtaken_by_a_version_as_new_unless_the_clean_one_is_behind(
+    newest: str | None, clean: str | None, is_overtaken: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Overtaken(JobWorkspace):
+        def versions(self, asset: str) -> list[AssetVersion]:
+            found = clean if asset == "clean_houses" else newest
+            return [AssetVersion(found, {}, NOW)] if found else []
+
+    spec = ImportSpec.model_validate_json(SPEC)
+    if clean is not None:
+        spec = spec.model_copy(update={"curate": Curate.model_validate({"asset": "clean_houses"})})
+    workspace = Overtaken(ImportJob("j", "Failed", None, NOW, OVERTAKEN))
+    workspace._schedules = (scheduled(spec_json=spec.model_dump_json()),)
+    statuses = import_statuses(workspace, NOW)
+
+    print_statuses(statuses, as_json=False)
+    assert statuses[0].job_overtaken is is_overtaken
+    assert (f"(overtaken: version {newest} is registered)" in capsys.readouterr().out) is is_overtaken
+    if is_overtaken:
+        check_last_jobs(statuses)
+    else:
+        with pytest.raises(ImporterError, match="job j is Failed"):
+            check_last_jobs(statuses)
+
+
+def test_last_job_is_shown_with_its_time(capsys: pytest.CaptureFixture[str]) -> None:
+    print_statuses([status(job="j", job_status="Completed", job_started=NOW)], as_json=False)
+    assert " ".join(capsys.readouterr().out.split()).endswith("Completed 2026-11-23 07:00Z")
 
 
 def test_import_without_job_and_version_is_an_error_unless_disabled() -> None:

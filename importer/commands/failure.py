@@ -1,0 +1,48 @@
+"""Why a job of an import failed: from the run's note in the lake, or from the log of a local job."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from importer.errors import ImporterError
+from importer.lake.asset_blobs import AssetBlobs
+from importer.lake.run_notes import RunNotes
+from importer.spec.import_spec import ImportSpec
+from importer.versions.workspace import ImportJob, Workspace
+
+
+def run_notes(spec: ImportSpec, workspace: Workspace) -> RunNotes:
+    """Return the notes of an import's runs."""
+    return RunNotes(AssetBlobs(workspace.datastore(spec.datastore), spec.name))
+
+
+def failure_reason(job: ImportJob, spec: ImportSpec, workspace: Workspace) -> str | None:
+    """Return in one line why a job failed; None if only its log says it."""
+    return _noted(job, spec, workspace) or last_line_of_log(job.url)
+
+
+def _noted(job: ImportJob, spec: ImportSpec, workspace: Workspace) -> str | None:
+    if job.version is None:
+        return None
+    try:
+        note = run_notes(spec, workspace).failure(job.version)
+    except ImporterError:  # the lake cannot be read: the log has the reason too
+        return None
+    is_of_job = note is not None and (job.started is None or note.finished >= job.started)
+    return note.error if note is not None and is_of_job else None
+
+
+def log_path(url: str | None) -> Path | None:
+    """Return the file that is a job's log, as in the local cloud; None if the log is in the studio."""
+    parts = urlsplit(url or "")
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def last_line_of_log(url: str | None) -> str | None:
+    """Return the last line of a job's log, if the log is a file with text."""
+    log = log_path(url)
+    if log is None or not log.is_file():
+        return None
+    lines = log.read_text(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), None)
+    return last.removeprefix("error: ") if last else None
