@@ -1,11 +1,12 @@
 """The imports of a stack, in any workspace: one connection to Snowflake, and a schedule for each import."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
+from components.dynamic.import_schedule import schedule_name
 from components.dynamic.importer_code import ImporterCode, ImporterCodeArgs
 from components.dynamic.snowflake_connection import (
     COLUMN_OPTIONS,
@@ -19,15 +20,14 @@ from importer.spec.scheduled_job import TIME_ZONE_TAG
 from stacks.settings.imports import ImportSettings
 from stacks.settings.stack import Settings
 
-#: The connection's name in the workspace.
-CONNECTION = "snowflake"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
     """Where imports run, where they write, and which identity they have."""
 
     workspace: WorkspaceRefArgs
+    connection: str
+    """The name of the connection to Snowflake, which no other stack may have in this workspace."""
     datastore: pulumi.Input[str]
     clean_datastore: pulumi.Input[str]
     identity_client_id: pulumi.Input[str]
@@ -39,6 +39,8 @@ class Destination:
     log_endpoint: pulumi.Input[str] | None = None
     log_rule: pulumi.Input[str] | None = None
     """Where imports report how they ended, as in `ImportScheduleArgs`."""
+    adopt: Collection[str] = ()
+    """The names of existing connections and schedules that the stack takes over."""
 
 
 class Imports:
@@ -65,13 +67,15 @@ class Imports:
         }
 
     def _make_connection(self) -> SnowflakeConnection:
+        destination = self._destination
         connection = SnowflakeConnection(
             f"{self._settings.name}-snowflake",
             SnowflakeConnectionArgs(
-                workspace=self._destination.workspace,
-                connection_name=CONNECTION,
+                workspace=destination.workspace,
+                connection_name=destination.connection,
+                adopt=destination.connection in destination.adopt,
                 target=self._settings.snowflake_target(),
-                secret_uri=self._destination.secret_uri,
+                secret_uri=destination.secret_uri,
                 queries={item.name: item.query for item in self._settings.imports},
                 column_options=_column_options(self._settings.imports),
             ),
@@ -111,6 +115,7 @@ class Imports:
                 log_endpoint=destination.log_endpoint,
                 log_rule=destination.log_rule,
                 tags={**destination.tags, TIME_ZONE_TAG: item.time_zone},
+                adopt=schedule_name(item.name) in destination.adopt,
             ),
             pulumi.ResourceOptions(depends_on=list(destination.ready)),
         )

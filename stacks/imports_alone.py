@@ -13,7 +13,9 @@ from stacks.settings.arm_id import part_of
 from stacks.settings.existing import ExistingSettings
 from stacks.settings.stack import PROJECT, Settings
 
-#: The datastore that is made if the settings name a container and no datastore.
+#: The first part of the names of the connection to Snowflake and of the datastore. The second is the stack's
+#: name, because other stacks may use the same workspace.
+CONNECTION = "snowflake"
 DATASTORE = "rawdata"
 
 
@@ -36,12 +38,14 @@ class ImportsAlone:
                     "resource_group": existing.resource_group,
                     "name": existing.workspace,
                 },
+                connection=f"{CONNECTION}_{settings.name}",
                 datastore=self._datastore(),
                 clean_datastore=existing.clean_datastore or CLEAN_CONTAINER,  # without one, no `curate`
                 identity_client_id=existing.identity_client_id,
                 tags={"project": PROJECT, "stack": stack, **settings.tags},
                 ready=roles,
                 secret_uri=self._secret_uri(),
+                adopt=existing.adopt,
             ),
         )
         self.outputs: dict[str, pulumi.Input[object]] = {
@@ -89,12 +93,14 @@ class ImportsAlone:
             f"{self._settings.name}-{DATASTORE}",
             resource_group_name=existing.resource_group,
             workspace_name=existing.workspace,
-            name=DATASTORE,
+            name=f"{DATASTORE}_{self._settings.name}",
             properties=blob_datastore(
                 account_name,
                 part_of(existing.container_id, "resource_name"),
                 account.primary_endpoints.apply(lambda endpoints: storage_endpoint(endpoints.blob)),
             ),
+            # earlier versions named it `rawdata`, and the registered data assets refer to it by its name
+            opts=pulumi.ResourceOptions(ignore_changes=["name"]),
         )
         return datastore.name
 

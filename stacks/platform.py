@@ -31,6 +31,9 @@ from stacks.arguments.workspace import compute_cluster_args, workspace_args
 from stacks.imports import Destination, Imports
 from stacks.settings.stack import PROJECT, Settings
 
+#: The name of the connection to Snowflake in the platform's own workspace.
+CONNECTION = "snowflake"
+
 #: The Kubernetes namespace that Argo and its workflows run in.
 ARGO_NAMESPACE = "argo"
 
@@ -153,6 +156,7 @@ class Platform:
                     "resource_group": group.name,
                     "name": workspace.workspace_name,
                 },
+                connection=CONNECTION,
                 datastore=RAW_CONTAINER,
                 clean_datastore=CLEAN_CONTAINER,
                 identity_client_id=importer.client_id,

@@ -1,6 +1,5 @@
 """The schedule of an import: an Azure ML schedule whose job runs the importer."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -11,12 +10,30 @@ from azure.core.exceptions import ResourceNotFoundError
 from pulumi import dynamic
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
+from components.dynamic.ownership import (
+    MARK,
+    OwnedInputs,
+    claim,
+    mark_of,
+    observed_mark,
+    say_kept,
+    why_not_ours,
+)
+from components.dynamic.provider import ManagedProvider, Outputs, Properties
+from components.dynamic.scheduled_jobs import spec_in
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.spec.import_spec import ImportSpec
 from importer.spec.run_record import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 from importer.spec.schedule import check_cron, windows_time_zone
-from importer.spec.scheduled_job import IMAGE_VARIABLE, IMPORT_TAG, JOB_STEP, SPEC_VARIABLE, step_variables
+from importer.spec.scheduled_job import (
+    CODE_VARIABLE,
+    ENVIRONMENT_VARIABLE,
+    IMAGE_VARIABLE,
+    IMPORT_TAG,
+    JOB_STEP,
+    SPEC_VARIABLE,
+    step_variables,
+)
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -28,25 +45,25 @@ _PREFIX = "import_"
 #: refresh reads them all, as the service returns no other place that has them.
 _VARIABLES = {
     "image": IMAGE_VARIABLE,
-    "environment": "IMPORTER_ENVIRONMENT",
-    "code": "IMPORTER_CODE",
+    "environment": ENVIRONMENT_VARIABLE,
+    "code": CODE_VARIABLE,
     "identity_client_id": "AZURE_CLIENT_ID",
     "log_endpoint": LOG_ENDPOINT_VARIABLE,
     "log_rule": LOG_RULE_VARIABLE,
 }
 
 #: The properties that only the state has: the service does not return them.
-_NOT_IN_THE_SERVICE = ("run_on_create", "schedule_name", "asset_name", "mode", "scheduled_since")
+_NOT_IN_THE_SERVICE = ("adopt", "run_on_create", "schedule_name", "asset_name", "mode", "scheduled_since")
 
 #: The inputs that say when an import runs.
 _TIMES = ("cron", "time_zone", "enabled")
 
 
-class ImportScheduleInputs(ManagedInputs):
+class ImportScheduleInputs(OwnedInputs):
     """The properties of a schedule that a program declares."""
 
     identity = frozenset({"workspace", "spec"})
-    only_at_creation = frozenset({"run_on_create"})
+    only_at_creation = frozenset({"adopt", "run_on_create"})
 
     spec: ImportSpec
     cron: Annotated[str, AfterValidator(check_cron)]
@@ -76,7 +93,7 @@ class ImportScheduleInputs(ManagedInputs):
     @property
     def schedule_name(self) -> str:
         """The schedule's name in the workspace."""
-        return _PREFIX + self.spec.name
+        return schedule_name(self.spec.name)
 
     @property
     def arm_id(self) -> ChildId:
@@ -96,8 +113,8 @@ class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
         import, the schedule has a job, or the asset has a version.
         """
         client = inputs.workspace.client()
-        adopted = _find(client, inputs.schedule_name) is not None
-        outputs = self.bring_about(inputs, {})
+        adopted = _claim(client, inputs, {})
+        outputs = _put(client, inputs, {})
         if inputs.enabled and inputs.run_on_create and not (adopted and _has_run(client, inputs)):
             # A retried request has the same time and starts the same version again, which does nothing.
             client.schedules.trigger(
@@ -106,21 +123,24 @@ class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
         return outputs
 
     def bring_about(self, inputs: ImportScheduleInputs, state: Properties) -> Outputs:
-        """Create or replace the schedule; its earlier jobs stay."""
+        """Create or replace the schedule, unless it belongs to another stack; its earlier jobs stay."""
         client = inputs.workspace.client()
-        client.schedules.begin_create_or_update(_schedule(inputs)).result()
-        return _computed(inputs) | {"scheduled_since": _scheduled_since(inputs, state)}
+        _claim(client, inputs, state)
+        return _put(client, inputs, state)
 
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
         """Return the live values of the declared properties, without what the service adds."""
         schedule = _find(arm_id.workspace.client(), arm_id.name)
         return None if schedule is None else _observed(schedule, arm_id, state)
 
-    def remove(self, arm_id: ChildId, _state: Properties) -> None:
-        """Disable the schedule, as the service requires, and delete it."""
+    def remove(self, arm_id: ChildId, state: Properties) -> None:
+        """Disable the schedule, as the service requires, and delete it, if it is ours."""
         client = arm_id.workspace.client()
         schedule = _find(client, arm_id.name)
         if schedule is None:
+            return
+        if why := why_not_ours(schedule.tags or {}, state):
+            say_kept(arm_id, why)
             return
         try:
             if schedule.is_enabled is not False:
@@ -128,6 +148,11 @@ class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
             client.schedules.begin_delete(arm_id.name).result()
         except ResourceNotFoundError:
             return
+
+
+def schedule_name(import_name: str) -> str:
+    """Return the name that the schedule of an import has in the workspace."""
+    return _PREFIX + import_name
 
 
 def _now() -> str:
@@ -140,6 +165,20 @@ def _find(client: "MLClient", name: str) -> "JobSchedule | None":
     except ResourceNotFoundError:
         return None
     return schedule
+
+
+def _claim(client: "MLClient", inputs: ImportScheduleInputs, state: Properties) -> bool:
+    """Return whether the schedule exists; an ImporterError if it does and is not ours."""
+    schedule = _find(client, inputs.schedule_name)
+    if schedule is not None:
+        claim(inputs, schedule.tags or {}, state)
+    return schedule is not None
+
+
+def _put(client: "MLClient", inputs: ImportScheduleInputs, state: Properties) -> Outputs:
+    """Create or replace the schedule, and return the computed outputs."""
+    client.schedules.begin_create_or_update(_schedule(inputs)).result()
+    return _computed(inputs) | {"scheduled_since": _scheduled_since(inputs, state)}
 
 
 def _has_run(client: "MLClient", inputs: ImportScheduleInputs) -> bool:
@@ -173,7 +212,7 @@ def _schedule(inputs: ImportScheduleInputs) -> "JobSchedule":
         trigger=CronTrigger(expression=inputs.cron, time_zone=inputs.time_zone),
         create_job=_job(inputs),
         is_enabled=inputs.enabled,
-        tags={**inputs.tags, IMPORT_TAG: inputs.spec.name},
+        tags={**inputs.tags, IMPORT_TAG: inputs.spec.name, **inputs.mark},
     )
 
 
@@ -235,8 +274,9 @@ def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Ou
     tags = schedule.tags or {}
     live = {
         **{key: state[key] for key in _NOT_IN_THE_SERVICE if key in state},
+        **observed_mark(tags, state),
         "workspace": arm_id.workspace.model_dump(mode="json"),
-        "spec": _live_spec(environment),
+        "spec": spec_in(environment),
         # a recurrence, which a person can choose in the portal, has no expression
         "cron": getattr(schedule.trigger, "expression", None),
         "time_zone": schedule.trigger.time_zone if schedule.trigger else None,
@@ -246,14 +286,6 @@ def _observed(schedule: "JobSchedule", arm_id: ChildId, state: Properties) -> Ou
         "tags": {key: tags[key] for key in state.get("tags", {}) if key in tags},
     }
     return {key: value for key, value in live.items() if value is not None}
-
-
-def _live_spec(environment: Mapping[str, str]) -> Any:
-    """Return the job's specification, or an empty one if a person has made it unreadable."""
-    try:
-        return json.loads(environment.get(SPEC_VARIABLE, "{}"))
-    except json.JSONDecodeError:
-        return {}
 
 
 @dataclass(kw_only=True)
@@ -282,13 +314,16 @@ class ImportScheduleArgs:
     run_on_create: pulumi.Input[bool] = True
     """Whether the first import starts when the schedule has been created."""
     tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None
+    adopt: pulumi.Input[bool] = False
+    """Whether to take over an existing schedule that this stack did not create."""
 
 
 class ImportSchedule(dynamic.Resource, module="azureml", name="ImportSchedule"):
     """An Azure ML schedule, `import_<name>`, whose job runs one import.
 
-    Adopts an existing schedule with that name. A change of the import's name or of the workspace replaces the
-    schedule; other changes are made in place. Deleting it leaves the imported versions.
+    An existing schedule with that name is an error, unless it has this resource's mark or `adopt` is set. A
+    change of the import's name or of the workspace replaces the schedule; other changes are made in place.
+    Deleting it leaves the imported versions, and a schedule that another stack has taken over.
     """
 
     schedule_name: pulumi.Output[str]
@@ -302,4 +337,5 @@ class ImportSchedule(dynamic.Resource, module="azureml", name="ImportSchedule"):
     ) -> None:
         declared = {field.name: getattr(args, field.name) for field in fields(ImportScheduleArgs)}
         computed = dict.fromkeys(("schedule_name", "asset_name", "mode", "scheduled_since"))
-        super().__init__(ImportScheduleProvider(), name, {**declared, **computed}, opts)
+        properties = {**declared, **computed, MARK: mark_of(name)}
+        super().__init__(ImportScheduleProvider(), name, properties, opts)

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Collection
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -14,9 +15,12 @@ from pulumi import dynamic
 from pydantic import StringConstraints
 
 from components.dynamic.importer_snapshot import Environment, Snapshot, read_environment, read_snapshot
+from components.dynamic.ownership import MARK, mark_of, stack_of
 from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
+from components.dynamic.scheduled_jobs import scheduled_jobs
 from components.dynamic.workspace import ChildId, WorkspaceRef, WorkspaceRefArgs
 from importer.errors import ImporterError
+from importer.spec.scheduled_job import CODE_VARIABLE, ENVIRONMENT_VARIABLE
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -37,6 +41,8 @@ class ImporterCodeInputs(ManagedInputs):
 
     code_version: _Version
     environment_version: _Version
+    #: The mark of this resource: it says which schedules are the same stack's.
+    managed_by_stack: str | None = None
 
     @property
     def arm_id(self) -> ChildId:
@@ -48,7 +54,8 @@ class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
     """A version of the code and a version of the environment; a change registers new versions.
 
     Versions that are no longer declared are archived, not deleted, because earlier and running jobs refer to
-    them (https://learn.microsoft.com/azure/machine-learning/how-to-manage-environments-v2#archive).
+    them (https://learn.microsoft.com/azure/machine-learning/how-to-manage-environments-v2#archive). Stacks
+    with the same importer share a version: it is archived once no other stack's schedule uses it.
     """
 
     inputs = ImporterCodeInputs
@@ -64,7 +71,8 @@ class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
         _register_environment(inputs.workspace.client(), environment)
         _register_code(inputs.workspace, snapshot)
         now: dict[_Kind, str] = {"code": snapshot.version, "environment": environment.version}
-        _archive(inputs.workspace, {kind: old for kind, old in _versions(state).items() if old != now[kind]})
+        old = {kind: version for kind, version in _versions(state).items() if version != now[kind]}
+        _archive(inputs.workspace, old, marks=(inputs.managed_by_stack, state.get(MARK)))
         return _registered(inputs.workspace, now)
 
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
@@ -74,13 +82,14 @@ class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
         if not found:
             return None
         return {
+            **{key: state[key] for key in (MARK,) if key in state},
             "workspace": arm_id.workspace.model_dump(mode="json"),
             **_registered(arm_id.workspace, found),
         }
 
     def remove(self, arm_id: ChildId, state: Properties) -> None:
-        """Archive the code and the environment."""
-        _archive(arm_id.workspace, _versions(state))
+        """Archive the code and the environment, unless another stack uses them."""
+        _archive(arm_id.workspace, _versions(state), marks=(state.get(MARK),))
 
 
 def _versions(properties: Properties) -> dict[_Kind, str]:
@@ -91,11 +100,12 @@ def _versions(properties: Properties) -> dict[_Kind, str]:
 
 def _registered(workspace: WorkspaceRef, versions: dict[_Kind, str]) -> Outputs:
     """Return the properties of registered versions: each version and its ARM id."""
-    ids = {
-        kind: str(ChildId(workspace, f"{kind}s", f"{NAME}/versions/{version}"))
-        for kind, version in versions.items()
-    }
+    ids = {kind: _id(workspace, kind, version) for kind, version in versions.items()}
     return {f"{kind}_version": version for kind, version in versions.items()} | ids
+
+
+def _id(workspace: WorkspaceRef, kind: _Kind, version: str) -> str:
+    return str(ChildId(workspace, f"{kind}s", f"{NAME}/versions/{version}"))
 
 
 def _find(client: "MLClient", kind: _Kind, version: str) -> bool:
@@ -117,11 +127,18 @@ def _operations(client: "MLClient", kind: _Kind) -> Any:
             assert_never(kind)
 
 
-def _archive(workspace: WorkspaceRef, versions: dict[_Kind, str]) -> None:
-    """Archive the versions that exist."""
+def _archive(workspace: WorkspaceRef, versions: dict[_Kind, str], marks: Collection[str | None]) -> None:
+    """Archive the versions that exist, except those that schedules of other stacks use.
+
+    `marks` are those of the stack: the declared one, and the recorded one, which is None in a stack that is
+    older than the marks.
+    """
+    if not versions:
+        return
     client = workspace.client()
+    used = _ids_in_use(client, {stack_of(mark) for mark in marks})
     for kind, version in versions.items():
-        if not _find(client, kind, version):
+        if _id(workspace, kind, version).lower() in used or not _find(client, kind, version):
             continue
         match kind:
             case "code":
@@ -130,6 +147,16 @@ def _archive(workspace: WorkspaceRef, versions: dict[_Kind, str]) -> None:
                 client.environments.archive(NAME, version)
             case _:
                 assert_never(kind)
+
+
+def _ids_in_use(client: "MLClient", own_stacks: Collection[str | None]) -> set[str]:
+    """Return the ids, in lower case, of the code and environments that schedules of other stacks use."""
+    return {
+        job.variables[variable].lower()
+        for job in scheduled_jobs(client)
+        for variable in (CODE_VARIABLE, ENVIRONMENT_VARIABLE)
+        if variable in job.variables and stack_of(job.mark) not in own_stacks
+    }
 
 
 def _register_environment(client: "MLClient", environment: Environment) -> None:
@@ -197,9 +224,9 @@ class ImporterCode(dynamic.Resource, module="azureml", name="ImporterCode"):
     """The importer beside this program, registered as code and environment of a workspace.
 
     Both are versioned by content, so that a preview shows a changed importer or package, and nothing else.
-    The upload goes to the workspace's own storage account, with a signature from the workspace: the deployer
-    needs network access to the account, but no role on it. Azure ML builds the environment's image for the
-    first job.
+    Stacks with the same importer share them. The upload goes to the workspace's own storage account, with a
+    signature from the workspace: the deployer needs network access to the account, but no role on it. Azure
+    ML builds the environment's image for the first job.
     """
 
     code: pulumi.Output[str]
@@ -215,5 +242,6 @@ class ImporterCode(dynamic.Resource, module="azureml", name="ImporterCode"):
             "environment_version": read_environment(snapshot).version,
             "code": None,
             "environment": None,
+            MARK: mark_of(name),
         }
         super().__init__(ImporterCodeProvider(), name, properties, opts)

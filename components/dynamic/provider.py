@@ -84,7 +84,7 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
 
     @abstractmethod
     def remove(self, arm_id: ChildId, state: Properties) -> None:
-        """Delete the resource, if it exists."""
+        """Delete the resource, if it exists and is ours."""
 
     def configure(self, _req: dynamic.ConfigureRequest) -> None:
         """Silence the libraries in Pulumi's plugin process: Pulumi shows everything that it prints."""
@@ -121,7 +121,7 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
         return dynamic.DiffResult(changes=bool(changed), replaces=sorted(identity))
 
     def create(self, props: Properties) -> dynamic.CreateResult:
-        """Create the resource, or adopt an existing one with the same id."""
+        """Create the resource, or adopt an existing one with the same id if that is ours."""
         inputs = self._parse(props)
         with _reported(inputs.arm_id):
             computed = self.start(inputs)
@@ -149,7 +149,7 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
         return dynamic.UpdateResult(inputs.properties() | computed)
 
     def delete(self, id_: str, props: Properties) -> None:
-        """Delete the resource, if it exists."""
+        """Delete the resource, if it exists and is ours."""
         arm_id = ChildId.parse(id_)
         with _reported(arm_id):
             self.remove(arm_id, props)
@@ -189,8 +189,7 @@ def _reported(arm_id: ChildId) -> Iterator[None]:
         from importer.lake.azure import error_text
 
         why = error_text(error) if isinstance(error, AzureError) else str(error)
-        subject = f"{arm_id.collection}/{arm_id.name} in workspace {arm_id.workspace.name}"
-        raise ResourceError(f"{subject}: {' '.join(why.split())}") from None
+        raise ResourceError(f"{arm_id.subject}: {' '.join(why.split())}") from None
 
 
 def _broken_rules(error: ValidationError) -> list[str]:

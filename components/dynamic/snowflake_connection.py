@@ -10,7 +10,17 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from pulumi import contains_unknowns, dynamic
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from components.dynamic.provider import ManagedInputs, ManagedProvider, Outputs, Properties
+from components.dynamic.ownership import (
+    MARK,
+    OwnedInputs,
+    claim,
+    mark_of,
+    observed_mark,
+    say_kept,
+    why_not_ours,
+)
+from components.dynamic.provider import ManagedProvider, Outputs, Properties
+from components.dynamic.scheduled_jobs import scheduled_jobs
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.errors import ImporterError
 from importer.snowflake.deployer import deployer_sign_in
@@ -20,6 +30,7 @@ from importer.spec.snowflake_target import SnowflakeTarget
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import WorkspaceConnection
     from snowflake.connector.cursor import ResultMetadata
 
 SKIPPED = "skipped: the deployer has no sign-in to Snowflake"
@@ -36,17 +47,18 @@ _QUERIES = TypeAdapter(dict[AssetName, Query])
 COLUMN_OPTIONS = ("mode", "contract", "incremental", "curate")
 
 #: The properties that only the state has: the service does not return them.
-_NOT_IN_THE_SERVICE = ("queries", "column_options", "columns", "observed_columns", "probe")
+_NOT_IN_THE_SERVICE = ("adopt", "queries", "column_options", "columns", "observed_columns", "probe")
 
 #: The columns of each import's query, by the import's name; a column has `name`, `type` and `nullable`.
 Columns = dict[str, list[dict[str, Any]]]
 
 
-class SnowflakeConnectionInputs(ManagedInputs, SnowflakeTarget):
+class SnowflakeConnectionInputs(OwnedInputs, SnowflakeTarget):
     """The properties of a connection that a program declares."""
 
     identity = frozenset({"workspace", "connection_name"})
     only_checked = frozenset({"column_options"})
+    only_at_creation = frozenset({"adopt"})
 
     #: https://learn.microsoft.com/azure/templates/microsoft.machinelearningservices/workspaces/connections
     connection_name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_-]{2,32}$")]
@@ -128,14 +140,19 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
     def bring_about(self, inputs: SnowflakeConnectionInputs, state: Properties) -> Outputs:
         """Probe every query, then register the connection unless Snowflake refuses a new or changed query.
 
-        A query that has not changed does not stop the update, for example if its table was dropped: `probe`
-        has Snowflake's message, and only that import fails.
+        A connection that belongs to another stack is an error. A query that has not changed does not stop the
+        update, for example if its table was dropped: `probe` has Snowflake's message, and only that import
+        fails.
         """
+        client = inputs.workspace.client()
+        existing = _find(client, inputs.connection_name)
+        if existing is not None:
+            claim(inputs, existing.metadata or {}, state)
         probe = probe_queries(inputs.target, inputs.queries)
         if probe and (refused := probe.of(_changed_queries(inputs.properties(), state))).refusals:
             raise ImporterError(refused.summary)
         columns = probe.columns if probe else _recorded(inputs.queries, state)
-        _register(inputs.workspace.client(), inputs)
+        _register(client, inputs)
         return {
             "columns": columns,
             "observed_columns": columns,
@@ -147,15 +164,15 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
 
         A query that Snowflake refuses is not an error here: it has no columns, and `probe` says why.
         """
-        try:
-            connection = arm_id.workspace.client().connections.get(arm_id.name)
-        except ResourceNotFoundError:
+        connection = _find(arm_id.workspace.client(), arm_id.name)
+        if connection is None:
             return None
         metadata = connection.metadata or {}
         live = {
             "workspace": arm_id.workspace.model_dump(mode="json"),
             "connection_name": arm_id.name,
             **{key: value for key, value in metadata.items() if key in SnowflakeTarget.model_fields},
+            **observed_mark(metadata, state),
             **{key: state[key] for key in _NOT_IN_THE_SERVICE if key in state},
         }
         try:
@@ -165,12 +182,36 @@ class SnowflakeConnectionProvider(ManagedProvider[SnowflakeConnectionInputs]):
         probe = probe_queries(target, state["queries"])
         return live | {"observed_columns": probe.columns, "probe": probe.summary} if probe else live
 
-    def remove(self, arm_id: ChildId, _state: Properties) -> None:
-        """Delete the connection, if it exists."""
+    def remove(self, arm_id: ChildId, state: Properties) -> None:
+        """Delete the connection, unless it belongs to another stack or an import still uses it."""
+        client = arm_id.workspace.client()
+        connection = _find(client, arm_id.name)
+        if connection is None:
+            return
+        if why := why_not_ours(connection.metadata or {}, state) or _use_of(client, arm_id.name):
+            say_kept(arm_id, why)
+            return
         try:
-            arm_id.workspace.client().connections.delete(arm_id.name)
+            client.connections.delete(arm_id.name)
         except ResourceNotFoundError:
             return
+
+
+def _find(client: "MLClient", name: str) -> "WorkspaceConnection | None":
+    try:
+        connection: WorkspaceConnection = client.connections.get(name)
+    except ResourceNotFoundError:
+        return None
+    return connection
+
+
+def _use_of(client: "MLClient", name: str) -> str | None:
+    """Return which schedules still use the connection, as text; None if there are none.
+
+    Stacks that are older than the marks may share one. The schedules of a deleted stack are gone by now.
+    """
+    users = [job.schedule for job in scheduled_jobs(client) if job.connection == name]
+    return f"used by {', '.join(users)}" if users else None
 
 
 def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe | None:
@@ -275,7 +316,7 @@ def _register(client: "MLClient", inputs: SnowflakeConnectionInputs) -> None:
             type=category,
             target=f"{inputs.protocol}://{inputs.host}:{inputs.port}",
             credentials=NoneCredentialConfiguration(),
-            metadata=inputs.target.to_metadata(),
+            metadata={**inputs.target.to_metadata(), **inputs.mark},
         )
         try:
             client.connections.create_or_update(connection)
@@ -302,6 +343,8 @@ class SnowflakeConnectionArgs:
     """The query of each import, by the import's name."""
     column_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The `COLUMN_OPTIONS` of each import, by the import's name: checked against the columns of its query."""
+    adopt: pulumi.Input[bool] = False
+    """Whether to take over an existing connection that this stack did not create."""
 
 
 class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeConnection"):
@@ -310,7 +353,8 @@ class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeCon
     The probe signs in as the deployer, in the importer's role. It proves that each query runs and that the
     import's options fit the query's columns. It records the columns, so that `pulumi preview --refresh` shows
     a column that was added, dropped or changed. If the deployer has no sign-in, the probe is skipped with a
-    warning. Adopts an existing connection with the name.
+    warning. An existing connection with the name is an error, unless it has this resource's mark or `adopt`
+    is set.
     """
 
     connection_name: pulumi.Output[str]
@@ -331,6 +375,8 @@ class SnowflakeConnection(dynamic.Resource, module="azureml", name="SnowflakeCon
             "connection_name": args.connection_name,
             "queries": args.queries,
             "column_options": args.column_options,
+            "adopt": args.adopt,
+            MARK: mark_of(name),
             **dict.fromkeys(("columns", "observed_columns", "probe")),
         }
         super().__init__(SnowflakeConnectionProvider(), name, properties, opts)

@@ -67,6 +67,11 @@ class ChildId(NamedTuple):
             f"/Microsoft.MachineLearningServices/workspaces/{workspace.name}/{self.collection}/{self.name}"
         )
 
+    @property
+    def subject(self) -> str:
+        """The resource, as messages name it."""
+        return f"{self.collection}/{self.name} in workspace {self.workspace.name}"
+
     @classmethod
     def parse(cls, arm_id: str) -> "ChildId":
         """Return the id from its text, as `str()` returns it."""

@@ -12,6 +12,11 @@ SPEC_VARIABLE = "IMPORT_SPEC"
 #: The environment variable with the name of the image that the job runs in.
 IMAGE_VARIABLE = "IMPORTER_IMAGE"
 
+#: The environment variables with the ARM ids of the registered environment and code that the job runs, if it
+#: has no image.
+ENVIRONMENT_VARIABLE = "IMPORTER_ENVIRONMENT"
+CODE_VARIABLE = "IMPORTER_CODE"
+
 #: The only step of the job's pipeline.
 JOB_STEP = "import"
 

@@ -21,6 +21,7 @@ ContainerId = Annotated[
     ),
 ]
 VaultId = Annotated[str, StringConstraints(pattern=rf"{_IN_GROUP}/Microsoft\.KeyVault/vaults/[^/]+$")]
+AdoptedName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,254}$")]
 DatastoreName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,255}$")]
 
 
@@ -30,8 +31,8 @@ class ExistingSettings(Section):
     workspace_id: WorkspaceId = Field(description="ARM id of the Azure ML workspace.")
     datastore: DatastoreName | None = Field(
         default=None,
-        description="Existing datastore that imports write to. Without one, the stack creates one "
-        "for `containerId`.",
+        description="Existing datastore that imports write to. Without one, the stack creates "
+        "`rawdata_<name>` for `containerId`.",
     )
     clean_datastore: DatastoreName | None = Field(
         default=None,
@@ -50,6 +51,11 @@ class ExistingSettings(Section):
     )
     vault_id: VaultId | None = Field(
         default=None, description="ARM id of the vault that holds `snowflake.secretName`."
+    )
+    adopt: list[AdoptedName] = Field(
+        default=[],
+        description="Names of existing schedules (`import_<name>`) and connections that the stack takes over "
+        "from another stack or from a person: it changes them, and `pulumi destroy` deletes them.",
     )
 
     @model_validator(mode="after")

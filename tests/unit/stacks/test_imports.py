@@ -43,7 +43,7 @@ def test_every_option_of_an_import_reaches_its_job() -> None:
 
 def test_specification_names_the_connection_and_the_datastores() -> None:
     spec = spec_of()
-    assert (spec.connection, spec.datastore, spec.clean_datastore) == ("snowflake", "raw", "clean")
+    assert (spec.connection, spec.datastore, spec.clean_datastore) == ("snowflake_globodev", "raw", "clean")
 
 
 @pytest.mark.parametrize("written", ["Europe/Vienna", "W. Europe Standard Time"])

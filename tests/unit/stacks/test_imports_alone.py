@@ -61,7 +61,30 @@ def test_container_without_a_datastore_is_registered_as_one() -> None:
         "raw",
     )
     assert datastore["properties"]["endpoint"] == "core.windows.net"
-    assert declared.one(SCHEDULE)["spec"]["datastore"] == "rawdata"
+    # its name has the stack's, as other stacks may use the workspace; earlier versions named it `rawdata`
+    assert declared.one(SCHEDULE)["spec"]["datastore"] == "rawdata_globodev"
+    assert declared.ignored["globodev-rawdata"] == ["name"]
+
+
+def test_connection_is_named_after_the_stack_and_marked_as_its_own() -> None:
+    connection = declare_imports_alone(EXISTING_WORKSPACE).one(CONNECTION)
+    assert connection["connection_name"] == "snowflake_globodev"
+    assert connection["managed_by_stack"] == "ai-platform/test/globodev-snowflake"
+
+
+@pytest.mark.parametrize(
+    ("names", "adopted"),
+    [
+        ([], (False, False)),
+        (["import_raw_house_data"], (True, False)),
+        (["snowflake_globodev", "import_other"], (False, True)),
+    ],
+)
+def test_only_the_schedules_and_connections_in_adopt_are_taken_over(
+    names: list[str], adopted: tuple[bool, bool]
+) -> None:
+    declared = declare_imports_alone({**EXISTING_WORKSPACE, "adopt": names})
+    assert (declared.one(SCHEDULE)["adopt"], declared.one(CONNECTION)["adopt"]) == adopted
 
 
 def test_secret_is_read_from_the_given_vault() -> None:

@@ -70,7 +70,7 @@ class FakeWorkspace(BaseAdapter):
             return (200 if self.documents.pop(path, None) else 404), {"error": {"message": "not found"}}
         if method == "POST":
             return 200, {"submissionId": "job-1", "scheduleActionType": "CreateJob"}
-        if path in ("", "jobs") or path.endswith("/versions"):
+        if path in ("", "jobs", "schedules") or path.endswith("/versions"):
             prefix = f"{path}/"
             found = [document for key, document in self.documents.items() if key.startswith(prefix)]
             return 200, {"value": found, "name": "mlw", "location": "westeurope", "properties": {}}

@@ -31,6 +31,7 @@ def declared(**changes: Any) -> dict[str, Any]:
         "image": "importer:1",
         "identity_client_id": "c11e",
         "tags": {"stack": "dev"},
+        "managed_by_stack": "ai-platform/dev/raw_house_data",
         **changes,
     }
     # Pulumi leaves out what is null

@@ -60,7 +60,11 @@ def test_create_makes_a_schedule_whose_job_runs_the_importer(workspace: FakeWork
         "expression": "0 6 * * *",
         "timeZone": "W. Europe Standard Time",
     }
-    assert properties["tags"] == {"stack": "dev", "import": "raw_house_data"}
+    assert properties["tags"] == {
+        "stack": "dev",
+        "import": "raw_house_data",
+        "managed_by_stack": "ai-platform/dev/raw_house_data",
+    }
     node = live_job(workspace)["jobs"]["import"]
     spec = ImportSpec.model_validate_json(node["environment_variables"].pop("IMPORT_SPEC"))
     assert spec.query == "SELECT * FROM raw"
@@ -93,7 +97,7 @@ def test_create_without_run_on_create_or_disabled_starts_no_import(
     assert TRIGGER not in workspace.writes
 
 
-def test_create_updates_an_existing_schedule_with_its_name(workspace: FakeWorkspace) -> None:
+def test_create_updates_an_existing_schedule_with_its_mark(workspace: FakeWorkspace) -> None:
     create(cron="5 5 * * *", query="SELECT 1")
     create()
     assert workspace.documents[SCHEDULE]["properties"]["trigger"]["expression"] == "0 6 * * *"

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 import pytest
 from azure.core.pipeline.transport import HttpTransport
 
+from components.dynamic.import_schedule import ImportScheduleProvider
 from components.dynamic.importer_code import ImporterCodeProvider
 from components.dynamic.importer_snapshot import BASE_IMAGE, read_environment, read_snapshot
 from components.dynamic.provider import ResourceError
@@ -110,6 +111,7 @@ def declared() -> dict[str, Any]:
         "workspace": WORKSPACE,
         "code_version": snapshot.version,
         "environment_version": read_environment(snapshot).version,
+        "managed_by_stack": "ai-platform/dev/importer-code",
     }
     result = PROVIDER.check({}, given)
     assert result.failures == []
@@ -268,6 +270,61 @@ def test_delete_archives_and_a_second_delete_does_nothing(workspace: CodeWorkspa
     PROVIDER.delete(ID, outs)
     workspace.documents.clear()
     PROVIDER.delete(ID, outs)
+
+
+def use(code: dict[str, Any], mark: str, name: str = "houses") -> None:
+    """Create a schedule with a mark, whose job runs registered code."""
+    given = {
+        "workspace": WORKSPACE,
+        "spec": {"name": name, "connection": "snowflake", "query": "SELECT 1"},
+        "cron": "0 6 * * *",
+        "time_zone": "UTC",
+        "environment": code["environment"],
+        "code": code["code"],
+        "run_on_create": False,
+        "managed_by_stack": mark,
+    }
+    ImportScheduleProvider().create(given)
+
+
+def archived(workspace: FakeWorkspace, code: dict[str, Any]) -> tuple[bool, bool]:
+    """Return whether the code and the environment are archived."""
+    first, second = (document(workspace, code[kind]).get("isArchived") for kind in ("code", "environment"))
+    return bool(first), bool(second)
+
+
+def test_delete_archives_a_shared_version_with_its_last_user(workspace: CodeWorkspace) -> None:
+    outs = create()
+    use(outs, "ai-platform/other/houses")
+    PROVIDER.delete(ID, outs)
+    assert archived(workspace, outs) == (False, False)
+    del workspace.documents["schedules/import_houses"]
+    PROVIDER.delete(ID, outs)
+    assert archived(workspace, outs) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("user", "is_kept"), [("ai-platform/other/houses", True), ("ai-platform/dev/houses", False)]
+)
+def test_new_code_archives_the_old_one_unless_another_stack_uses_it(
+    workspace: CodeWorkspace, package: Path, user: str, is_kept: bool
+) -> None:
+    before = create()
+    use(before, user)
+    (package / "requirements.txt").write_text("duckdb==2.0.1\n")
+    PROVIDER.update(ID, before, declared())
+    assert archived(workspace, before) == (not is_kept, not is_kept)
+
+
+def test_upgrade_of_a_stack_without_marks_archives_its_old_code(
+    workspace: CodeWorkspace, package: Path
+) -> None:
+    before = create()
+    del before["managed_by_stack"]
+    use(before, "")
+    (package / "run.py").write_text("print('bye')\n")
+    PROVIDER.update(ID, before, declared())
+    assert archived(workspace, before) == (True, False)
 
 
 @pytest.mark.parametrize("version", ["", "latest", "A" * 32])

@@ -91,6 +91,7 @@ def given(**changes: Any) -> dict[str, Any]:
         "sign_in": "key_pair",
         "secret_uri": "https://vault/secrets/snowflake-importer",
         "queries": {"raw_house_data": "SELECT * FROM raw;"},
+        "managed_by_stack": "ai-platform/dev/snowflake",
         **changes,
     }
 
@@ -172,7 +173,7 @@ def test_missing_sign_in_skips_the_probe_and_records_it(workspace: FakeWorkspace
     assert PROVIDER.diff(ID, PROVIDER.read(ID, outs).outs or {}, declared()).changes is False
 
 
-def test_create_updates_an_existing_connection_with_its_name(workspace: FakeWorkspace) -> None:
+def test_create_updates_an_existing_connection_with_its_mark(workspace: FakeWorkspace) -> None:
     create(warehouse="OTHER_WH")
     create()
     assert workspace.documents[CONNECTION]["properties"]["metadata"]["warehouse"] == "IMPORT_WH"
@@ -261,7 +262,7 @@ def test_connection_with_broken_metadata_can_be_refreshed_updated_and_deleted(
     assert (diff.changes, diff.replaces) == (True, [])
     updated = PROVIDER.update(ID, live, declared()).outs or {}
     assert PROVIDER.diff(ID, updated, declared()).changes is False
-    PROVIDER.delete(ID, live)
+    PROVIDER.delete(ID, updated)
     assert workspace.documents == {}
 
 
