@@ -308,6 +308,25 @@ def test_destroy_succeeds_with_and_without_the_resources(stack: Stack) -> None:
     assert stack.child("connections/snowflake") is None
 
 
+def test_destroy_leaves_a_schedule_of_another_stack_and_its_connection_and_says_so(stack: Stack) -> None:
+    stack.up()
+    document = stack.child("schedules/import_houses")
+    assert document
+    document["properties"]["tags"]["managed_by_stack"] = "dynamic/other/houses-schedule"
+    stack.cloud.store.put(document["id"], document)
+
+    shown = stack.succeed("destroy", "--yes", "--skip-preview")
+
+    workspace = stack.workspace_id.rpartition("/")[2]
+    assert (
+        f"schedules/import_houses in workspace {workspace} is not deleted: it belongs to "
+        "dynamic/other/houses-schedule"
+    ) in shown
+    assert f"connections/snowflake in workspace {workspace} is not deleted: used by import_houses" in shown
+    assert stack.child("schedules/import_houses")
+    assert stack.child("connections/snowflake")
+
+
 def test_bad_input_is_one_line_and_registers_nothing(stack: Stack) -> None:
     stack.settings["import"]["cron"] = "0 6 1 * *"
     assert "cron: day and month must be *, as Azure ML ignores them" in stack.fail("preview")
