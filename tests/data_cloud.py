@@ -4,7 +4,7 @@ import json
 import multiprocessing
 import os
 import subprocess
-import tempfile
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,15 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
-import importer.commands.report.page  # noqa: F401 - so that no fork has to import it
 from importer.job.run import Import
 from importer.lake.manifest import Manifest
 from importer.progress import JsonLines
 from importer.spec.import_spec import ImportSpec
-from importer.spec.scheduled_job import SPEC_VARIABLE
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from importer.versions.workspace import Workspace
 from localcloud.arm import ArmStore
 from localcloud.home import BLOB_KEY, SUBSCRIPTION_ID, Home
 from localcloud.houses import TABLE
-from tests.forked_importer import ForkedCommand
 
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"
 WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/ws"
@@ -128,12 +125,16 @@ def download(home: Home, asset: str, version: str, folder: Path) -> Manifest:
 
 
 def command(*arguments: str, spec: ImportSpec | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `python -m importer` with the arguments, in a fork: importing its libraries would take seconds."""
-    variables = {SPEC_VARIABLE: spec.model_dump_json()} if spec else {}
-    with tempfile.TemporaryDirectory() as folder:
-        code, stdout, stderr = ForkedCommand(arguments, Path(folder), variables).end(timeout=180)
-    assert code is not None, "the command did not end in time"
-    return subprocess.CompletedProcess(arguments, code, stdout, stderr)
+    extra = {"IMPORT_SPEC": spec.model_dump_json()} if spec else {}
+    return subprocess.run(
+        [sys.executable, "-m", "importer", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, **extra},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
 
 
 def error_line(result: subprocess.CompletedProcess[str]) -> str:
