@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-# what the command imports where it needs it, so that no fork has to
+# the command imports these when it needs them: here, so that no fork has to
+import importer.job.run
+import importer.job.telemetry
+import importer.versions.workspace  # noqa: F401
 from importer.__main__ import main
 from importer.lake.azure import credential
 from importer.spec.import_spec import ImportSpec
