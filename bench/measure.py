@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from azure.storage.blob import ContainerClient
 from snowflake.connector.cursor import SnowflakeCursor
 
+import importer.job.run  # noqa: F401 - what a job imports is part of its memory
 from importer import __version__
 from importer.job.contract.enforce import Enforcement
 from importer.job.stream import stream
