@@ -59,7 +59,11 @@ def grant_snowflake(settings: Settings, lake: Lake) -> None:
 
 
 def grant_data_scientists(settings: Settings, workspace: Workspace, lake: Lake) -> None:
-    """Let the group of data scientists work in the workspace, and read the lake's data."""
+    """Let the group of data scientists work in the workspace, and read the lake's data.
+
+    Their jobs can also act as every identity that is attached to the workspace: the settings allow the group
+    only beside `workspace.dataScientistsActAsWorkspaceIdentities`.
+    """
     group = settings.workspace.data_scientists
     if group is None:
         return

@@ -59,7 +59,12 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "`workspace.computeClusters` is not empty": {
         "workspace": {"computeClusters": [{"name": "cpu", "vmSize": "Standard_D4ds_v5"}]}
     },
-    "`workspace.dataScientists` is set": {"workspace": {"dataScientists": str(uuid.UUID(int=1))}},
+    "`workspace.dataScientists` is set": {
+        "workspace": {
+            "dataScientists": str(uuid.UUID(int=1)),
+            "dataScientistsActAsWorkspaceIdentities": True,
+        }
+    },
     "`workspace.cosmosDbPrincipal` is set": {"workspace": {"cosmosDbPrincipal": str(uuid.UUID(int=2))}},
     "`network.dnsZoneIds` has the zone of the API server": {
         "network": {

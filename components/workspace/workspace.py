@@ -33,7 +33,7 @@ class WorkspaceArgs(Args):
     tenant_id: pulumi.Input[str]
     registry_id: pulumi.Input[str]
     job_identity_ids: Sequence[pulumi.Input[str]] = ()
-    """Identities that jobs of the workspace may act as."""
+    """Identities that jobs of the workspace may act as, and so everyone who may submit a job."""
     storage_sku: pulumi.Input[str] = "Standard_ZRS"
     encryption_key: EncryptionKeyArgs | None = None
     hbi: bool = False
@@ -71,7 +71,12 @@ class Workspace(pulumi.ComponentResource):
     """An Azure ML workspace with an identity, a storage account and a vault of its own.
 
     `name` (lower-case letters and digits) is the start of all their names. The vault is for the workspace's
-    own secrets: users who may submit jobs can read it, so keep other secrets elsewhere. Datastores hold no
+    own secrets: users who may submit jobs can read it, so keep other secrets elsewhere. Their jobs can act as
+    every identity of the workspace, its own included
+    (https://learn.microsoft.com/azure/machine-learning/how-to-use-serverless-compute#identity-support-and-credential-passthrough).
+    Azure ML has no job that acts as a system-assigned identity, but such an identity exists only after the
+    workspace, so it cannot have the roles that a managed network and a customer-managed key need from the
+    start. Datastores hold no
     key: users and jobs access the data with their own identity. `add_datastore` adds a datastore. Jobs are
     serverless; `add_compute_cluster` adds a cluster, which costs nothing while it is idle.
 

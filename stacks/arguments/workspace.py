@@ -36,7 +36,8 @@ def workspace_args(
         service=service,
         application_insights_id=observability.application_insights_id,
         tenant_id=tenant_id,
-        job_identity_ids=[importer.resource_id],
+        # everyone who may submit a job can act as it: attach it only if it has imports to run
+        job_identity_ids=[importer.resource_id] if settings.imports else [],
         registry_id=registry.resource_id,
         storage_sku=redundancy(settings),
         encryption_key=key,

@@ -123,6 +123,23 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _people_have_the_roles_of_their_jobs(self) -> Self:
+        """Refuse people in the workspace, unless a setting accepts that they get the roles of its identities.
+
+        A serverless job takes the client id of any user-assigned identity of its workspace, its own included
+        (https://learn.microsoft.com/azure/machine-learning/how-to-use-serverless-compute#identity-support-and-credential-passthrough).
+        """
+        workspace = self.workspace
+        if workspace.data_scientists is None or workspace.data_scientists_act_as_workspace_identities:
+            return self
+        raise contradiction(
+            ["workspace", "dataScientists"],
+            f"their jobs could act as {' and '.join(self.identities_of_jobs)}, which may do more than they: "
+            "set workspace.dataScientistsActAsWorkspaceIdentities to accept that",
+            workspace.data_scientists,
+        )
+
+    @model_validator(mode="after")
     def _network_fits(self) -> Self:
         self.network.check_access(is_private=self.is_private, has_cluster=self.cluster.enabled)
         api_server_zones = [aks_zone(self.location)] if self.is_private and self.cluster.enabled else []
@@ -233,6 +250,16 @@ class Settings(Section):
         if not self.makes_network and self.network.endpoints_subnet_id is None:
             return []
         return endpoint_zones(self.location, is_private=self.is_private, has_cluster=self.cluster.enabled)
+
+    @property
+    def identities_of_jobs(self) -> list[str]:
+        """What jobs in the platform's workspace can act as: the identities that are attached to it."""
+        identities = ["the workspace's own identity"]
+        if self.imports:
+            identities.append("the importer's")
+        if self.customer_managed_key:
+            identities.append("that of the encryption key")
+        return identities
 
     @property
     def uses_password(self) -> bool:

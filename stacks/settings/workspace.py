@@ -57,7 +57,14 @@ class WorkspaceSettings(Section):
     )
     data_scientists: ObjectId | None = Field(
         default=None,
-        description="Object id of the Entra ID group that works in the workspace and reads the lake's data.",
+        description="Object id of the Entra ID group that works in the workspace and reads the lake's data. "
+        "Needs `dataScientistsActAsWorkspaceIdentities`.",
+    )
+    data_scientists_act_as_workspace_identities: bool = Field(
+        default=False,
+        description="Allows `dataScientists`: jobs that they submit can act as every identity of the "
+        "workspace, and so write raw data, sign in to Snowflake and change the workspace. See "
+        "docs/security.md.",
     )
     cosmos_db_principal: ObjectId | None = Field(
         default=None,

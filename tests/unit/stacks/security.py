@@ -14,6 +14,7 @@ STORAGE = "azure-native:storage:StorageAccount"
 VAULT = "azure-native:keyvault:Vault"
 REGISTRY = "azure-native:containerregistry:Registry"
 WORKSPACE = "azure-native:machinelearningservices:Workspace"
+COMPUTE = "azure-native:machinelearningservices:Compute"
 CLUSTER = "azure-native:containerservice:ManagedCluster"
 LOGS = "azure-native:operationalinsights:Workspace"
 INSIGHTS = "azure-native:applicationinsights:Component"
@@ -243,6 +244,22 @@ def nobody_is_granted_more_than_a_group(case: Case) -> Iterator[str]:
             yield assignment.name
 
 
+def people_have_every_role_that_their_jobs_can_act_with(case: Case) -> Iterator[str]:
+    workspace = case.settings.workspace
+    if workspace.data_scientists is None or workspace.data_scientists_act_as_workspace_identities:
+        return
+    roles: dict[str, set[tuple[str, str]]] = {}
+    for assignment in case.of("azure-native:authorization:RoleAssignment"):
+        role = (assignment.inputs["roleDefinitionId"].rsplit("/", 1)[1], assignment.inputs["scope"])
+        roles.setdefault(assignment.inputs["principalId"], set()).add(role)
+    for resource in case.of(WORKSPACE, COMPUTE):
+        for identity_id in resource.inputs["identity"]["userAssignedIdentities"]:
+            identity = identity_id.rsplit("/", 1)[1]
+            gained = roles.get(f"principal-{identity}", set()) - roles.get(workspace.data_scientists, set())
+            if gained:
+                yield f"{resource.name}: its jobs can act as {identity}"
+
+
 def _differences(resource: MockResourceArgs, wanted: dict[str, Any]) -> Iterator[str]:
     for name, value in wanted.items():
         if resource.inputs.get(name) != value:
@@ -265,4 +282,5 @@ RULES: list[Callable[[Case], Iterator[str]]] = [
     what_holds_data_is_kept_where_it_should_be,
     deleted_data_can_be_restored,
     nobody_is_granted_more_than_a_group,
+    people_have_every_role_that_their_jobs_can_act_with,
 ]

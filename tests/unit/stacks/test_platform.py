@@ -95,7 +95,8 @@ def test_roles_are_assigned_to_the_expected_identities_and_scopes() -> None:
 
 
 def test_data_scientists_work_in_the_workspace_and_read_data() -> None:
-    declared = declare_platform(workspace={"dataScientists": PRINCIPAL})
+    people = {"dataScientists": PRINCIPAL, "dataScientistsActAsWorkspaceIdentities": True}
+    declared = declare_platform(workspace=people)
     assert set(grants(declared)) - set(grants(declare_platform())) == {
         (PRINCIPAL, "AZUREML_DATA_SCIENTIST", "mlw"),
         (PRINCIPAL, "STORAGE_BLOB_DATA_READER", "lake-rawdata"),
@@ -298,8 +299,11 @@ def test_each_import_is_a_schedule_and_a_query_of_the_connection() -> None:
     }
 
 
-def test_platform_without_imports_has_no_schedule() -> None:
-    assert declare_platform(imports=[]).all(SCHEDULE) == []
+def test_platform_without_imports_has_no_schedule_and_attaches_no_importer_to_the_workspace() -> None:
+    declared = declare_platform(imports=[])
+    assert declared.all(SCHEDULE) == []
+    identity = declared.one("azure-native:machinelearningservices:Workspace")["identity"]
+    assert identity["userAssignedIdentities"] == [f"{SUBSCRIPTION}/globodevmlw-identity"]
 
 
 def test_datastores_are_the_lakes_containers() -> None:

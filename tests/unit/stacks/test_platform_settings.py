@@ -106,6 +106,7 @@ SHOWN_ELSEWHERE = {
     "cluster.enabled",
     "cluster.administrators",
     "workspace.dataScientists",
+    "workspace.dataScientistsActAsWorkspaceIdentities",
     "workspace.cosmosDbPrincipal",
 }
 

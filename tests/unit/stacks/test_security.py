@@ -10,7 +10,16 @@ from stacks.settings.load import load
 from tests.unit.stacks import security
 from tests.unit.stacks.declared_stacks import declare_platform
 from tests.unit.stacks.security import Case, violations
-from tests.unit.stacks.stack_config import EXISTING_NETWORK, OFFICE, SUBNET, config, imports, snowflake
+from tests.unit.stacks.stack_config import (
+    EXISTING_NETWORK,
+    OFFICE,
+    PRINCIPAL,
+    SUBNET,
+    config,
+    imports,
+    refusal,
+    snowflake,
+)
 from tools.declared import SUBSCRIPTION
 
 FLAGS = ("isolation", "keep", "customer_managed_key", "existing_network", "cluster", "mode")
@@ -26,15 +35,16 @@ COMBINATIONS = list(
 )
 
 
-def declared_case(
+def settings_case(
     isolation: str, keep: bool, customer_managed_key: bool, existing_network: bool, cluster: bool, mode: str
-) -> Case:
+) -> dict[str, Any]:
+    """Return the settings of one combination, in addition to those of every stack."""
     network: dict[str, Any] = dict(EXISTING_NETWORK) if existing_network else {}
     if isolation == "public":
         network["allowedAddressRanges"] = OFFICE
         if existing_network:
             network["egressAddressRanges"] = ["198.51.100.7/32"]
-    changes: dict[str, Any] = {
+    return {
         "isolation": isolation,
         "keep": keep,
         "customerManagedKey": customer_managed_key,
@@ -43,6 +53,10 @@ def declared_case(
         "imports": imports(mode=mode),
         "snowflake": snowflake(unload={"subnetIds": [f"{SUBNET}/snowflake"]}),
     }
+
+
+def declared_case(*flags: Any) -> Case:
+    changes = settings_case(*flags)
     return Case(load(config(**changes)), declare_platform(**changes))
 
 
@@ -180,3 +194,33 @@ def test_a_zone_that_no_endpoint_uses_is_found() -> None:
     broken.resources = [r for r in broken.resources if r.name != "globodevregistry-registry-endpoint-zones"]
     found = violations(Case(case.settings, broken))
     assert "every_zone_is_used_by_an_endpoint: globodev-dns-privatelink.azurecr.io" in found
+
+
+@pytest.mark.parametrize("imported", [True, False], ids=["imports", "no-imports"])
+def test_people_whose_jobs_could_act_as_other_identities_are_refused_in_every_combination(
+    imported: bool,
+) -> None:
+    for flags in COMBINATIONS:
+        changes = settings_case(*flags) | ({} if imported else {"imports": []})
+        people = refusal(**changes, workspace={"dataScientists": PRINCIPAL})
+        assert people.startswith("ai-platform:workspace.dataScientists: their jobs could act as")
+        assert ("the importer's" in people) is imported
+        assert ("encryption key" in people) is flags[2]
+
+
+def test_people_are_accepted_beside_the_setting_that_names_what_their_jobs_can_do() -> None:
+    accepted = {"dataScientists": PRINCIPAL, "dataScientistsActAsWorkspaceIdentities": True}
+    settings = load(config(workspace=accepted))
+    assert settings.workspace.data_scientists == PRINCIPAL
+
+
+def test_people_who_gain_the_roles_of_a_workspaces_identities_are_found() -> None:
+    case = declared_case(*PRIVATE)
+    workspace = case.settings.workspace.model_copy(update={"data_scientists": PRINCIPAL})
+    settings = case.settings.model_copy(update={"workspace": workspace})
+    rule = "people_have_every_role_that_their_jobs_can_act_with: globodevmlw: its jobs can act as"
+    assert violations(Case(settings, case.declared)) == [
+        f"{rule} globodevmlw-identity",
+        f"{rule} globodev-importer",
+        f"{rule} globodev-cmk-identity",
+    ]
