@@ -1,7 +1,7 @@
 # The project's commands; `make` alone lists them. Each does the set-up it needs, and only what changed since.
 SHELL := bash
 STACK ?= local
-export OFFLINE
+export OFFLINE VERBOSE
 
 .PHONY: help up preview down test unit bench check format docs lock clean setup venv azurite pulumi
 
@@ -17,7 +17,7 @@ help:
 	@echo "make docs                               write docs/settings.md and docs/access.md again"
 	@echo "make lock                               resolve pyproject.toml into dev-requirements.txt and its two parts"
 	@echo "make clean                              remove .venv, node_modules, .local and caches; not while the local cloud runs"
-	@echo "More arguments for pulumi or pytest: ARGS='...'"
+	@echo "More arguments for pulumi or pytest: ARGS='...'; all that pulumi says: make up VERBOSE=1"
 
 up preview down:
 	@tools/stack.sh $@ "$(STACK)" $(ARGS)

@@ -14,6 +14,18 @@ refuse_local_environment() {
   exit 1
 }
 
+# One line for each part of `make up`, as tools/up.py prints the resources.
+phase() {
+  printf '%-14s%s\n' "$1" "$2"
+}
+
+is_verbose() {
+  case ${VERBOSE:-} in
+    1 | true | yes) ;;
+    *) return 1 ;;
+  esac
+}
+
 set_up() {
   local parts=(venv pulumi)
   [ "$stack" != local ] || parts+=(azurite)
@@ -22,9 +34,10 @@ set_up() {
 }
 
 start_local_cloud() {
-  python -m localcloud start >&2
-  . "$home/env"
   local said
+  said=$(python -m localcloud start 2>&1) || { echo "$said" >&2 && return 1; }
+  ! is_verbose || echo "$said" >&2
+  . "$home/env"
   said=$(pulumi stack select --create local 2>&1) || { echo "$said" >&2 && return 1; }
 }
 
@@ -38,16 +51,27 @@ offline() {
 up() {
   set_up
   if [ "$stack" = local ]; then
-    start_local_cloud
-    local started
-    started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-    pulumi up --yes --suppress-progress --suppress-outputs --stack local "$@"
-    python -m localcloud env >/dev/null
-    . "$home/env"
-    python -m importer list --wait --since "$started"
+    up_local "$@"
   else
     pulumi up --stack "$stack" "$@"
   fi
+}
+
+up_local() {
+  local started
+  started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  phase Set-up "packages and Pulumi are installed"
+  phase "Local cloud" "blob, snowflake, azure and providers, in $home"
+  start_local_cloud
+  if is_verbose; then
+    pulumi up --yes --suppress-progress --suppress-outputs --stack local "$@"
+  else
+    python tools/up.py "$@"
+  fi
+  python -m localcloud env >/dev/null
+  . "$home/env"
+  phase Imports "waiting for their jobs"
+  python -m importer list --wait --since "$started"
 }
 
 preview() {
