@@ -7,25 +7,28 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.table import Table
 
-#: The width of a table in a pipe, which has none: rich would wrap at 80 columns.
-_PIPE_WIDTH = 250
+#: More than the width of any table: rich would cut names off at the width of the terminal, 80 in a pipe.
+_WIDE = 250
 
 
 def print_table(
     headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[str] = frozenset()
 ) -> None:
-    """Print a table; the columns named in `right` are aligned to the right."""
+    """Print a table; the columns named in `right` are aligned to the right.
+
+    A narrow terminal wraps its lines, so that names and versions are whole.
+    """
     table = Table(box=None, pad_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in right else "left")
     for row in rows:
         table.add_row(*row)
-    open_console().print(table)
+    Console(markup=False, width=_WIDE).print(table)
 
 
 def open_console() -> Console:
-    """Return the console that tables are printed on, as wide as the terminal."""
-    return Console(markup=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    """Return a console as wide as the terminal."""
+    return Console(markup=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def moment(time: datetime | None) -> str:
