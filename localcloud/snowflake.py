@@ -45,6 +45,7 @@ from localcloud.home import Home, end_with
 from localcloud.houses import load_houses
 from localcloud.snowflake_account import (
     DATABASE,
+    PRIVATE_SCHEMA,
     READ_ONLY_ROLES,
     ROLES,
     SCHEMA,
@@ -52,6 +53,7 @@ from localcloud.snowflake_account import (
 )
 from localcloud.snowflake_chunks import StoredResults, inline_ipc
 from localcloud.snowflake_copy import Unload, is_unload
+from localcloud.snowflake_parameters import Parameters
 from localcloud.snowflake_refusal import RefusedError
 from localcloud.snowflake_users import Users, is_alter_user
 
@@ -70,6 +72,9 @@ class Session:
     user: str
     role: str
     warehouse: str | None
+    parameters: Parameters
+    has_secondary_roles: bool
+    """Whether the grants of the user's other roles count too: Snowflake's default."""
 
     def use(self, statement: exp.Use) -> None:
         """Switch to the role of `USE ROLE` or the warehouse of `USE WAREHOUSE`; fakesnow runs other kinds."""
@@ -98,6 +103,11 @@ class Session:
                 f"SQL access control error:\nInsufficient privileges: the role '{self.role}' only reads."
             )
             raise RefusedError("003001", message, "42501")
+        roles = ROLES[self.user] if self.has_secondary_roles else (self.role,)
+        for table in statement.find_all(exp.Table):
+            if table.db.upper() == PRIVATE_SCHEMA and READ_ONLY_ROLES.issuperset(roles):
+                message = f"SQL compilation error:\nObject '{table.sql()}' does not exist or not authorized."
+                raise RefusedError("002003", message, "02000")
         reads_rows = isinstance(statement, exp.Query | exp.DML) and statement.find(exp.Table) is not None
         if reads_rows and self.warehouse is None and not describe_only:
             message = (
@@ -146,7 +156,13 @@ class SnowflakeServer:
             return refusal.response()
         # by default the users' warehouse; as in Snowflake, an unknown one fails the first query
         warehouse = (request.query_params.get("warehouse") or WAREHOUSE).upper()
-        session = Session(user, role, WAREHOUSE if warehouse == WAREHOUSE else None)
+        session = Session(
+            user,
+            role,
+            WAREHOUSE if warehouse == WAREHOUSE else None,
+            Parameters.of(user, data.get("SESSION_PARAMETERS") or {}),
+            str(data.get("SECONDARY_ROLES") or "ALL").upper() == "ALL",
+        )
         answer = json.loads(bytes((await login_request(request)).body))
         connection = sessions[answer["data"]["token"]]
         session.show_in(connection)
@@ -174,7 +190,7 @@ class SnowflakeServer:
                 return JSONResponse(self._users.alter(body["sqlText"], session.role))
             if not isinstance(statement, exp.Use):
                 session.check(statement, describe_only=bool(body.get("describeOnly")))
-                return await self._with_chunks(await _fakesnow_response(request))
+                return await self._with_chunks(session, await _fakesnow_response(request))
             session.use(statement)
         except RefusedError as refusal:
             return refusal.response()
@@ -185,13 +201,14 @@ class SnowflakeServer:
             answer["data"] |= {"finalRoleName": session.role, "finalWarehouseName": session.warehouse}
         return JSONResponse(answer, response.status_code)
 
-    async def _with_chunks(self, response: Response) -> Response:
-        """Return the answer with the rows that `inline_ipc` has left out as chunks."""
+    async def _with_chunks(self, session: Session, response: Response) -> Response:
+        """Return the answer as the session gets it, with the rows that it leaves out as chunks."""
         answer = json.loads(bytes(response.body))
         data = answer["data"] or {}
         table = shared_fs.results_cache.get(str(data.get("queryId")), (None,))[0]
         if not data.get("rowsetBase64") or table is None:
             return response
+        answer, table = session.parameters.apply(answer, table)
         return JSONResponse(await run_in_threadpool(self._results.store, answer, table))
 
     def send_result(self, request: Request) -> Response:
@@ -209,7 +226,9 @@ class SnowflakeServer:
         unload = Unload.read(statement, self._home)
         session.check(unload.query, describe_only=False)
         try:
-            return JSONResponse(await run_in_threadpool(unload.run, connection, self._home))
+            return JSONResponse(
+                await run_in_threadpool(unload.run, connection, self._home, session.parameters)
+            )
         except RefusedError:
             raise
         except Exception:

@@ -16,6 +16,9 @@ WAREHOUSE = "IMPORT_WH"
 
 #: The only storage integration: it has access to all of the local Blob storage, and every role may use it.
 STORAGE_INTEGRATION = "LAKE"
+
+#: A schema, in any database, that the read-only roles have no grant on.
+PRIVATE_SCHEMA = "PRIVATE"
 DATABASE = "GLOBOREALTY"
 SCHEMA = "REAL_ESTATE"
 

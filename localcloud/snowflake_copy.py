@@ -21,6 +21,7 @@ from sqlglot import exp
 
 from localcloud.home import BLOB_KEY, Home
 from localcloud.snowflake_account import STORAGE_INTEGRATION
+from localcloud.snowflake_parameters import Parameters
 from localcloud.snowflake_refusal import RefusedError
 
 _PUBLIC_HOST = ".blob.core.windows.net"
@@ -58,14 +59,14 @@ class Unload:
             raise _unsupported("FROM takes a query in parentheses")
         return cls(source.this, account, container, path, _credential(statement), _read_options(statement))
 
-    def run(self, connection: FakeSnowflakeConnection, home: Home) -> dict[str, Any]:
+    def run(self, connection: FakeSnowflakeConnection, home: Home, parameters: Parameters) -> dict[str, Any]:
         """Write the files, and return the answer in the format of Snowflake's drivers."""
         cursor = connection.cursor()
         try:
             cursor.execute(self.query.sql(dialect="snowflake"), server=True)
         except (ProgrammingError, OperationalError) as error:
             raise RefusedError(f"{error.errno:06d}", str(error.msg), error.sqlstate or "") from None
-        files = self._write(self._conform(cursor._arrow_table), cursor.sfqid or "", home)
+        files = self._write(self._conform(cursor._arrow_table, parameters), cursor.sfqid or "", home)
         return {
             "success": True,
             "data": {
@@ -80,13 +81,16 @@ class Unload:
             },
         }
 
-    def _conform(self, table: pa.Table) -> pa.Table:
+    def _conform(self, table: pa.Table, parameters: Parameters) -> pa.Table:
         """Return the rows cast to the types that Snowflake writes."""
         projections: list[exp.Expr] = self.query.selects
         if len(projections) != table.num_columns:  # one of them is a star
             projections = [exp.Null()] * table.num_columns
         fields = [_field(p.unalias(), f) for p, f in zip(projections, table.schema, strict=True)]
-        return table.cast(pa.schema(fields))
+        table = table.cast(pa.schema(fields))
+        if parameters.unloads_milliseconds:  # digits are lost
+            table = table.cast(pa.schema([_in_milliseconds(field) for field in fields]), safe=False)
+        return table
 
     def _write(self, table: pa.Table, query_id: str, home: Home) -> list[_File]:
         container = ContainerClient(
@@ -185,6 +189,12 @@ def _field(projection: exp.Expr, column: pa.Field) -> pa.Field:
     if pa.types.is_integer(column.type) and not is_cast:
         return column.with_type(pa.decimal128(38, 0))
     return column
+
+
+def _in_milliseconds(column: pa.Field) -> pa.Field:
+    if pa.types.is_timestamp(column.type):
+        return column.with_type(pa.timestamp("ms"))
+    return column.with_type(pa.time32("ms")) if pa.types.is_time(column.type) else column
 
 
 def _files(table: pa.Table, most_bytes: int) -> Iterator[tuple[bytes, int]]:

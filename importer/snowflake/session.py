@@ -19,6 +19,7 @@ from tenacity import (
 
 from importer.errors import ImporterError
 from importer.snowflake.columns import Column, columns_of
+from importer.snowflake.session_parameters import session_parameters
 from importer.snowflake.sign_in import open_connection, sign_in_arguments
 from importer.spec.snowflake_target import SnowflakeTarget
 
@@ -123,18 +124,10 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
             backoff_policy=_pauses,
             platform_detection_timeout_seconds=0.0,  # the sign-in is known
             arrow_number_to_decimal=True,  # NUMBER(12,2) as a decimal, not as the nearest double
-            session_parameters={
-                "QUERY_TAG": query_tag,
-                "TIMEZONE": "UTC",
-                "CLIENT_TELEMETRY_ENABLED": False,
-                # the minimum, in MB uncompressed: several chunks are in memory at once
-                # (https://docs.snowflake.com/en/sql-reference/parameters#client-result-chunk-size)
-                "CLIENT_RESULT_CHUNK_SIZE": 48,
-                # a query of a crashed run must not continue in the warehouse
-                "ABORT_DETACHED_QUERY": True,
-                # the type of an unloaded column depends on the query, not on the rows
-                "ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION": False,
-            },
+            # only the grants of the importer's role count: a user's default is all roles that it has
+            # (https://docs.snowflake.com/en/sql-reference/sql/use-secondary-roles)
+            secondary_roles="NONE",
+            session_parameters=session_parameters(query_tag),
         )
     except (Error, RequestException) as error:
         raise ImporterError(f"cannot sign in to Snowflake ({where}): {error_text(error)}") from None

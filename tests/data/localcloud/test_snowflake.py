@@ -44,12 +44,16 @@ def connect(cloud: Cloud, user: str = "DEPLOYER", **options: Any) -> Any:
     return closing(snowflake.connector.connect(**chosen | options))
 
 
+#: Undoes the defaults of the user IMPORTER that lose or change values.
+ALL_ROWS = {"session_parameters": {"ROWS_PER_RESULTSET": 0}}
+
+
 def rows(connection: Any, statement: str) -> list[tuple[Any, ...]]:
     return list(connection.cursor().execute(statement).fetchall())
 
 
 def test_table_of_houses_equals_the_dataset(snowflake_cloud: Cloud) -> None:
-    with connect(snowflake_cloud, "IMPORTER") as connection:
+    with connect(snowflake_cloud, "IMPORTER", **ALL_ROWS) as connection:
         arrived = connection.cursor().execute(f"SELECT * FROM {TABLE}").fetch_arrow_all()  # noqa: S608 - a constant
     sales = house_sales()
     assert (arrived.num_rows, arrived.num_columns) == (2930, 74)
@@ -106,6 +110,38 @@ def test_importer_role_may_only_read(snowflake_cloud: Cloud) -> None:
             with pytest.raises(ProgrammingError, match="Insufficient privileges"):
                 importer.cursor().execute(statement)
         assert rows(importer, f"SELECT count(*) FROM {TABLE}") == [(2930,)]  # noqa: S608 - a constant
+
+
+@pytest.mark.parametrize(
+    ("parameters", "count", "document"),
+    [
+        ({}, 1000, '{\n    "a": [\n        1,\n        undefined\n    ]\n}'),
+        (
+            {"ROWS_PER_RESULTSET": 0, "JSON_INDENT": 0, "STRICT_JSON_OUTPUT": True},
+            2930,
+            '{"a":[1,null]}',
+        ),
+    ],
+    ids=["defaults", "set"],
+)
+def test_defaults_of_the_importers_user_cut_results_and_print_what_is_not_json(
+    snowflake_cloud: Cloud, parameters: dict[str, Any], count: int, document: str
+) -> None:
+    with connect(snowflake_cloud, "IMPORTER", session_parameters=parameters) as connection:
+        assert len(rows(connection, f"SELECT * FROM {TABLE}")) == count  # noqa: S608 - a constant
+        assert rows(connection, """SELECT PARSE_JSON('{"a": [1, null]}')""") == [(document,)]
+
+
+def test_grants_of_secondary_roles_count_unless_they_are_off(snowflake_cloud: Cloud) -> None:
+    secret = "SELECT * FROM GLOBOREALTY.PRIVATE.SALARIES"
+    with connect(snowflake_cloud) as deployer:
+        deployer.cursor().execute("CREATE SCHEMA PRIVATE")
+        deployer.cursor().execute("CREATE TABLE PRIVATE.SALARIES AS SELECT 1 AS A")
+    with connect(snowflake_cloud, role="IMPORTER") as connection:
+        assert rows(connection, secret) == [(1,)]
+    refused = pytest.raises(ProgrammingError, match="does not exist or not authorized")
+    with connect(snowflake_cloud, role="IMPORTER", secondary_roles="NONE") as connection, refused:
+        connection.cursor().describe(secret)
 
 
 def test_query_needs_a_warehouse_and_describe_does_not(snowflake_cloud: Cloud) -> None:

@@ -47,6 +47,42 @@ def test_connection_has_the_role_of_the_importer(asked: Asked) -> None:
     assert asked()["session_parameters"]["TIMEZONE"] == "UTC"
 
 
+@pytest.mark.parametrize("sign_in", ["importer", "deployer"])
+def test_session_uses_no_secondary_role_and_sets_every_parameter_that_changes_a_result(
+    asked: Asked, sign_in: str
+) -> None:
+    if sign_in == "importer":
+        connect(TARGET, "secret", "tag")
+    else:
+        deployer_connection(TARGET, {"user": "ME", "password": "mine"})
+    assert asked()["secondary_roles"] == "NONE"
+    given = asked()["session_parameters"]
+    # those of https://docs.snowflake.com/en/sql-reference/parameters that change what a SELECT returns
+    expected = {
+        "BINARY_INPUT_FORMAT": "HEX",
+        "BINARY_OUTPUT_FORMAT": "HEX",
+        "DATE_INPUT_FORMAT": "AUTO",
+        "DATE_OUTPUT_FORMAT": "YYYY-MM-DD",
+        "DEFAULT_NULL_ORDERING": "LAST",
+        "GEOGRAPHY_OUTPUT_FORMAT": "GeoJSON",
+        "GEOMETRY_OUTPUT_FORMAT": "GeoJSON",
+        "JSON_INDENT": 0,
+        "QUOTED_IDENTIFIERS_IGNORE_CASE": False,
+        "ROWS_PER_RESULTSET": 0,
+        "STRICT_JSON_OUTPUT": True,
+        "TIMESTAMP_INPUT_FORMAT": "AUTO",
+        "TIMESTAMP_TYPE_MAPPING": "TIMESTAMP_NTZ",
+        "TIMEZONE": "UTC",
+        "TIME_INPUT_FORMAT": "AUTO",
+        "TIME_OUTPUT_FORMAT": "HH24:MI:SS",
+        "TWO_DIGIT_CENTURY_START": 1970,
+        "UNLOAD_PARQUET_TIME_TIMESTAMP_MILLIS": False,
+        "WEEK_OF_YEAR_POLICY": 0,
+        "WEEK_START": 0,
+    }
+    assert {name: given.get(name) for name in expected} == expected
+
+
 @pytest.mark.usefixtures("asked")
 def test_deployer_sign_in_of_an_empty_environment_is_none() -> None:
     assert deployer_sign_in() is None
