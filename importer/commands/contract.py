@@ -10,15 +10,13 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import yaml
 
+from importer.commands.column_meaning import is_key_name, meaning_of
 from importer.commands.column_profile import MOST_VALUES, ROWS_A_VALUE, ColumnProfile, Profile, profile_query
 from importer.job.contract.values import Family, RowValue
 from importer.snowflake.session import connect
 from importer.snowflake.sign_in import stored_secret
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
-
-#: The names of columns that look like keys.
-_KEY_NAME = re.compile(r"(?i:(^|_)(ID|KEY|NO|NR|UUID|GUID)$)|[a-z](Id|Key)$")
 
 #: A column whose newest value is at most this old gets `maxAge`: its age now, and so many days more.
 _RECENT, _LATE_DAYS = timedelta(days=7), 2
@@ -74,29 +72,48 @@ def render(asset: str, profile: Profile, now: datetime) -> str:
     recent = [age for age in ages if age is not None and timedelta() <= age <= _RECENT]
     if recent:
         columns[ages[min(recent)]]["maxAge"] = f"{math.ceil(min(recent) / _DAY) + _LATE_DAYS}d"
-    contract: dict[str, object] = {"columns": columns}
-    if profile.rows:
-        contract["rows"] = _OneLine(min=(profile.rows + 1) // 2, maxDecrease=_MOST_DECREASE)
     comments = (
         f"A first contract of {asset}, from its {profile.rows} rows at {now:%Y-%m-%d %H:%MZ}. Check each "
         "rule, then paste it below the import in Pulumi.<stack>.yaml.\n"
-        "min and max: the current range and a tenth of it on each side, rounded outwards, but not across "
-        "zero. Dates have no max, because new dates follow; unique keys have neither.\n"
+        "min and max: what the column's name means, such as 1 and 12 of a month. If the name does not tell, "
+        "the current range and a tenth of it on each side, rounded outwards, but not across zero. Dates have "
+        "no max, because new dates follow; ids have neither.\n"
         f"allowed: for text of at most {MOST_VALUES} values, each in {ROWS_A_VALUE} rows on average. "
         "unique: for columns with the name of a key whose values differ in all rows.\n"
         f"maxAge: for the column with the newest time, its age now and {_LATE_DAYS} days more. "
         f"rows: at least half of the current rows, and at most {_MOST_DECREASE}% fewer than before."
     )
     lines = [f"# {line}" for comment in comments.split("\n") for line in textwrap.wrap(comment, 100)]
-    text = yaml.dump(
-        {"contract": contract},
+    text = ["contract:", "  columns:"]
+    for column in profile.columns:
+        line = textwrap.indent(_dump({column.name: columns[column.name]}), "    ")
+        observed = _observed(column)
+        text.append(f"{line}  # {observed}" if observed else line)
+    if profile.rows:
+        rows = _OneLine(min=(profile.rows + 1) // 2, maxDecrease=_MOST_DECREASE)
+        text.append(textwrap.indent(_dump({"rows": rows}), "  "))
+    return textwrap.indent("\n".join([*lines, *text, ""]), _INDENT)
+
+
+def _dump(rules: dict[str, _OneLine]) -> str:
+    return yaml.dump(
+        rules,
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
         width=float("inf"),
         default_flow_style=False,
-    )
-    return textwrap.indent("\n".join([*lines, text]), _INDENT)
+    ).rstrip("\n")
+
+
+def _observed(column: ColumnProfile) -> str:
+    """Return what a column's values mean, and from where to where they reach."""
+    low, high = column.low, column.high
+    if low is None or high is None or isinstance(low, bytes) or isinstance(high, bytes):
+        return ""
+    meaning = meaning_of(column, *_limits(column)) if _is_finite_number(column) else None
+    observed = f"observed {low} to {high}"
+    return f"{meaning.name}, {observed}" if meaning else observed
 
 
 def _column_rules(column: ColumnProfile, rows: int) -> Iterator[tuple[str, object]]:
@@ -118,14 +135,26 @@ def _column_rules(column: ColumnProfile, rows: int) -> Iterator[tuple[str, objec
 def _is_key(column: ColumnProfile, rows: int) -> bool:
     can_be_key = column.family == Family.TEXT or (column.family == Family.NUMBER and not column.decimals)
     is_unique = not column.nulls and column.distinct == rows > 1
-    return bool(can_be_key and is_unique and _KEY_NAME.search(column.name))
+    return bool(can_be_key and is_unique and is_key_name(column.name))
 
 
 def _number_range(column: ColumnProfile) -> Iterator[tuple[str, object]]:
-    """Yield min and max a tenth of the range beyond the values, rounded to the first digit of that tenth."""
-    if not (_is_finite(column.low) and _is_finite(column.high)):
+    """Yield the limits that the column's name means, else those that its values suggest."""
+    if not _is_finite_number(column):
         return
-    low, high = Decimal(str(column.low)), Decimal(str(column.high))
+    low, high = _limits(column)
+    meaning = meaning_of(column, low, high)
+    if meaning is None:
+        yield from _wider_range(column, low, high)
+    elif meaning.is_flag:
+        yield "allowed", [0, 1]
+    else:
+        limits = {"min": meaning.least, "max": meaning.greatest}
+        yield from ((rule, limit) for rule, limit in limits.items() if limit is not None)
+
+
+def _wider_range(column: ColumnProfile, low: Decimal, high: Decimal) -> Iterator[tuple[str, object]]:
+    """Yield min and max a tenth of the range beyond the values, rounded to the first digit of that tenth."""
     spare = _EXACT.divide(_EXACT.subtract(high, low) or max(low.copy_abs(), Decimal(1)), Decimal(10))
     step = Decimal(1).scaleb(spare.adjusted())
     if column.family == Family.NUMBER:
@@ -163,8 +192,15 @@ def _moment(value: RowValue | None) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _is_finite(value: RowValue | None) -> bool:
-    return isinstance(value, int | float | Decimal) and math.isfinite(value)
+def _is_finite_number(column: ColumnProfile) -> bool:
+    return column.family in (Family.NUMBER, Family.FLOAT) and all(
+        isinstance(value, int | float | Decimal) and math.isfinite(value)
+        for value in (column.low, column.high)
+    )
+
+
+def _limits(column: ColumnProfile) -> tuple[Decimal, Decimal]:
+    return Decimal(str(column.low)), Decimal(str(column.high))
 
 
 def _rounded(value: Decimal, step: Decimal, rounding: str) -> Decimal:
