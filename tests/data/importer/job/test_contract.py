@@ -276,7 +276,7 @@ def test_first_contract_of_the_houses_has_their_values_and_ranges() -> None:
     result = command("contract", "first_houses", spec=cloud.spec("first_houses"))
     columns = yaml.safe_load(result.stdout)["contract"]["columns"]
     assert columns["STREET"] == {"type": "VARCHAR", "nullable": False, "allowed": ["Grvl", "Pave"]}
-    assert columns["YEAR_SOLD"] == {"type": "NUMBER(38,0)", "nullable": False, "min": 2005, "max": 2011}
+    assert columns["YEAR_SOLD"] == {"type": "NUMBER(38,0)", "nullable": False, "min": 2000, "max": 2100}
     assert "allowed" not in columns["NEIGHBORHOOD"]
 
 
