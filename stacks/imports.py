@@ -15,6 +15,7 @@ from components.dynamic.snowflake_connection import (
 )
 from components.dynamic.workspace import WorkspaceRefArgs
 from components.imports.snowflake_import import SnowflakeImport, SnowflakeImportArgs
+from importer.spec.run_alerts import LATE_TAG
 from importer.spec.schedule import windows_time_zone
 from importer.spec.scheduled_job import TIME_ZONE_TAG
 from stacks.settings.imports import ImportSettings
@@ -39,6 +40,8 @@ class Destination:
     log_endpoint: pulumi.Input[str] | None = None
     log_rule: pulumi.Input[str] | None = None
     """Where imports report how they ended, as in `ImportScheduleArgs`."""
+    late_after_minutes: int | None = None
+    """When the alerts call an import late; None if the stack makes no alerts on imports."""
     adopt: Collection[str] = ()
     """The names of existing connections and schedules that the stack takes over."""
 
@@ -114,7 +117,7 @@ class Imports:
                 identity_client_id=destination.identity_client_id,
                 log_endpoint=destination.log_endpoint,
                 log_rule=destination.log_rule,
-                tags={**destination.tags, TIME_ZONE_TAG: item.time_zone},
+                tags=_schedule_tags(item, destination),
                 adopt=schedule_name(item.name) in destination.adopt,
             ),
             pulumi.ResourceOptions(depends_on=list(destination.ready)),
@@ -130,6 +133,13 @@ class Imports:
             "clean_datastore": self._destination.clean_datastore,
             "storage_integration": unload.storage_integration if item.mode == "unload" else None,
         }
+
+
+def _schedule_tags(item: ImportSettings, destination: Destination) -> dict[str, str]:
+    tags = {**destination.tags, TIME_ZONE_TAG: item.time_zone}
+    if destination.late_after_minutes is not None:
+        tags[LATE_TAG] = str(destination.late_after_minutes)
+    return tags
 
 
 def _column_options(imports: Sequence[ImportSettings]) -> dict[str, dict[str, Any]]:

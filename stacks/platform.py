@@ -166,6 +166,7 @@ class Platform:
                 secret_uri=vault.secret_uri(secret) if secret is not None else None,
                 log_endpoint=observability.ingestion_endpoint,
                 log_rule=observability.ingestion_rule_immutable_id,
+                late_after_minutes=settings.alerts.late_after_minutes,
             ),
         )
         ImportsWorkbook(

@@ -23,6 +23,7 @@ from components.dynamic.provider import ManagedProvider, Outputs, Properties
 from components.dynamic.scheduled_jobs import spec_in
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
 from importer.spec.import_spec import ImportSpec
+from importer.spec.run_alerts import SINCE_TAG
 from importer.spec.run_record import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 from importer.spec.schedule import check_cron, windows_time_zone
 from importer.spec.scheduled_job import (
@@ -177,8 +178,9 @@ def _claim(client: "MLClient", inputs: ImportScheduleInputs, state: Properties) 
 
 def _put(client: "MLClient", inputs: ImportScheduleInputs, state: Properties) -> Outputs:
     """Create or replace the schedule, and return the computed outputs."""
-    client.schedules.begin_create_or_update(_schedule(inputs)).result()
-    return _computed(inputs) | {"scheduled_since": _scheduled_since(inputs, state)}
+    since = _scheduled_since(inputs, state)
+    client.schedules.begin_create_or_update(_schedule(inputs, since)).result()
+    return _computed(inputs) | {"scheduled_since": since}
 
 
 def _has_run(client: "MLClient", inputs: ImportScheduleInputs) -> bool:
@@ -203,7 +205,7 @@ def _computed(inputs: ImportScheduleInputs) -> Outputs:
     }
 
 
-def _schedule(inputs: ImportScheduleInputs) -> "JobSchedule":
+def _schedule(inputs: ImportScheduleInputs, since: str) -> "JobSchedule":
     from azure.ai.ml.entities import CronTrigger, JobSchedule
 
     return JobSchedule(
@@ -212,7 +214,7 @@ def _schedule(inputs: ImportScheduleInputs) -> "JobSchedule":
         trigger=CronTrigger(expression=inputs.cron, time_zone=inputs.time_zone),
         create_job=_job(inputs),
         is_enabled=inputs.enabled,
-        tags={**inputs.tags, IMPORT_TAG: inputs.spec.name, **inputs.mark},
+        tags={**inputs.tags, IMPORT_TAG: inputs.spec.name, SINCE_TAG: since, **inputs.mark},
     )
 
 

@@ -8,11 +8,11 @@ from cronsim import CronSim
 from tzlocal.windows_tz import win_tz
 
 from components.observability.log_alert import AlertArgs, add_log_alert
+from importer.spec.run_alerts import FAILED_TITLE, FREQUENCY_MINUTES, LATE_TITLE, LOOK_BACK_DAYS
 from importer.spec.run_record import FAILED, SUCCEEDED
 
-#: How far back the alerts look, which is the most that an alert can (see `add_log_alert`), and how often.
-_LOOK_BACK = "P2D"
-_FREQUENCY = "PT15M"
+_LOOK_BACK = f"P{LOOK_BACK_DAYS}D"
+_FREQUENCY = f"PT{FREQUENCY_MINUTES}M"
 
 #: A Sunday: the weekdays of KQL and of cron count from Sunday.
 _START_OF_A_WEEK = datetime(2023, 1, 1)
@@ -49,7 +49,7 @@ class ImportAlert(pulumi.ComponentResource):
         args = ImportAlertArgs.of(args)
         add_log_alert(
             f"{name}-failed",
-            pulumi.Output.format("Import {0} failed", args.import_name),
+            pulumi.Output.format(FAILED_TITLE, args.import_name),
             pulumi.Output.all(args.table, args.import_name).apply(lambda known: failed_query(*known)),
             args,
             self,
@@ -59,7 +59,7 @@ class ImportAlert(pulumi.ComponentResource):
         )
         add_log_alert(
             f"{name}-late",
-            pulumi.Output.format("Import {0} is late", args.import_name),
+            pulumi.Output.format(LATE_TITLE, args.import_name),
             pulumi.Output.all(
                 args.table,
                 args.import_name,
@@ -96,11 +96,11 @@ def late_query(
     """
     weekdays, hours, minutes = cron_times(cron)
     zone = win_tz.get(time_zone, time_zone)
-    first = f"max_of(ago(2d), datetime({since}))" if since else "ago(2d)"
+    first = f"max_of(ago({LOOK_BACK_DAYS}d), datetime({since}))" if since else f"ago({LOOK_BACK_DAYS}d)"
     return f"""let zone = "{zone}";
 let today = startofday(datetime_utc_to_local(now(), zone));
 let due = toscalar(
-    range back from 0 to 3 step 1
+    range back from 0 to {LOOK_BACK_DAYS + 1} step 1
     | extend day = today - back * 1d
     | where toint(dayofweek(day) / 1d) in ({_listed(weekdays)})
     | mv-expand hour = dynamic([{_listed(hours)}]) to typeof(int)

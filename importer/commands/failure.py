@@ -6,7 +6,7 @@ from urllib.request import url2pathname
 
 from importer.errors import ImporterError
 from importer.lake.asset_blobs import AssetBlobs
-from importer.lake.run_notes import RunNotes
+from importer.lake.run_notes import RunNote, RunNotes
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import ImportJob, Workspace
 
@@ -16,12 +16,8 @@ def run_notes(spec: ImportSpec, workspace: Workspace) -> RunNotes:
     return RunNotes(AssetBlobs(workspace.datastore(spec.datastore), spec.name))
 
 
-def failure_reason(job: ImportJob, spec: ImportSpec, workspace: Workspace) -> str | None:
-    """Return in one line why a job failed; None if only its log says it."""
-    return _noted(job, spec, workspace) or last_line_of_log(job.url)
-
-
-def _noted(job: ImportJob, spec: ImportSpec, workspace: Workspace) -> str | None:
+def failure_note(job: ImportJob, spec: ImportSpec, workspace: Workspace) -> RunNote | None:
+    """Return the note that a failed job's run left, if it left one that can be read."""
     if job.version is None:
         return None
     try:
@@ -29,7 +25,7 @@ def _noted(job: ImportJob, spec: ImportSpec, workspace: Workspace) -> str | None
     except ImporterError:  # the lake cannot be read: the log has the reason too
         return None
     is_of_job = note is not None and (job.started is None or note.finished >= job.started)
-    return note.error if note is not None and is_of_job else None
+    return note if is_of_job else None
 
 
 def log_path(url: str | None) -> Path | None:

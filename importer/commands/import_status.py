@@ -1,13 +1,15 @@
 """The status of each import of a workspace: its schedule, newest versions and last job."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 
-from importer.commands.failure import failure_reason, last_line_of_log
+from importer.commands.failure import failure_note, last_line_of_log
 from importer.errors import ImporterError
+from importer.lake.run_notes import RunNote
 from importer.spec.import_spec import ImportSpec
+from importer.spec.run_alerts import FAILED_TITLE, LATE_TITLE, LOOK_BACK_DAYS
 from importer.spec.schedule import next_tick
 from importer.versions.workspace import AssetVersion, ImportJob, ScheduledImport, Workspace
 
@@ -30,12 +32,20 @@ class CleanStatus(BaseModel):
     behind: int = 0
 
 
+class Alert(BaseModel):
+    """An alert whose condition holds, and since when; it fires when it is evaluated next."""
+
+    title: str
+    since: datetime
+
+
 class ImportStatus(BaseModel):
     """An import with its schedule, its newest version (None before the first) and its last job (likewise).
 
     `cron` and `next` are None if the schedule has another kind of trigger. `problem` says why the schedule
     can no longer import. `job_error` says why the last job failed; `job_overtaken` is whether the versions
-    that it should have made, or newer ones, are registered now.
+    that it should have made, or newer ones, are registered now. `alerts` is empty too if the stack makes no
+    alerts on imports.
     """
 
     name: str
@@ -56,6 +66,7 @@ class ImportStatus(BaseModel):
     job_overtaken: bool = False
     job_url: str | None = None
     clean: CleanStatus | None = None
+    alerts: list[Alert] = []
 
 
 def import_statuses(workspace: Workspace, now: datetime) -> list[ImportStatus]:
@@ -88,16 +99,38 @@ def _status(scheduled: ScheduledImport, workspace: Workspace, now: datetime) -> 
         status.version = newest.version
         status.rows, status.bytes = number_of(newest, "rows"), number_of(newest, "bytes")
         status.registered = newest.registered
-    for last in workspace.jobs(scheduled)[:1]:
-        _add_job(status, last, spec, workspace)
+    jobs = workspace.jobs(scheduled)
+    for last in jobs[:1]:
+        note = failure_note(last, spec, workspace) if spec and last.has_failed else None
+        _add_job(status, last, note)
+        if note is not None and scheduled.late_rule is not None:
+            _add_failed_alert(status, note, now)
+    _add_late_alert(status, scheduled, jobs, now)
     return status
 
 
-def _add_job(status: ImportStatus, job: ImportJob, spec: ImportSpec | None, workspace: Workspace) -> None:
+def _add_failed_alert(status: ImportStatus, note: RunNote, now: datetime) -> None:
+    if status.enabled and note.finished >= now - timedelta(days=LOOK_BACK_DAYS):
+        status.alerts.append(Alert(title=FAILED_TITLE.format(status.name), since=note.finished))
+
+
+def _add_late_alert(
+    status: ImportStatus, scheduled: ScheduledImport, jobs: list[ImportJob], now: datetime
+) -> None:
+    rule, cron = scheduled.late_rule, scheduled.cron
+    if rule is None or cron is None or not status.enabled or status.problem is not None:
+        return
+    succeeded = [job.version for job in jobs if job.version and job.status == "Completed"]
+    due = rule.overdue(cron, scheduled.time_zone, succeeded, now)
+    if due is not None:
+        status.alerts.append(Alert(title=LATE_TITLE.format(status.name), since=due + rule.late_after))
+
+
+def _add_job(status: ImportStatus, job: ImportJob, note: RunNote | None) -> None:
     status.job, status.job_status = job.name, job.status
     status.job_started, status.job_url = job.started, job.url
     if job.has_failed:
-        status.job_error = failure_reason(job, spec, workspace) if spec else last_line_of_log(job.url)
+        status.job_error = (note.error if note else None) or last_line_of_log(job.url)
         status.job_overtaken = _is_overtaken(job, status)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importer.commands.import_status import CleanStatus, ImportStatus, import_statuses
 from importer.commands.last_jobs import check_last_jobs, failed_job, wait_for_jobs
 from importer.commands.table import moment, number, print_table
+from importer.spec.run_alerts import FREQUENCY_MINUTES
 from importer.versions.workspace import Workspace
 
 _HEADINGS = (
@@ -96,6 +97,8 @@ def _notes(status: ImportStatus) -> Iterator[str]:
             if status.job_overtaken
             else failed
         )
+    for alert in status.alerts:
+        yield f'alert "{alert.title}" fires within {FREQUENCY_MINUTES} minutes of {moment(alert.since)}'
     clean = status.clean
     if clean is not None and clean.behind:
         versions = "1 version" if clean.behind == 1 else f"{clean.behind} versions"

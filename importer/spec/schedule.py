@@ -1,7 +1,7 @@
 """When an import runs: a cron expression in a time zone, by the rules of Azure ML schedules."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -60,6 +60,18 @@ def next_tick(expression: str, time_zone: str, after: datetime) -> datetime:
     zone = ZoneInfo(win_tz[windows_time_zone(time_zone)])
     try:
         return next(CronSim(expression, after.astimezone(zone))).astimezone(UTC)
+    except CronSimError as error:
+        raise ValueError(f"not a cron expression: {error}") from None
+    except StopIteration:
+        raise ValueError("the cron expression never fires") from None
+
+
+def last_tick(expression: str, time_zone: str, until: datetime) -> datetime:
+    """Return the last time in UTC until `until` at which the cron fired; a ValueError if it never did."""
+    zone = ZoneInfo(win_tz[windows_time_zone(time_zone)])
+    after = until.astimezone(zone).replace(microsecond=0) + timedelta(seconds=1)
+    try:
+        return next(CronSim(expression, after, reverse=True)).astimezone(UTC)
     except CronSimError as error:
         raise ValueError(f"not a cron expression: {error}") from None
     except StopIteration:

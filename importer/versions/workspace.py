@@ -18,6 +18,7 @@ from importer.lake.datastore import Datastore
 from importer.lake.emulator import is_emulator
 from importer.lake.manifest import Manifest
 from importer.spec.import_spec import ImportSpec
+from importer.spec.run_alerts import LateRule
 from importer.spec.schedule import windows_time_zone
 from importer.spec.scheduled_job import IMPORT_TAG, SPEC_VARIABLE, TIME_ZONE_TAG, step_variables
 from importer.spec.snowflake_target import SnowflakeTarget
@@ -32,7 +33,8 @@ _SCHEDULED = re.compile(r"-(\d{8}T\d{6}Z)$")
 class ScheduledImport(NamedTuple):
     """An import as the workspace's schedule defines it; a person may have changed the schedule.
 
-    `cron` is None if the schedule has another kind of trigger, `spec_json` if its job is not the importer's.
+    `cron` is None if the schedule has another kind of trigger, `spec_json` if its job is not the importer's,
+    `late_rule` if the import has no alerts.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ScheduledImport(NamedTuple):
     time_zone: str
     is_enabled: bool
     spec_json: str | None
+    late_rule: LateRule | None = None
 
     def spec(self) -> ImportSpec:
         """Return the import; an ImporterError says why the schedule's job cannot run it."""
@@ -243,6 +246,7 @@ def _scheduled_imports(schedules: Iterable[Any]) -> Iterator[ScheduledImport]:
             time_zone=_time_zone(str(trigger.time_zone) if trigger else "UTC", tags.get(TIME_ZONE_TAG)),
             is_enabled=bool(schedule.is_enabled),
             spec_json=step_variables(schedule).get(SPEC_VARIABLE),
+            late_rule=LateRule.of(tags),
         )
 
 

@@ -149,6 +149,7 @@ def test_every_setting_is_declared_in_a_platform_above_or_shown_elsewhere() -> N
         (OWN, SCHEDULE, "spec.memory_mb", 800),
         (OWN, SCHEDULE, "run_on_create", False),
         (OWN, SCHEDULE, "cron", "5 4 * * 1"),
+        (OWN, SCHEDULE, "tags.late_after_minutes", "90"),
         (OWN, SCHEDULE, "time_zone", "Tokyo Standard Time"),
         (OWN, AKS, "kubernetesVersion", "1.34"),
         (OWN, AKS, "agentPoolProfiles.0.vmSize", "Standard_D8ds_v5"),

@@ -63,6 +63,7 @@ def test_create_makes_a_schedule_whose_job_runs_the_importer(workspace: FakeWork
     assert properties["tags"] == {
         "stack": "dev",
         "import": "raw_house_data",
+        "scheduled_since": (result.outs or {})["scheduled_since"],
         "managed_by_stack": "ai-platform/dev/raw_house_data",
     }
     node = live_job(workspace)["jobs"]["import"]

@@ -12,8 +12,10 @@ from importer.commands.last_jobs import check_last_jobs
 from importer.commands.list import print_statuses
 from importer.errors import ImporterError
 from importer.lake.datastore import Datastore
+from importer.lake.run_notes import RunNote
 from importer.spec.curate import Curate
 from importer.spec.import_spec import ImportSpec
+from importer.spec.run_alerts import LateRule
 from importer.versions.workspace import AssetVersion, ImportJob, ScheduledImport, Workspace
 
 NOW = datetime(2026, 11, 23, 7, tzinfo=UTC)
@@ -163,6 +165,53 @@ def test_job_that_failed_before_since_is_a_note_and_no_error(capsys: pytest.Capt
             check_last_jobs([failed], since=since)
     print_statuses([failed], as_json=False)
     assert "houses: job j is Failed: no table; log: None\n" in capsys.readouterr().out
+
+
+RULE = LateRule(timedelta(hours=1), datetime(2026, 11, 20, tzinfo=UTC))
+FAILED_LINE = 'houses: alert "Import houses failed" fires within 15 minutes of 2026-11-23 06:01Z'
+LATE_LINE = 'houses: alert "Import houses is late" fires within 15 minutes of 2026-11-23 07:00Z'
+
+
+class NotedWorkspace(JobWorkspace):
+    """A workspace with one job; if it failed, its run has left a note."""
+
+    def __init__(self, status: str, **changes: Any) -> None:
+        super().__init__(ImportJob("j", status, None, NOW, "20261123T060000Z"))
+        self._schedules = (scheduled(**{"late_rule": RULE, **changes}),)
+
+
+@pytest.mark.parametrize(
+    ("ending", "changes", "lines"),
+    [
+        ("Failed", {}, [FAILED_LINE, LATE_LINE]),
+        ("Running", {}, [LATE_LINE]),
+        ("Completed", {}, []),
+        ("Failed", {"is_enabled": False}, []),
+        ("Failed", {"late_rule": None}, []),
+        ("Failed", {"cron": None}, [FAILED_LINE]),
+    ],
+)
+def test_alerts_that_fire_are_notes(
+    ending: str,
+    changes: dict[str, Any],
+    lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    finished = datetime(2026, 11, 23, 6, 1, tzinfo=UTC)
+    note = RunNote(version="v", outcome="failed", started=finished, finished=finished, error="no table")
+    monkeypatch.setattr("importer.commands.import_status.failure_note", lambda *_: note)
+    print_statuses(import_statuses(NotedWorkspace(ending, **changes), NOW), as_json=False)
+    shown = [line for line in capsys.readouterr().out.splitlines() if ": alert " in line]
+    assert shown == lines
+
+
+def test_failure_before_the_look_back_of_the_alerts_is_no_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    finished = NOW - timedelta(days=2, seconds=1)
+    note = RunNote(version="v", outcome="failed", started=finished, finished=finished, error="no table")
+    monkeypatch.setattr("importer.commands.import_status.failure_note", lambda *_: note)
+    (found,) = import_statuses(NotedWorkspace("Failed", cron=None), NOW)
+    assert found.alerts == []
 
 
 OVERTAKEN = "20261124T060000Z"

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from importer.spec.schedule import check_cron, next_tick, parse_tick, version_of, windows_time_zone
+from importer.spec.schedule import check_cron, last_tick, next_tick, parse_tick, version_of, windows_time_zone
 
 
 @pytest.mark.parametrize("expression", ["*/15 8-17/2 * * MON-FRI", "0,30 23 * * 0,3-6", "5/10 06 * * sun"])
@@ -80,3 +80,14 @@ def test_next_tick_of_a_wrong_cron_is_an_error() -> None:
 def test_text_other_than_a_time_is_refused_as_a_tick() -> None:
     with pytest.raises(ValueError, match="expected a time such as"):
         parse_tick("yesterday")
+
+
+@pytest.mark.parametrize(
+    ("until", "last"),
+    [
+        (datetime(2026, 11, 28, 12, tzinfo=UTC), datetime(2026, 11, 28, 12, tzinfo=UTC)),
+        (datetime(2026, 11, 28, 11, 59, 59, 999, tzinfo=UTC), datetime(2026, 11, 27, 12, tzinfo=UTC)),
+    ],
+)
+def test_last_tick_is_the_newest_time_that_has_come(until: datetime, last: datetime) -> None:
+    assert last_tick("0 6 * * *", "America/Chicago", until) == last
