@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from importer.commands.failure import last_line_of_log, run_notes
+from importer.commands.failure import last_line_of_log, log_path, run_notes
 from importer.commands.import_status import number_of
 from importer.commands.table import moment, number, print_table
 from importer.lake.run_notes import Outcome, RunNote
@@ -30,7 +30,7 @@ class Run(BaseModel):
 
     `outcome` is `registered`, `registered already`, `unchanged` (nothing was new), `failed`, or the status of
     the job. `new` and `replaced` are rows of an incremental import, `rows` those of the whole version. `job`
-    is None if a person ran it.
+    is None if a person ran it; `log` is the file or the address of its log.
     """
 
     version: str
@@ -43,6 +43,7 @@ class Run(BaseModel):
     rows: int | None = None
     job: str | None = None
     error: str | None = None
+    log: str | None = None
 
 
 def show_history(name: str, *, count: int, as_json: bool) -> None:
@@ -58,7 +59,7 @@ def show_history(name: str, *, count: int, as_json: bool) -> None:
     print_table(_HEADINGS, [_cells(run) for run in found], right=_NUMBERS)
     for run in found:
         if run.error is not None:
-            print(f"{run.version}, {run.job or 'by hand'}: {run.error}")  # noqa: T201
+            print(_error_line(run))  # noqa: T201
 
 
 def past_runs(
@@ -112,7 +113,15 @@ def _runs_of(tick: str, jobs: list[ImportJob], made: AssetVersion | None, notes:
 
 def _run_of_job(tick: str, job: ImportJob) -> Run:
     error = last_line_of_log(job.url) if job.has_failed else None
-    return Run(version=tick, outcome=job.status.lower(), started=job.started, job=job.name, error=error)
+    log = log_path(job.url) or job.url
+    return Run(
+        version=tick,
+        outcome=job.status.lower(),
+        started=job.started,
+        job=job.name,
+        error=error,
+        log=str(log) if log else None,
+    )
 
 
 def _is_of(note: RunNote, run: Run) -> bool:
@@ -127,6 +136,11 @@ def _add_counts(run: Run, made: AssetVersion) -> None:
     run.new, run.replaced = number_of(made, "new_rows"), number_of(made, "replaced_rows")
     if run.read is None and "step" not in made.tags:
         run.read = run.rows  # a full import reads what it registers
+
+
+def _error_line(run: Run) -> str:
+    log = f"; log: {run.log}" if run.log else ""
+    return f"{run.version}, {run.job or 'by hand'}: {run.error}{log}"
 
 
 def _cells(run: Run) -> list[str]:

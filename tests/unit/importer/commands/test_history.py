@@ -82,4 +82,10 @@ def test_failed_local_job_without_a_note_has_the_last_line_of_its_log(tmp_path: 
     log = tmp_path / "std_log.txt"
     log.write_text("error: no workspace\n")
     (found,) = past_runs([job("a", "Failed")._replace(url=log.as_uri())], [], [])
-    assert found.error == "no workspace"
+    assert (found.error, found.log) == ("no workspace", str(log))
+
+
+def test_job_in_azure_has_its_address_in_the_studio_unchanged() -> None:
+    studio = "https://ml.azure.com/runs/a?wsid=/subscriptions/s/resourcegroups/g/workspaces/w&tid=t"
+    (found,) = past_runs([job("a", "Failed")._replace(url=studio)], [], [])
+    assert found.log == studio
