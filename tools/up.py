@@ -185,7 +185,7 @@ class Display:
             self._bar.update(self._task, description=self.phase, completed=count, total=self.total)
         elif now - self._shown_at >= _BETWEEN_LINES:
             self._shown_at = now
-            self._say_phase(f"{count} of {self.total}" if self.total else f"{count}")
+            self._say_phase(f"{count} of {self.total}" if self.total else f"{count} so far")
 
     def _end_phase(self, summary: Summary) -> None:
         changes = summary.resource_changes

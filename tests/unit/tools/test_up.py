@@ -135,4 +135,4 @@ def test_without_a_terminal_a_long_phase_says_its_count() -> None:
     seconds = itertools.count(step=6.0)
     display = Display(Console(file=output, markup=False), clock=lambda: next(seconds))
     display.show(steps("create", planning=True, names=["lake", "account", "vault", "argo"]))
-    assert output.getvalue().splitlines() == ["Preview       2", "Preview       4"]
+    assert output.getvalue().splitlines() == ["Preview       2 so far", "Preview       4 so far"]
