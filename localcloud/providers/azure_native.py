@@ -21,6 +21,7 @@ from localcloud.providers.azure_body import (
 )
 from localcloud.providers.azure_outputs import add_service_outputs
 from localcloud.providers.azure_rules import AzureRules
+from localcloud.providers.azure_services import service_made, with_kept_values
 from localcloud.providers.azure_types import TYPES, ArmType, Naming, find, short_token
 from localcloud.providers.blob_containers import BlobContainers
 from localcloud.providers.grpc_provider import Failure, Provider, ProviderError, Replacement, Resource
@@ -113,15 +114,16 @@ class AzureNative(Provider):
         arm_type = _arm_type(resource)
         subscription = _subscription(resource)
         arm_id = resolve(arm_type.path, inputs, subscription)
-        with self._lock:
+        with self._rules.alone(arm_type, inputs), self._lock:
             self._rules.check_parent(resolve(arm_type.parent, inputs, subscription), arm_id)
             self._rules.check_name(arm_type, arm_id)
             self._rules.check_references(inputs, subscription, arm_id)
             body = self._body(arm_type, arm_id, inputs)
             self._rules.check_role_assignment(body)
+            self._rules.check_requirements(body)
             if container := _CONTAINER_ID.fullmatch(arm_id):
                 self._containers.create(container[1], container[2])
-            self._put(arm_type, body)
+            self._put(body)
         return arm_id, to_outputs(body, flat=_is_flat(resource))
 
     def read(
@@ -145,13 +147,16 @@ class AzureNative(Provider):
         """Replace the stored resource by one with these inputs."""
         arm_type = _arm_type(resource)
         with self._lock:
-            if self._store.get(resource_id) is None:
+            stored = self._store.get(resource_id)
+            if stored is None:
                 raise ProviderError(
                     f"{resource_id} no longer exists (404 ResourceNotFound): run `pulumi refresh`"
                 )
             self._rules.check_references(inputs, _subscription(resource), resource_id)
-            body = self._body(arm_type, resource_id, inputs)
-            self._put(arm_type, body)
+            self._rules.check_etag(stored, inputs)
+            body = self._body(arm_type, resource_id, inputs, stored)
+            self._rules.check_requirements(body)
+            self._put(body)
         return to_outputs(body, flat=_is_flat(resource))
 
     def delete(self, resource: Resource, resource_id: str) -> None:
@@ -159,6 +164,8 @@ class AzureNative(Provider):
         del resource
         with self._lock:
             body = self._store.get(resource_id)
+            if body is not None:
+                self._rules.check_locks(body)
             for document in [*([body] if body else []), *self._store.descendants(resource_id)]:
                 if container := _CONTAINER_ID.fullmatch(document["id"]):
                     self._containers.delete(container[1], container[2])
@@ -170,17 +177,16 @@ class AzureNative(Provider):
         subscription = config.get("subscriptionId", SUBSCRIPTION_ID)
         return azure_functions.call(token, args, subscription, self._store)
 
-    def _body(self, arm_type: ArmType, arm_id: str, inputs: Properties) -> Document:
-        return add_service_outputs(to_body(arm_type, arm_id, inputs), self._home, self._store)
+    def _body(
+        self, arm_type: ArmType, arm_id: str, inputs: Properties, stored: Document | None = None
+    ) -> Document:
+        """Return the document as the service stores it, with what it keeps of the `stored` one."""
+        body = with_kept_values(to_body(arm_type, arm_id, inputs), stored)
+        return add_service_outputs(body, self._home, self._store)
 
-    def _put(self, arm_type: ArmType, body: Document) -> None:
-        self._store.put(body["id"], body)
-        if arm_type.arm_type == "Microsoft.Network/virtualNetworks":
-            # Azure also stores the subnets of a network as resources
-            for subnet in body["properties"]["subnets"]:
-                properties = {key: value for key, value in subnet.items() if key not in ("id", "name")}
-                child = {"type": arm_type.arm_type + "/subnets", "properties": properties}
-                self._store.put(subnet["id"], {"id": subnet["id"], "name": subnet["name"], **child})
+    def _put(self, body: Document) -> None:
+        for document in [body, *service_made(body)]:
+            self._store.put(document["id"], document)
 
 
 def _arm_type(resource: Resource) -> ArmType:

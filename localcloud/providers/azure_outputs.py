@@ -92,13 +92,37 @@ def _registry(body: Document, _: Home) -> Document:
 
 
 def _workspace(body: Document, home: Home) -> Document:
-    return {
-        "properties": {
-            "workspaceId": derived_uuid(body["id"], "workspace"),
-            "tenantId": TENANT_ID,
-            "discoveryUrl": f"{home.azure_url}/discovery",
-        }
+    properties = {
+        "workspaceId": derived_uuid(body["id"], "workspace"),
+        "tenantId": TENANT_ID,
+        "discoveryUrl": f"{home.azure_url}/discovery",
     }
+    return {"properties": properties | _managed_network(body["properties"])}
+
+
+def _managed_network(properties: Document) -> Document:
+    """Return the managed network with the rules that Azure ML makes of its own.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#list-of-required-rules
+    """
+    network = properties.get("managedNetwork") or {}
+    if network.get("isolationMode", "Disabled") == "Disabled":
+        return {}
+    own = {
+        f"__SYS_PE_{key}_{group}": {
+            "type": "PrivateEndpoint",
+            "category": "Required",
+            "status": "Active",
+            "destination": {"serviceResourceId": properties[key], "subresourceTarget": group},
+        }
+        for key, group in (
+            ("storageAccount", "blob"),
+            ("keyVault", "vault"),
+            ("containerRegistry", "registry"),
+        )
+        if key in properties
+    }
+    return {"managedNetwork": {"status": {"status": "Active"}, "outboundRules": own}}
 
 
 def _cluster(body: Document, _: Home) -> Document:

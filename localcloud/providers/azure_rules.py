@@ -4,11 +4,23 @@ Error codes: https://learn.microsoft.com/azure/azure-resource-manager/troublesho
 """
 
 import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from localcloud.arm import ArmStore, Document
+from localcloud.providers.azure_behaviours import (
+    CHANGED_BY_DELETION,
+    ONE_AT_A_TIME,
+    ONE_AT_A_TIME_SECONDS,
+    REQUIREMENTS,
+    WITH_ETAG,
+    Requirement,
+)
 from localcloud.providers.azure_types import ArmType, soft_deleted_types
 from localcloud.providers.grpc_provider import AlreadyExistsError, ProviderError
-from localcloud.providers.properties import Properties, leaves
+from localcloud.providers.properties import Properties, at_path, leaves
 
 _RESOURCE_ID = re.compile(
     r"/subscriptions/([^/]+)/resourceGroups/[^/]+(/providers/[^/]+(/[^/]+/[^/]+)+)?", re.IGNORECASE
@@ -19,6 +31,7 @@ _WITH_PARENT = re.compile(
     r"(.*/vaults/[^/]+)/(?:secrets|keys)/[^/]+|(.*/storageAccounts/[^/]+)/(?:blob|file|queue|table)Services/default",
     re.IGNORECASE,
 )
+_LOCK = "Microsoft.Authorization/locks"
 _ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -28,6 +41,9 @@ class AzureRules:
 
     def __init__(self, store: ArmStore) -> None:
         self._store = store
+        #: the resources in which a request of `ONE_AT_A_TIME` is running
+        self._busy: set[str] = set()
+        self._busy_lock = threading.Lock()
 
     def check_parent(self, parent: str, arm_id: str) -> None:
         """Refuse a resource whose parent or scope does not exist."""
@@ -96,6 +112,73 @@ class AzureRules:
                     f"{body['id']}: the role assignment already exists (409 RoleAssignmentExists)"
                     f" as {other['name']}"
                 )
+
+    @contextmanager
+    def alone(self, arm_type: ArmType, inputs: Properties) -> Iterator[None]:
+        """Refuse the request if another one is running in the same resource: `ONE_AT_A_TIME`."""
+        place = next(iter(at_path(inputs, ONE_AT_A_TIME.get(arm_type.arm_type, "-"))), "").lower()
+        if not place:
+            yield
+            return
+        with self._busy_lock:
+            if place in self._busy:
+                raise ProviderError(
+                    f"{place}: another operation on this or a dependent resource is in progress (429"
+                    " AnotherOperationInProgress); make one after the other: depends_on"
+                )
+            self._busy.add(place)
+        try:
+            time.sleep(ONE_AT_A_TIME_SECONDS)
+            yield
+        finally:
+            with self._busy_lock:
+                self._busy.remove(place)
+
+    def check_requirements(self, body: Document) -> None:
+        """Refuse a document that refers to a resource without what `REQUIREMENTS` ask of it."""
+        for requirement in REQUIREMENTS:
+            if requirement.of == body["type"]:
+                self._check_requirement(requirement, body)
+
+    def _check_requirement(self, requirement: Requirement, body: Document) -> None:
+        properties = body["properties"]
+        if requirement.only_with is not None and not properties.get(requirement.only_with):
+            return
+        for other_id in at_path(properties, requirement.reference):
+            other = self._store.get(other_id) if str(other_id).startswith("/") else None
+            if other is None:
+                continue
+            found = next(
+                iter(at_path({"name": other["name"]} | other["properties"], requirement.wanted)), None
+            )
+            location = body.get("location", "")
+            accepted = [v.format(location=location) if isinstance(v, str) else v for v in requirement.values]
+            if found not in accepted:
+                raise ProviderError(f"{body['id']}: {requirement.error}: {other['id']}")
+
+    def check_etag(self, stored: Document, inputs: Properties) -> None:
+        """Refuse an update without the latest eTag of a type that demands it."""
+        if stored["type"] in WITH_ETAG and inputs.get("eTag") != stored.get("eTag"):
+            raise ProviderError(
+                f"{stored['id']}: there are changes made to it; get the latest to avoid an overwrite (400"
+                " BadRequest): send its eTag"
+            )
+
+    def check_locks(self, document: Document) -> None:
+        """Refuse the deletion of a document at or below a scope with a delete lock, other than the lock."""
+        if document["type"] == _LOCK:
+            return
+        changed = at_path(document["properties"], CHANGED_BY_DELETION.get(document["type"], "-"))
+        for lock in self._store.descendants(""):
+            if lock["type"] != _LOCK:
+                continue
+            scope = lock["id"].rsplit("/providers/Microsoft.Authorization/locks/", 1)[0].lower()
+            for arm_id in (document["id"], *changed):
+                if f"{arm_id.lower()}/".startswith(f"{scope}/"):
+                    raise ProviderError(
+                        f"{document['id']}: the scope {scope} cannot be changed, as it has the delete lock"
+                        f" {lock['name']} (409 ScopeLocked); delete the lock first"
+                    )
 
     def remember_deleted(self, document: Document) -> None:
         """Reserve the name of a document that is about to be deleted, if Azure soft-deletes its type."""

@@ -53,6 +53,16 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+def at_path(value: Any, path: str) -> list[Any]:
+    """Return the values at a dotted path below `value`, in every item of a list on the way."""
+    if isinstance(value, list):
+        return [found for item in value for found in at_path(item, path)]
+    if not path:
+        return [value]
+    key, _, rest = path.partition(".")
+    return at_path(value[key], rest) if isinstance(value, dict) and value.get(key) is not None else []
+
+
 def changed_paths(old: Any, new: Any, path: str = "") -> dict[str, str]:
     """Return the property paths at which `new` differs from `old`, each with `add`, `delete` or `update`."""
     if isinstance(old, dict) and isinstance(new, dict):
