@@ -1,5 +1,6 @@
 """A custom role, for cases in which every built-in role allows too much."""
 
+import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ REGISTER_DATA_ASSETS = (
     f"{_ML}/data/versions/write",
     f"{_ML}/datasets/registered/read",
     f"{_ML}/datasets/registered/write",
+    # to archive a version
+    # (https://learn.microsoft.com/azure/machine-learning/how-to-administrate-data-authentication)
+    f"{_ML}/datasets/registered/delete",
 )
 
 
@@ -76,8 +80,16 @@ def data_registrar(stack_name: str, scope: pulumi.Input[str]) -> CustomRole:
         f"{stack_name}-data-registrar",
         CustomRoleArgs(
             scope=scope,
-            role_name=f"{stack_name} data registrar",
+            # unique in the tenant, where another subscription may have a stack of the same name
+            role_name=pulumi.Output.from_input(scope).apply(
+                lambda known: f"{stack_name} data registrar {_digest(known)}"
+            ),
             description="Reads a workspace's connections and datastores, and registers data assets.",
             actions=REGISTER_DATA_ASSETS,
         ),
     )
+
+
+def _digest(scope: str) -> str:
+    """Return eight characters that follow from an ARM id."""
+    return hashlib.sha256(scope.lower().encode()).hexdigest()[:8]

@@ -158,10 +158,12 @@ class Alerts(pulumi.ComponentResource):
     def _make_budget(self, amount: float) -> None:
         """Make a budget that starts with the month in which it is made, as Azure never moves that again.
 
+        An update must carry the latest eTag, which only Azure knows. So another amount is another budget,
+        with a name of its own, and the old one is deleted: a budget holds no data.
         https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update
         """
         consumption.Budget(
-            f"{self._name}-budget",
+            f"{self._name}-budget-{amount:.0f}",
             scope=self._args.resource_group_id,
             category=consumption.CategoryType.COST,
             amount=amount,
