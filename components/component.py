@@ -55,6 +55,10 @@ class PrivateLinkArgs(Args):
     zone_ids: Mapping[str, pulumi.Input[str]]
     """The ids of private DNS zones by their names, one for each `private_link.Zone` that is used."""
 
+    def __post_init__(self) -> None:
+        """Start without endpoints: `add_private_endpoint` appends each that it makes."""
+        self.endpoints: list[pulumi.Resource] = []
+
 
 @dataclass(kw_only=True)
 class ServiceArgs(AzureArgs):

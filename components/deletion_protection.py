@@ -12,7 +12,10 @@ def kept(parent: pulumi.Resource, keep: bool) -> pulumi.ResourceOptions:
 def add_delete_lock(name: str, resource_id: pulumi.Input[str], parent: pulumi.Resource) -> None:
     """Make Azure refuse to delete a resource and its ARM children, for every caller.
 
-    Do not lock an Azure ML workspace: its schedules and computes are its children, and must stay deletable.
+    Lock only what has no other protection, such as the lake. The lock also covers private endpoint
+    connections, which a managed network adds and removes, role assignments and diagnostic settings. Vaults,
+    logs and the data of storage accounts have soft delete. Do not lock an Azure ML workspace: its schedules
+    and computes are its children, and must stay deletable.
     https://learn.microsoft.com/azure/azure-resource-manager/management/lock-resources
     """
     authorization.ManagementLockByScope(

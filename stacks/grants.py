@@ -34,7 +34,8 @@ def grant_importer(
     if any(item.curate for item in settings.imports):
         importer.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, CLEAN_CONTAINER, lake.clean_container_id)
     importer.grant(register, "workspace", workspace.resource_id)
-    importer.grant(Role.ACR_PULL, "registry", registry.resource_id)
+    importer.grant(Role.ACR_PULL, "registry", settings.importer_registry_id or registry.resource_id)
+    _grant_code_and_logs(importer, workspace)
     importer.grant(Role.MONITORING_METRICS_PUBLISHER, "import-log", observability.ingestion_rule_id)
     secret = settings.snowflake.secret_name
     if secret is not None:
@@ -42,6 +43,36 @@ def grant_importer(
     if settings.unloads and settings.snowflake.unload.storage_integration is None:
         # to sign the shared access signatures by which Snowflake writes
         importer.grant(Role.STORAGE_BLOB_DELEGATOR, "lake", lake.resource_id)
+
+
+def _grant_code_and_logs(identity: Identity, workspace: Workspace) -> None:
+    """Let jobs that act as `identity` read their code, and write their logs, in the workspace's own storage.
+
+    The workspace holds no account key
+    (https://learn.microsoft.com/azure/machine-learning/how-to-disable-local-auth-storage#scenarios-for-role-assignments).
+    """
+    for word, container_id in workspace.job_containers.items():
+        identity.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, word, container_id)
+
+
+def grant_image_builds(builder: Identity, workspace: Workspace, registry: Registry) -> None:
+    """Let the builds of images read what they build, and push it."""
+    builder.grant(Role.ACR_PUSH, "registry", registry.resource_id)
+    _grant_code_and_logs(builder, workspace)
+
+
+def grant_upload(
+    settings: Settings, deployer_id: pulumi.Input[str], workspace: Workspace
+) -> authorization.RoleAssignment:
+    """Let the deployer upload the importer's code into the workspace's own storage."""
+    return assign_role(
+        f"{settings.name}-deployer-on-code",
+        Role.STORAGE_BLOB_DATA_CONTRIBUTOR,
+        workspace.job_containers["code"],
+        deployer_id,
+        None,
+        pulumi.ResourceOptions(),
+    )
 
 
 def grant_snowflake(settings: Settings, lake: Lake) -> None:
@@ -61,6 +92,9 @@ def grant_snowflake(settings: Settings, lake: Lake) -> None:
 def grant_data_scientists(settings: Settings, workspace: Workspace, lake: Lake) -> None:
     """Let the group of data scientists work in the workspace, and read the lake's data.
 
+    Without account keys, their notebooks and jobs need roles on the workspace's own storage
+    (https://learn.microsoft.com/azure/machine-learning/how-to-disable-local-auth-storage#create-a-new-workspace).
+
     Their jobs can also act as every identity that is attached to the workspace: the settings allow the group
     only beside `workspace.dataScientistsActAsWorkspaceIdentities`.
     """
@@ -69,6 +103,8 @@ def grant_data_scientists(settings: Settings, workspace: Workspace, lake: Lake) 
         return
     for on, role, scope in (
         ("workspace", Role.AZUREML_DATA_SCIENTIST, workspace.resource_id),
+        ("blobs", Role.STORAGE_BLOB_DATA_CONTRIBUTOR, workspace.storage_account_id),
+        ("files", Role.STORAGE_FILE_DATA_PRIVILEGED_CONTRIBUTOR, workspace.storage_account_id),
         (RAW_CONTAINER, Role.STORAGE_BLOB_DATA_READER, lake.raw_container_id),
         (CLEAN_CONTAINER, Role.STORAGE_BLOB_DATA_READER, lake.clean_container_id),
     ):
@@ -88,8 +124,9 @@ def grant_studio(workspace: Workspace, lake: Lake) -> None:
     workspace.let_studio_read(CLEAN_CONTAINER, lake.clean_container_id)
 
 
-def grant_jobs(jobs: Identity, lake: Lake, registry: Registry) -> None:
+def grant_jobs(jobs: Identity, lake: Lake, registry: Registry, workspace: Workspace) -> None:
     """Let jobs on the compute clusters read the lake's data, and pull images."""
+    _grant_code_and_logs(jobs, workspace)
     jobs.grant(Role.STORAGE_BLOB_DATA_READER, RAW_CONTAINER, lake.raw_container_id)
     jobs.grant(Role.STORAGE_BLOB_DATA_READER, CLEAN_CONTAINER, lake.clean_container_id)
     jobs.grant(Role.ACR_PULL, "registry", registry.resource_id)

@@ -34,7 +34,7 @@ class Destination:
     identity_client_id: pulumi.Input[str]
     tags: Mapping[str, str]
     ready: Sequence[pulumi.Resource]
-    """What an import depends on: with `runOnCreate`, it starts as soon as its schedule exists."""
+    """What an import and its code depend on: with `runOnCreate`, it starts as soon as its schedule exists."""
     secret_uri: pulumi.Input[str] | None = None
     """The Key Vault secret of the sign-in to Snowflake."""
     log_endpoint: pulumi.Input[str] | None = None
@@ -96,7 +96,10 @@ class Imports:
         if self._settings.importer_image is not None:
             return None
         return ImporterCode(
-            f"{self._settings.name}-importer-code", ImporterCodeArgs(workspace=self._destination.workspace)
+            f"{self._settings.name}-importer-code",
+            ImporterCodeArgs(workspace=self._destination.workspace),
+            # the deployer needs a role to upload it
+            pulumi.ResourceOptions(depends_on=list(self._destination.ready)),
         )
 
     def _make_import(self, item: ImportSettings) -> SnowflakeImport:

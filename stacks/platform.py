@@ -24,12 +24,13 @@ from components.storage.vault import Vault, VaultArgs
 from components.workspace.workspace import Workspace
 from stacks import grants
 from stacks.arguments.cluster import cluster_args
-from stacks.arguments.network import make_private_link, network_args
+from stacks.arguments.network import make_api_server_zone, make_private_link, network_args
 from stacks.arguments.observability import alerts_args, import_alert_args, observability_args
 from stacks.arguments.storage import encryption_args, lake_args, service_args
-from stacks.arguments.workspace import compute_cluster_args, workspace_args
+from stacks.arguments.workspace import compute_cluster_args, image_build_args, workspace_args
 from stacks.imports import Destination, Imports
 from stacks.settings.stack import PROJECT, Settings
+from stacks.settings.workspace import IMAGE_BUILD_COMPUTE
 
 #: The name of the connection to Snowflake in the platform's own workspace.
 CONNECTION = "snowflake"
@@ -100,9 +101,10 @@ class Platform:
         workspace.add_datastore(CLEAN_CONTAINER, lake.account_name, lake.endpoint, lake.clean_container)
         if settings.workspace.compute_clusters:
             jobs = Identity(f"{name}-jobs", azure)
-            grants.grant_jobs(jobs, lake, registry)
+            grants.grant_jobs(jobs, lake, registry, workspace)
             for compute in settings.workspace.compute_clusters:
                 workspace.add_compute_cluster(compute.name, compute_cluster_args(compute, jobs))
+        builds = _build_importer(settings, azure, workspace, registry, deployer.object_id)
         grants.grant_studio(workspace, lake)
         grants.grant_data_scientists(settings, workspace, lake)
         grants.grant_importer(
@@ -127,6 +129,7 @@ class Platform:
                     encryption=encryption,
                     network=network,
                     observability=observability,
+                    private_dns_zone_id=make_api_server_zone(settings, azure, network),
                     private_link=private_link,
                     registry=registry,
                 ),
@@ -161,8 +164,8 @@ class Platform:
                 clean_datastore=CLEAN_CONTAINER,
                 identity_client_id=importer.client_id,
                 tags=tags,
-                # an import needs the datastore, and its identity's roles
-                ready=[workspace, importer],
+                # an import needs the datastore, its identity's roles, and the builder of its environment
+                ready=[workspace, importer, *builds],
                 secret_uri=vault.secret_uri(secret) if secret is not None else None,
                 log_endpoint=observability.ingestion_endpoint,
                 log_rule=observability.ingestion_rule_immutable_id,
@@ -191,6 +194,22 @@ class Platform:
             "cluster": cluster.cluster_name if cluster else "",
             "imports": imports.outputs,
         }
+
+
+def _build_importer(
+    settings: Settings,
+    azure: AzureArgs,
+    workspace: Workspace,
+    registry: Registry,
+    deployer_id: pulumi.Input[str],
+) -> list[pulumi.Resource]:
+    """Make what builds the environment of imports without an image; return what their code depends on."""
+    if not settings.builds_importer:
+        return []
+    builder = Identity(f"{settings.name}-image-builds", azure)
+    grants.grant_image_builds(builder, workspace, registry)
+    workspace.add_compute_cluster(IMAGE_BUILD_COMPUTE, image_build_args(builder))
+    return [builder, grants.grant_upload(settings, deployer_id, workspace)]
 
 
 def _run_on_cluster(

@@ -56,6 +56,11 @@ VARIATIONS: dict[str, dict[str, Any]] = {
             }
         },
     },
+    "`importerImage` is absent": {"importerImage": None, "importerRegistryId": None},
+    "`importerImage` is in the platform's registry": {
+        "importerImage": f"globoprodregistry0a1b2c3d.azurecr.io/importer@sha256:{'0' * 64}",
+        "importerRegistryId": None,
+    },
     "`workspace.computeClusters` is not empty": {
         "workspace": {"computeClusters": [{"name": "cpu", "vmSize": "Standard_D4ds_v5"}]}
     },
@@ -78,6 +83,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
 #: Names of built-in roles that do not follow from the name in the enumeration.
 TITLES = {
     Role.ACR_PULL: "AcrPull",
+    Role.ACR_PUSH: "AcrPush",
     Role.AI_NETWORK_CONNECTION_APPROVER: "Azure AI Enterprise Network Connection Approver",
     Role.AKS_RBAC_CLUSTER_ADMIN: "Azure Kubernetes Service RBAC Cluster Admin",
     Role.AZUREML_DATA_SCIENTIST: "AzureML Data Scientist",
@@ -85,9 +91,16 @@ TITLES = {
 }
 
 
+#: The types of existing resources.
+_SINGULAR = {
+    "privateDnsZones": "private DNS zone",
+    "registries": "registry",
+    "virtualNetworks": "network",
+}
+
 #: The principals that the program does not create.
 PRINCIPALS = {
-    "o": "the deployer, or `cluster.administrators`",
+    "o": "the deployer",
     str(uuid.UUID(int=0)): "Snowflake's integration",
     str(uuid.UUID(int=1)): "`workspace.dataScientists`",
     str(uuid.UUID(int=2)): "Azure Cosmos DB",
@@ -129,6 +142,8 @@ def with_changes(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str,
     for key, value in changes.items():
         if key == "imports":
             changed[key] = [{**settings[key][0], **value}]
+        elif not isinstance(value, dict):
+            changed[key] = value
         else:
             changed[key] = {**settings.get(key, {}), **value}
     return changed
@@ -141,7 +156,7 @@ def assignments(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
     found = declared.all("azure-native:authorization:RoleAssignment")
     return {
         (
-            principal(assignment.inputs["principalId"], stack.name),
+            principal(assignment, stack.name),
             role_title(assignment.inputs["roleDefinitionId"], declared),
             scope_title(assignment.inputs["scope"], stack.name),
         )
@@ -157,8 +172,11 @@ def arm_id(resource: MockResourceArgs) -> str:
     return f"{_GROUP}/providers/{type_}/{resource.name}"
 
 
-def principal(principal_id: str, name: str) -> str:
-    """Return the name of a principal on the page."""
+def principal(assignment: MockResourceArgs, name: str) -> str:
+    """Return the name of an assignment's principal on the page."""
+    principal_id = assignment.inputs["principalId"]
+    if assignment.inputs["roleDefinitionId"].endswith(Role.AKS_RBAC_CLUSTER_ADMIN):
+        return f"{PRINCIPALS[principal_id]}, or `cluster.administrators`"
     if principal_id.startswith("principal-"):
         return f"`{short(principal_id.removeprefix('principal-'), name)}`"
     return PRINCIPALS[principal_id]
@@ -169,7 +187,8 @@ def role_title(definition_id: str, declared: Declared) -> str:
     last = definition_id.rsplit("/", 1)[1]
     if last not in set(Role):
         definition = declared.one("azure-native:authorization:RoleDefinition", last)
-        return f"*{definition['roleName'].split(' ', 1)[1]}*"
+        # without the stack's name and the digest of the scope
+        return f"*{definition['roleName'].split(' ', 1)[1].rsplit(' ', 1)[0]}*"
     role = Role(last)
     return TITLES.get(role, role.name.replace("_", " ").title())
 
@@ -180,7 +199,7 @@ def scope_title(scope: str, name: str) -> str:
         return "the resource group"
     type_, *rest = scope.removeprefix(f"{_GROUP}/providers/").split("/")
     if not scope.startswith(f"{_GROUP}/providers/") or "." not in type_ or type_.startswith("Microsoft"):
-        return f"the existing {scope.rsplit('/', 2)[1].removesuffix('s')}"
+        return f"the existing {_SINGULAR[scope.rsplit('/', 2)[1]]}"
     kind = type_.split(".")[1]
     return f"{kind} `{short('/'.join(rest), name)}`"
 

@@ -132,6 +132,8 @@ def _computed(args: MockResourceArgs) -> dict[str, Any]:
             computed["logsIngestion"] = {"endpoint": f"https://{args.name}.ingest.monitor.azure.com"}
         case "azure-native:monitor:DataCollectionRule":
             computed["immutableId"] = f"dcr-{args.name}"
+        case "azure-native:machinelearningservices:Workspace":
+            computed["workspaceId"] = "GUID"
         case "azure-native:containerregistry:Registry":
             computed["loginServer"] = f"{args.name}.azurecr.io"
         case "pulumi-python:dynamic/azureml:ImporterCode":

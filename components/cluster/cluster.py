@@ -33,13 +33,16 @@ LOG_CATEGORIES = (
     "kube-controller-manager",
 )
 
-#: What AKS never changes of a cluster, and azure-native takes for changeable. It replaces by itself what has
-#: another disk encryption set, DNS prefix or network profile
-#: (https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go).
+_POOLS = "agentPoolProfiles[*]"
+
+#: Properties that AKS never changes, and that azure-native would try to change. It replaces by itself a
+#: cluster with another disk encryption set, DNS prefix or network profile
+#: (https://github.com/pulumi/pulumi-azure-native/blob/master/provider/pkg/gen/replacement.go). AKS lists the
+#: pools of a cluster in any order, so no path names the first one.
 REPLACING = [
     "apiServerAccessProfile.enablePrivateCluster",
     "apiServerAccessProfile.privateDNSZone",
-    *(f"agentPoolProfiles[0].{name}" for name in FIXED),
+    *(f"{_POOLS}.{name}" for name in FIXED),
 ]
 
 
@@ -123,6 +126,9 @@ class Cluster(pulumi.ComponentResource):
         self.provider = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=self.kubeconfig,
+            # only another cluster replaces what runs on it, and not a rotated certificate of its API server
+            # (https://github.com/pulumi/pulumi-kubernetes/issues/2745)
+            cluster_identifier=cluster.id,
             opts=pulumi.ResourceOptions(parent=self, depends_on=ready),
         )
         self.register_outputs(
@@ -216,12 +222,8 @@ class Cluster(pulumi.ComponentResource):
     def _service_changes(self) -> list[str]:
         """Return the properties that the autoscaler manages, and AKS if no version is pinned."""
         if self._args.kubernetes_version is not None:
-            return ["agentPoolProfiles[0].count"]
-        return [
-            "agentPoolProfiles[0].count",
-            "agentPoolProfiles[0].orchestratorVersion",
-            "kubernetesVersion",
-        ]
+            return [f"{_POOLS}.count"]
+        return [f"{_POOLS}.count", f"{_POOLS}.orchestratorVersion", "kubernetesVersion"]
 
     def _roles(self, control_plane: Identity, nodes: Identity) -> Sequence[pulumi.Resource]:
         """Assign what the control plane needs to make the cluster, and no more than that.

@@ -52,7 +52,11 @@ class NodesArgs(Args):
 
 @dataclass(kw_only=True)
 class NodePoolArgs(Args):
-    """How large a pool is, and the nodes it is made of."""
+    """How large a pool is, and the nodes it is made of.
+
+    A request names no number of nodes: the autoscaler changes it, and a number that is out of date would
+    scale the pool, or fail (https://github.com/Azure/AKS/issues/1627).
+    """
 
     nodes: NodesArgs
     size: pulumi.Input[str]
@@ -79,7 +83,6 @@ def system_pool(args: NodePoolArgs) -> aks.ManagedClusterAgentPoolProfileArgs:
         availability_zones=nodes.zones or None,
         enable_node_public_ip=False,
         enable_auto_scaling=True,
-        count=args.min_nodes,
         min_count=args.min_nodes,
         max_count=args.max_nodes,
         tags=args.tags,
@@ -121,7 +124,6 @@ def add_user_pool(
         availability_zones=nodes.zones or None,
         enable_node_public_ip=False,
         enable_auto_scaling=True,
-        count=args.min_nodes,
         min_count=args.min_nodes,
         max_count=args.max_nodes,
         tags=args.tags,

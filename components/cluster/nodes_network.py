@@ -17,8 +17,9 @@ class ClusterNetworkArgs(Args):
     private: bool = False
     """Whether the API server has an address in the network of the nodes, and no public one."""
     private_dns_zone_id: pulumi.Input[str] | None = None
-    """The zone `privatelink.<region>.azmk8s.io`, of a hub for one, that a private API server's name is put
-    in. Without it AKS makes a zone that only the nodes' network sees."""
+    """The zone `privatelink.<region>.azmk8s.io` that has the name of a private API server; required for one.
+    AKS's own zone would be in the nodes' resource group, which is locked, so that no other network could be
+    linked to it."""
     allowed_address_ranges: Sequence[str] = ()
     """The public addresses (CIDR) that may reach a public API server; no others may."""
     egress_address: pulumi.Input[str] | None = None
@@ -40,10 +41,12 @@ def api_server_access(args: ClusterNetworkArgs) -> aks.ManagedClusterAPIServerAc
     public host name either (https://learn.microsoft.com/azure/aks/private-clusters).
     """
     if args.private:
+        if args.private_dns_zone_id is None:
+            raise ValueError("a private API server needs private_dns_zone_id")
         return aks.ManagedClusterAPIServerAccessProfileArgs(
             enable_private_cluster=True,
             enable_private_cluster_public_fqdn=False,
-            private_dns_zone="system" if args.private_dns_zone_id is None else args.private_dns_zone_id,
+            private_dns_zone=args.private_dns_zone_id,
             disable_run_command=True,
         )
     ranges: list[pulumi.Input[str]] = list(args.allowed_address_ranges)

@@ -12,6 +12,12 @@ from components.component import Args
 #: (https://learn.microsoft.com/azure/virtual-network/service-tags-overview#available-service-tags).
 STORAGE_TAG = "Storage"
 
+#: The hosts of conda-forge's packages and of PyPI's: what the build of a Python environment downloads, apart
+#: from its base image, which a managed network always allows
+#: (https://learn.microsoft.com/azure/machine-learning/how-to-access-azureml-behind-firewall#recommended-configuration-for-training-and-deploying-models,
+#: https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#list-of-required-rules).
+PACKAGE_HOSTS = ("conda.anaconda.org", "pypi.org", "files.pythonhosted.org")
+
 _AZURE_STORAGE = ".core.windows.net"
 
 #: The region of an account locator without a region
@@ -28,6 +34,8 @@ class OutboundServiceArgs(Args):
     resource_id: pulumi.Input[str]
     group: str
     """The sub-resource that is reached, such as `blob`."""
+    elsewhere: bool = False
+    """Whether the service is in another resource group than the workspace."""
 
 
 def managed_network(

@@ -1,5 +1,6 @@
 """Private DNS zones, by which the names of private endpoints resolve inside a network."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,10 +22,12 @@ class PrivateDnsArgs(Args):
     """The network that resolves the names; it may be in another resource group or subscription."""
     zones: Sequence[str]
     """The zones' names, such as the values of `private_link.Zone`."""
+    other_network_ids: Sequence[str] = ()
+    """More networks that resolve the names, such as a hub's."""
 
 
 class PrivateDns(pulumi.ComponentResource):
-    """Private DNS zones for the names of private endpoints, each linked to a network.
+    """Private DNS zones for the names of private endpoints, each linked to a network, or to several.
 
     `zone_ids` has the zones' ids by their names, as `PrivateLinkArgs` takes them. An id is known once its
     zone is linked: resources that depend on a zone group of `add_private_endpoint` can resolve the name.
@@ -55,12 +58,24 @@ class PrivateDns(pulumi.ComponentResource):
             tags=args.azure.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        link = privatedns.VirtualNetworkLink(
-            f"{self._name}-{zone_name}-link",
+        name = f"{self._name}-{zone_name}-link"
+        links = [self._link(name, zone, args.virtual_network_id)]
+        for network_id in args.other_network_ids:
+            digest = hashlib.sha256(network_id.lower().encode()).hexdigest()[:8]
+            links.append(self._link(f"{name}-{digest}", zone, network_id))
+        return pulumi.Output.all(zone.id, *(link.id for link in links)).apply(lambda ids: str(ids[0]))
+
+    def _link(
+        self, name: str, zone: privatedns.PrivateZone, network_id: pulumi.Input[str]
+    ) -> privatedns.VirtualNetworkLink:
+        """Link a network to a zone; the name of a link has at most 80 characters."""
+        args = self._args
+        return privatedns.VirtualNetworkLink(
+            name,
             resource_group_name=args.azure.resource_group,
             location=GLOBAL,
             private_zone_name=zone.name,
-            virtual_network=privatedns.SubResourceArgs(id=args.virtual_network_id),
+            virtual_network=privatedns.SubResourceArgs(id=network_id),
             registration_enabled=False,
             resolution_policy=privatedns.ResolutionPolicy.NX_DOMAIN_REDIRECT,
             tags=args.azure.tags,
@@ -69,4 +84,3 @@ class PrivateDns(pulumi.ComponentResource):
                 parent=self, replace_on_changes=["virtualNetwork"], delete_before_replace=True
             ),
         )
-        return pulumi.Output.all(zone.id, link.id).apply(lambda ids: ids[0])

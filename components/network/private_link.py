@@ -74,13 +74,14 @@ def add_private_endpoint(
     parent: pulumi.Resource,
     *,
     zones: Sequence[str] = (),
-    after: Sequence[pulumi.Resource] = (),
 ) -> PrivateEndpoint:
     """Make a private endpoint for the sub-resource `group` of a service, and register it in its zones.
 
     `zones` names them if they are not those of `ZONES`. An endpoint takes one zone group, with all its zones.
-    Resources that use the private address depend on `ready`. If the service takes one change at a time, the
-    endpoint depends on those before it: `after`.
+    Resources that use the private address depend on `ready`. The endpoint depends on the one before it in the
+    same `link`: a subnet takes one at a time
+    (https://github.com/hashicorp/terraform-provider-azurerm/pull/16315), and so does a storage account
+    (https://github.com/Azure/bicep-registry-modules/issues/6001).
     https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
     """
     opts = pulumi.ResourceOptions(parent=parent)
@@ -95,8 +96,9 @@ def add_private_endpoint(
             )
         ],
         tags=azure.tags,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=link.endpoints[-1:]),
     )
+    link.endpoints.append(endpoint)
     group_of_zones = network.PrivateDnsZoneGroup(
         f"{name}-zones",
         resource_group_name=azure.resource_group,

@@ -6,7 +6,7 @@ import pulumi
 from pulumi_azure_native import applicationinsights, monitor, operationalinsights
 
 from components.component import Args, AzureArgs, PrivateLinkArgs
-from components.deletion_protection import add_delete_lock, kept
+from components.deletion_protection import kept
 from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 from importer.spec.run_record import COLUMNS, STREAM, TABLE
@@ -117,8 +117,6 @@ class Observability(pulumi.ComponentResource):
         )
         # audit logs of queries; Azure Monitor stores its metrics without a setting
         add_diagnostics(name, logs.id, logs.id, self, log_categories=["Audit"], metrics=False)
-        if args.keep:
-            add_delete_lock(name, logs.id, self)
         return logs
 
     def _make_insights(self, logs: operationalinsights.Workspace) -> applicationinsights.Component:

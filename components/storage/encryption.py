@@ -40,7 +40,11 @@ class EncryptionArgs(Args):
     service: ServiceArgs
     tenant_id: pulumi.Input[str]
     cosmos_db_principal_id: pulumi.Input[str] | None = None
-    """Object id of Azure Cosmos DB's principal in the tenant, which encrypts a workspace's metadata."""
+    """Object id of Azure Cosmos DB's principal in the tenant, which encrypts the metadata of a workspace that
+    was made without service-side encryption."""
+    rotate_disks: bool = True
+    """Whether disks follow the key's rotation. Ephemeral disks do not: their pool must be scaled to zero for
+    a new version (https://learn.microsoft.com/azure/aks/azure-disk-customer-managed-keys#limitations)."""
 
 
 class Encryption(pulumi.ComponentResource):
@@ -48,9 +52,12 @@ class Encryption(pulumi.ComponentResource):
 
     `name` (at most 16 letters, digits and hyphens) is the start of the vault's name. The identities may only
     wrap and unwrap with the key. Services use it through an identity, disks of virtual machines through the
-    disk encryption set; nodes use a rotated key from their next image on. Services pass the vault's firewall
-    as trusted services, with the same identity
+    disk encryption set; managed disks follow the key's rotation. Services pass the vault's firewall as
+    trusted services, with the same identity
     (https://learn.microsoft.com/azure/key-vault/general/overview-vnet-service-endpoints#trusted-services).
+    The vault's public endpoint is on, for them alone: service-side encryption of a workspace does not work
+    with a vault whose public access is off
+    (https://learn.microsoft.com/azure/machine-learning/concept-customer-managed-keys#preview-service-side-encryption-of-metadata).
 
     The vault always has purge protection, because Azure does not encrypt with a key that could be purged
     (https://learn.microsoft.com/azure/storage/common/customer-managed-keys-overview). So a destroyed vault
@@ -107,6 +114,8 @@ class Encryption(pulumi.ComponentResource):
     def _grant_for_workspaces(self, name: str, vault: Vault, identity: Identity) -> None:
         """Grant what Azure ML also needs to encrypt a workspace's metadata.
 
+        Cosmos DB needs the key only for a workspace whose metadata is in the subscription.
+
         https://learn.microsoft.com/azure/machine-learning/how-to-setup-customer-managed-keys
         """
         identity.grant(Role.CONTRIBUTOR, "vault", vault.resource_id)
@@ -142,6 +151,7 @@ class Encryption(pulumi.ComponentResource):
                 tenant_id=args.tenant_id,
                 purge_protection=True,
                 premium=True,
+                open_to_services=True,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -173,7 +183,7 @@ class Encryption(pulumi.ComponentResource):
     def _make_disk_encryption_set(
         self, name: str, vault: Vault, key: keyvault.Key, identity: Identity
     ) -> compute.DiskEncryptionSet:
-        """Make the disk encryption set that disks refer to; it follows the key's rotation.
+        """Make the disk encryption set that disks refer to; it follows the key's rotation if it can.
 
         https://learn.microsoft.com/azure/virtual-machines/disk-encryption#customer-managed-keys
         """
@@ -185,7 +195,7 @@ class Encryption(pulumi.ComponentResource):
             active_key=compute.KeyForDiskEncryptionSetArgs(
                 key_url=key.key_uri_with_version, source_vault=compute.SourceVaultArgs(id=vault.resource_id)
             ),
-            rotation_to_latest_key_version_enabled=True,
+            rotation_to_latest_key_version_enabled=self._args.rotate_disks,
             identity=compute.EncryptionSetIdentityArgs(
                 type=compute.DiskEncryptionSetIdentityType.USER_ASSIGNED,
                 user_assigned_identities=[identity.resource_id],

@@ -82,6 +82,7 @@ class Lake(pulumi.ComponentResource):
             groups=("blob", "dfs"),
             encryption_key=args.encryption_key,
             allowed_subnet_ids=args.snowflake_subnet_ids,
+            lock=True,
         ).account
         raw, clean = (
             storage.BlobContainer(

@@ -7,7 +7,7 @@ import pulumi
 from pulumi_azure_native import containerregistry
 
 from components.component import Args, ServiceArgs
-from components.deletion_protection import add_delete_lock, kept
+from components.deletion_protection import kept
 from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 from components.storage.encryption import EncryptionKeyArgs
@@ -65,8 +65,6 @@ class Registry(pulumi.ComponentResource):
                 self,
             )
         add_diagnostics(name, registry.id, args.service.log_analytics_id, self)
-        if args.service.keep:
-            add_delete_lock(name, registry.id, self)
         self.resource_id = registry.id
         self.login_server = registry.login_server
         self.register_outputs({"resource_id": self.resource_id, "login_server": self.login_server})

@@ -49,8 +49,11 @@ def make_storage_account(
     groups: Sequence[str],
     encryption_key: EncryptionKeyArgs | None = None,
     allowed_subnet_ids: Sequence[pulumi.Input[str]] = (),
+    lock: bool = False,
 ) -> StorageAccount:
-    """Make a storage account, its private endpoints for `groups`, its soft delete, diagnostics and lock.
+    """Make a storage account, its private endpoints for `groups`, its soft delete and diagnostics.
+
+    With `lock` and `keep`, Azure refuses to delete it and what belongs to it.
 
     `name`, of lower-case letters and digits, starts the account's. Its public endpoint is on only if
     `allowed_address_ranges` or `allowed_subnet_ids` may use it. An address range does not allow traffic from
@@ -75,7 +78,7 @@ def make_storage_account(
     )
     endpoints = _add_endpoints(name, account, groups, service, parent)
     _watch(name, account.id, service, parent)
-    if service.keep:
+    if lock and service.keep:
         add_delete_lock(name, account.id, parent)
     return StorageAccount(
         account,
@@ -91,24 +94,15 @@ def _add_endpoints(
     service: ServiceArgs,
     parent: pulumi.Resource,
 ) -> dict[str, PrivateEndpoint]:
-    """Add the account's private endpoints in turn: at once they fail by StorageAccountOperationInProgress.
-
-    https://github.com/Azure/bicep-registry-modules/issues/6001
-    """
-    added: dict[str, PrivateEndpoint] = {}
+    """Add the account's private endpoints, if it has a private link."""
     if service.private_link is None:
-        return added
-    for group in groups:
-        added[group] = add_private_endpoint(
-            f"{name}-{group}-endpoint",
-            account.id,
-            group,
-            service.private_link,
-            service,
-            parent,
-            after=[other.endpoint for other in added.values()],
+        return {}
+    return {
+        group: add_private_endpoint(
+            f"{name}-{group}-endpoint", account.id, group, service.private_link, service, parent
         )
-    return added
+        for group in groups
+    }
 
 
 def _make_account(

@@ -6,7 +6,7 @@ import pulumi
 from pulumi_azure_native import keyvault
 
 from components.component import Args, ServiceArgs
-from components.deletion_protection import add_delete_lock, kept
+from components.deletion_protection import kept
 from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 
@@ -21,15 +21,18 @@ class VaultArgs(Args):
     """Whether a deleted vault cannot be purged early, even without `keep`."""
     premium: bool = False
     """Whether the vault can store keys that never leave a hardware security module."""
+    open_to_services: bool = False
+    """Whether the public endpoint is on also without `allowed_address_ranges`: for Azure's trusted services,
+    and for no address."""
 
 
 class Vault(pulumi.ComponentResource):
     """A Key Vault that only Entra ID opens: role assignments, no access policies.
 
-    Its public endpoint is on only for `allowed_address_ranges`, and off without any.
-    Azure's trusted services reach it anyway, with an identity that has a role: Azure ML and every service
-    that encrypts with a key of the vault need that
-    (https://learn.microsoft.com/azure/key-vault/general/network-security).
+    Its public endpoint is on only for `allowed_address_ranges`, and off without any. Azure's trusted services
+    reach it anyway, with an identity that has a role: Azure ML and every service that encrypts with a key of
+    the vault need that (https://learn.microsoft.com/azure/key-vault/general/network-security). A service that
+    checks whether the endpoint is on needs `open_to_services`.
     Leaves role assignments to `Identity.grant`, next to the identity that needs them, and secrets to their
     owners: no secret passes through the program or its state.
     A deleted vault can be recovered for 90 days, and its name stays taken meanwhile. Purge protection cannot
@@ -61,8 +64,6 @@ class Vault(pulumi.ComponentResource):
                 self,
             )
         add_diagnostics(name, vault.id, args.service.log_analytics_id, self)
-        if args.service.keep:
-            add_delete_lock(name, vault.id, self)
         self.resource_id = vault.id
         self.vault_name = vault.name
         self.uri = vault.properties.vault_uri
@@ -93,7 +94,9 @@ def _properties(args: VaultArgs) -> keyvault.VaultPropertiesArgs:
         # Azure rejects `false`: omit it
         enable_purge_protection=True if args.service.keep or args.purge_protection else None,
         public_network_access=(
-            keyvault.PublicNetworkAccess.ENABLED if ranges else keyvault.PublicNetworkAccess.DISABLED
+            keyvault.PublicNetworkAccess.ENABLED
+            if ranges or args.open_to_services
+            else keyvault.PublicNetworkAccess.DISABLED
         ),
         network_acls=keyvault.NetworkRuleSetArgs(
             default_action=keyvault.NetworkRuleAction.DENY,

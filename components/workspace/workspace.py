@@ -46,11 +46,16 @@ class WorkspaceArgs(Args):
     outbound_service_tags: Sequence[str] = ()
     """Service tags that jobs reach from the managed network."""
     outbound_services: Mapping[str, OutboundServiceArgs] = field(default_factory=dict)
-    """Services of this resource group that jobs reach by private endpoint, by the names of their rules.
-    Those of the workspace itself (storage, vault, registry) are there already, and refused here."""
+    """Services that jobs reach by private endpoint, by the names of their rules. Those of the workspace
+    itself (storage, vault, registry) are there already, and Azure refuses them."""
     firewall_sku: pulumi.Input[str] = ml.FirewallSku.STANDARD
     """The firewall that lets the hosts through. `Basic` costs less, and passes 0.25 Gbit/s at most: enough
     where imports `unload` (https://learn.microsoft.com/azure/firewall/firewall-performance)."""
+    image_build_compute: str | None = None
+    """The name of the compute cluster that builds images of environments, which `add_compute_cluster` makes.
+    Without one, Azure ML builds them on serverless compute, which reaches neither a storage account nor a
+    registry that is behind a firewall
+    (https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet#enable-azure-container-registry-acr)."""
     compute_subnet_id: pulumi.Input[str] | None = None
     """The subnet that jobs run in, serverless or on a cluster, where `managed_network` is off."""
 
@@ -97,6 +102,8 @@ class Workspace(pulumi.ComponentResource):
     resource_id: pulumi.Output[str]
     storage_account_id: pulumi.Output[str]
     vault_id: pulumi.Output[str]
+    #: the ids of the containers that jobs read their code from and write logs to, by a word for each
+    job_containers: Mapping[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ai-platform:index:Workspace", name, None, opts)
@@ -144,6 +151,7 @@ class Workspace(pulumi.ComponentResource):
         self.workspace_name = pulumi.Output.all(self._workspace.name, reached).apply(lambda known: known[0])
         self.resource_id = self._workspace.id
         self.storage_account_id = account.account.id
+        self.job_containers = _job_containers(account.account.id, self._workspace.workspace_id, reached)
         self.vault_id = vault.resource_id
         self.register_outputs(
             {
@@ -279,8 +287,10 @@ class Workspace(pulumi.ComponentResource):
                 else None
             ),
             provision_network_now=args.managed_network or None,
+            image_build_compute=args.image_build_compute,
             serverless_compute_settings=_serverless_compute(args),
             encryption=_encryption(args.encryption_key),
+            enable_service_side_cmk_encryption=True if args.encryption_key is not None else None,
             hbi_workspace=args.hbi or None,
             tags=args.service.tags,
             opts=pulumi.ResourceOptions(
@@ -288,10 +298,12 @@ class Workspace(pulumi.ComponentResource):
                 depends_on=[vault, *account.ready, *roles],
                 protect=args.service.keep,
                 replace_on_changes=["hbiWorkspace", "encryption"],
-                # a rotated key has another version, but is the same key
                 ignore_changes=[
+                    # a rotated key has another version, but is the same key
                     "encryption.keyVaultProperties.keyIdentifier",
-                    # which Azure changes as the network comes up
+                    # a workspace keeps the kind of encryption that it was made with
+                    "enableServiceSideCMKEncryption",
+                    # Azure changes it as the network comes up
                     "managedNetwork.status",
                     "managedNetwork.outboundRules.*.status",
                 ],
@@ -306,7 +318,8 @@ class Workspace(pulumi.ComponentResource):
 
         https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication#workspace
         With a managed network the identity also approves that network's private endpoints. It gets that role
-        on the resource group, because the workspace, one of the targets, does not exist yet
+        on the resource group, because the workspace, one of the targets, does not exist yet, and on each
+        target in another resource group
         (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#approval-of-private-endpoints).
         """
         account_id = storage.account.id
@@ -321,6 +334,11 @@ class Workspace(pulumi.ComponentResource):
         if self._args.managed_network:
             group_id = account_id.apply(lambda known: known.split("/providers/")[0])
             roles.append(identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, "group", group_id))
+            roles += [
+                identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, name, service.resource_id)
+                for name, service in self._args.outbound_services.items()
+                if service.elsewhere
+            ]
         return roles
 
     def _let_studio_show_data(self, storage: StorageAccount, identity: Identity) -> None:
@@ -331,6 +349,23 @@ class Workspace(pulumi.ComponentResource):
         for group in ("blob", "file"):
             if group in storage.endpoint_ids:
                 identity.grant(Role.READER, f"{group}-endpoint", storage.endpoint_ids[group])
+
+
+def _job_containers(
+    account_id: pulumi.Output[str], workspace_guid: pulumi.Output[str], reached: pulumi.Output[object]
+) -> dict[str, pulumi.Output[str]]:
+    """Return the ids of the two containers that jobs use, known once the workspace answers and has made them.
+
+    The first has code and inputs (the datastore `workspaceblobstore`), the second outputs and logs
+    (`workspaceartifactstore`)
+    (https://learn.microsoft.com/azure/machine-learning/concept-data#datastore).
+    """
+    known = pulumi.Output.all(account_id, workspace_guid, reached)
+    containers = known.apply(lambda found: f"{found[0]}/blobServices/default/containers/azureml")
+    return {
+        "code": pulumi.Output.format("{0}-blobstore-{1}", containers, workspace_guid),
+        "logs": containers,
+    }
 
 
 def blob_datastore(
@@ -367,10 +402,13 @@ def _serverless_compute(args: WorkspaceArgs) -> ml.ServerlessComputeSettingsArgs
 def _encryption(key: EncryptionKeyArgs | None) -> ml.EncryptionPropertyArgs | None:
     """Return the encryption of the workspace's metadata: with `key`, or None for Microsoft's own key.
 
-    With a key, Azure keeps the metadata in a resource group that it creates, with a database, a search
-    service and a storage account at the subscription's cost. Service-side encryption would save that cost,
-    but it is a preview, without key rotation, and not for a vault without public access
-    (https://learn.microsoft.com/azure/machine-learning/concept-customer-managed-keys).
+    With a key, the encryption is service-side: Azure stores the metadata with its own services. Otherwise it
+    would make a database, a search service and a storage account in the subscription, at its cost, and Azure
+    Cosmos DB's principal would need the key. Service-side encryption is a preview without key rotation: the
+    workspace stays with the first version of the key, which does not expire, as an expiry time of a rotation
+    policy is that of later versions
+    (https://learn.microsoft.com/azure/machine-learning/concept-customer-managed-keys#preview-service-side-encryption-of-metadata,
+    https://learn.microsoft.com/azure/key-vault/keys/how-to-configure-key-rotation).
     """
     if key is None:
         return None

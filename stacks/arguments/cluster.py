@@ -1,5 +1,7 @@
 """How settings become the arguments of the AKS cluster."""
 
+import pulumi
+
 from components.cluster.cluster import ClusterArgs
 from components.component import AzureArgs, PrivateLinkArgs
 from components.network.network import Network
@@ -17,6 +19,7 @@ def cluster_args(
     encryption: Encryption | None,
     network: Network | None,
     observability: Observability,
+    private_dns_zone_id: pulumi.Input[str] | None,
     private_link: PrivateLinkArgs | None,
     registry: Registry,
 ) -> ClusterArgs:
@@ -42,7 +45,7 @@ def cluster_args(
         zones=settings.zones,
         subnet_id=subnet_id,
         private=settings.is_private,
-        private_dns_zone_id=given.api_server_zone_id(settings.location),
+        private_dns_zone_id=private_dns_zone_id,
         allowed_address_ranges=_api_server_ranges(settings),
         egress_address=network.egress_address if network else None,
         user_defined_routing=given.outbound is Outbound.USER_DEFINED_ROUTING,

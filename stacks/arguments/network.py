@@ -6,6 +6,7 @@ from components.component import AzureArgs, PrivateLinkArgs
 from components.network.network import Network, NetworkArgs
 from components.network.private_dns import PrivateDns, PrivateDnsArgs
 from stacks.settings.arm_id import virtual_network_id
+from stacks.settings.network import aks_zone
 from stacks.settings.stack import Settings
 
 
@@ -50,3 +51,37 @@ def make_private_link(
         ),
     )
     return PrivateLinkArgs(subnet_id=subnet_id, zone_ids={**given.dns_zone_ids, **zones.zone_ids})
+
+
+def make_api_server_zone(
+    settings: Settings, azure: AzureArgs, network: Network | None
+) -> pulumi.Input[str] | None:
+    """Make the private DNS zone of the cluster's API server, unless the settings name one; return its id.
+
+    AKS's own zone (`system`) would be in the nodes' resource group, which is locked: only the nodes' network
+    could resolve it
+    (https://learn.microsoft.com/azure/aks/private-clusters#hub-and-spoke-with-custom-dns-for-private-aks-clusters).
+    """
+    if not settings.is_private or not settings.cluster.enabled:
+        return None
+    given = settings.network
+    existing = given.api_server_zone_id(settings.location)
+    if existing is not None:
+        return existing
+    if network is not None:
+        network_id: pulumi.Input[str] = network.virtual_network_id
+    elif given.nodes_subnet_id is not None:
+        network_id = virtual_network_id(given.nodes_subnet_id)
+    else:
+        raise ValueError("a cluster needs a subnet for its nodes")
+    zone = aks_zone(settings.location)
+    zones = PrivateDns(
+        f"{settings.name}-aks-dns",
+        PrivateDnsArgs(
+            azure=azure,
+            virtual_network_id=network_id,
+            zones=[zone],
+            other_network_ids=given.api_server_network_ids,
+        ),
+    )
+    return zones.zone_ids[zone]

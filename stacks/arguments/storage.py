@@ -42,11 +42,15 @@ def service_args(
 
 
 def encryption_args(settings: Settings, service: ServiceArgs, tenant_id: pulumi.Input[str]) -> EncryptionArgs:
-    """Return the arguments of the platform's own key."""
+    """Return the arguments of the platform's own key.
+
+    The disks of a cluster do not rotate it if they are ephemeral: its nodes would not follow.
+    """
     return EncryptionArgs(
         service=service,
         tenant_id=tenant_id,
         cosmos_db_principal_id=settings.workspace.cosmos_db_principal,
+        rotate_disks=not (settings.cluster.enabled and settings.cluster.ephemeral_os_disk),
     )
 
 

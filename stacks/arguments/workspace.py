@@ -1,12 +1,17 @@
 """How settings become the arguments of the workspace, its compute clusters and its jobs' way out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
 from components.component import ServiceArgs
 from components.identity.identity import Identity
-from components.network.outbound import OutboundServiceArgs, snowflake_hosts, snowflake_service_tags
+from components.network.outbound import (
+    PACKAGE_HOSTS,
+    OutboundServiceArgs,
+    snowflake_hosts,
+    snowflake_service_tags,
+)
 from components.observability.observability import Observability
 from components.storage.encryption import EncryptionKeyArgs
 from components.storage.lake import Lake
@@ -15,7 +20,10 @@ from components.storage.vault import Vault
 from components.workspace.workspace import ComputeClusterArgs, WorkspaceArgs
 from stacks.arguments.storage import redundancy
 from stacks.settings.stack import Settings
-from stacks.settings.workspace import ComputeClusterSettings
+from stacks.settings.workspace import IMAGE_BUILD_COMPUTE, ComputeClusterSettings
+
+#: The virtual machine size of the node that builds the importer's environment, like those of the cluster.
+_IMAGE_BUILD_SIZE = "Standard_D4ds_v5"
 
 
 def workspace_args(
@@ -45,7 +53,8 @@ def workspace_args(
         managed_network=own.managed_network,
         outbound_hosts=_outbound_hosts(settings),
         outbound_service_tags=_outbound_service_tags(settings),
-        outbound_services=_outbound_services(lake, vault, observability),
+        outbound_services=_outbound_services(settings, lake, vault, observability),
+        image_build_compute=IMAGE_BUILD_COMPUTE if settings.builds_importer else None,
         firewall_sku=own.firewall_sku,
         compute_subnet_id=own.compute_subnet_id,
     )
@@ -61,16 +70,37 @@ def compute_cluster_args(settings: ComputeClusterSettings, jobs: Identity) -> Co
     )
 
 
-def _outbound_hosts(settings: Settings) -> list[str]:
-    """Return the hosts that jobs reach: Snowflake's, the registry of the importer's image, and more.
+def image_build_args(builder: Identity) -> ComputeClusterArgs:
+    """Return the arguments of the compute cluster that builds the importer's environment, as `builder`.
 
-    Without an image, jobs install the importer's packages from hosts that the settings name.
+    It needs a CPU; more nodes than one would wait for each other
+    (https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet#enable-azure-container-registry-acr).
     """
+    return ComputeClusterArgs(
+        vm_size=_IMAGE_BUILD_SIZE, max_nodes=1, identity_id=builder.resource_id, idle_seconds=300
+    )
+
+
+def _outbound_hosts(settings: Settings) -> list[str]:
+    """Return the hosts that jobs reach: Snowflake's, those of the importer's code, and more."""
     snowflake = settings.snowflake
     hosts = snowflake_hosts(snowflake.account, snowflake.host, snowflake.stage_hosts)
-    image = settings.importer_image
-    registry = [image.split("/")[0]] if image is not None else []
-    return [*hosts, *registry, *settings.workspace.outbound_hosts]
+    return list(dict.fromkeys([*hosts, *_code_hosts(settings), *settings.workspace.outbound_hosts]))
+
+
+def _code_hosts(settings: Settings) -> Sequence[str]:
+    """Return the hosts that the importer's image comes from, or the packages of its environment.
+
+    The platform's own registry is reached by private endpoint. Layers of an image come from the registry's
+    data endpoint, which is in its own region: a private endpoint has its address too
+    (https://learn.microsoft.com/azure/container-registry/container-registry-dedicated-data-endpoints).
+    """
+    if settings.builds_importer:
+        return PACKAGE_HOSTS
+    if settings.importer_image is None or settings.importer_registry_id is None:
+        return ()
+    host = settings.importer_image.split("/")[0]
+    return host, f"{host.split('.')[0]}.{settings.location}.data.azurecr.io"
 
 
 def _outbound_service_tags(settings: Settings) -> list[str]:
@@ -81,7 +111,7 @@ def _outbound_service_tags(settings: Settings) -> list[str]:
 
 
 def _outbound_services(
-    lake: Lake, vault: Vault, observability: Observability
+    settings: Settings, lake: Lake, vault: Vault, observability: Observability
 ) -> Mapping[str, OutboundServiceArgs]:
     """Return the services that jobs reach by private endpoint, beyond the workspace's own."""
     services = {
@@ -89,6 +119,10 @@ def _outbound_services(
         "lake-dfs": OutboundServiceArgs(resource_id=lake.resource_id, group="dfs"),
         "vault": OutboundServiceArgs(resource_id=vault.resource_id, group="vault"),
     }
+    if settings.importer_registry_id is not None:
+        services["importer-registry"] = OutboundServiceArgs(
+            resource_id=settings.importer_registry_id, group="registry", elsewhere=True
+        )
     scope_id = observability.private_link_scope_id
     if scope_id is not None:
         services["monitor"] = OutboundServiceArgs(resource_id=scope_id, group="azuremonitor")

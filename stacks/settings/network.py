@@ -12,7 +12,7 @@ from components.network.private_link import ZONES, metrics_zone
 from importer.spec.section import Section
 from stacks.settings.arm_id import part_of, virtual_network_id
 from stacks.settings.explain import contradiction
-from stacks.settings.types import AddressRange, PrivateZoneId, SubnetId
+from stacks.settings.types import AddressRange, PrivateZoneId, SubnetId, VirtualNetworkId
 
 #: The addresses of every subnet that Azure reserves (https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq).
 RESERVED_ADDRESSES = 5
@@ -153,6 +153,11 @@ class NetworkSettings(Section):
         description="How nodes in an existing subnet reach the internet: through its NAT gateway, or by "
         "`user_defined_routing` through a firewall.",
     )
+    api_server_network_ids: list[VirtualNetworkId] = Field(
+        default=[],
+        description="ARM ids of peered networks, such as a hub's, that find the private API server of the "
+        "cluster by its name.",
+    )
     dns_zone_ids: dict[str, PrivateZoneId] = Field(
         default={},
         description="Ids of existing private DNS zones, such as a hub's, by zone name. The platform makes "
@@ -243,7 +248,7 @@ class NetworkSettings(Section):
         return self
 
     def api_server_zone_id(self, location: str) -> str | None:
-        """Return the existing zone of the cluster's API server, or None: AKS then makes one."""
+        """Return the existing zone of the cluster's API server, or None: the platform then makes one."""
         return self.dns_zone_ids.get(aks_zone(location))
 
     def check_access(self, *, is_private: bool, has_cluster: bool) -> None:
@@ -263,6 +268,18 @@ class NetworkSettings(Section):
             raise contradiction(
                 ["network", "egressAddressRanges"],
                 "required if isolation is public and nodesSubnetId is set",
+            )
+
+    def check_api_server(self, location: str, *, is_private: bool) -> None:
+        """Raise a contradiction if networks are to be linked to a zone that the platform does not make."""
+        if self.api_server_network_ids and not is_private:
+            raise contradiction(
+                ["network", "apiServerNetworkIds"], "must be absent unless a cluster is private"
+            )
+        if self.api_server_network_ids and self.api_server_zone_id(location) is not None:
+            raise contradiction(
+                ["network", "apiServerNetworkIds"],
+                f"must be absent if dnsZoneIds has {aks_zone(location)}: link the networks to that zone",
             )
 
     def check_zones(self, in_use: Sequence[str]) -> None:

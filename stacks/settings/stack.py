@@ -16,6 +16,7 @@ from pydantic import (
 from importer.spec.section import Section
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from stacks.settings.alerts import AlertSettings
+from stacks.settings.arm_id import part_of
 from stacks.settings.cluster import ClusterSettings
 from stacks.settings.existing import ExistingSettings
 from stacks.settings.explain import contradiction
@@ -24,6 +25,7 @@ from stacks.settings.lake import LakeSettings
 from stacks.settings.network import Isolation, NetworkSettings, aks_zone, endpoint_zones
 from stacks.settings.regions import WITHOUT_ZONES, reserved_word
 from stacks.settings.snowflake import SnowflakeSettings
+from stacks.settings.types import RegistryId
 from stacks.settings.workspace import WorkspaceSettings
 
 PROJECT = "ai-platform"
@@ -61,6 +63,11 @@ class Settings(Section):
         description="Image of the importer, by digest: `registry/name@sha256:…`. Without one, the program "
         "registers the importer of this repository in the workspace: docs/imports.md.",
     )
+    importer_registry_id: RegistryId | None = Field(
+        default=None,
+        description="ARM id of the Azure registry of `importerImage`, if that is not the platform's own. "
+        "Imports then may pull from it, and reach it by private endpoint.",
+    )
     imports: list[ImportSettings] = Field(default=[], description="The imports, each with its schedule.")
     isolation: Isolation = Field(
         default=Isolation.PRIVATE,
@@ -87,7 +94,8 @@ class Settings(Section):
     customer_managed_key: bool = Field(
         default=False,
         description="Encrypts stored data with the platform's own key instead of Microsoft's. Turning this "
-        "on later replaces the workspace and the registry.",
+        "on later replaces the workspace and the registry. Nodes' disks follow the key's yearly rotation "
+        "only if `cluster.ephemeralOsDisk` is `false`.",
     )
     network: NetworkSettings = Field(default=NetworkSettings(), description="The network.")
     lake: LakeSettings = Field(default=LakeSettings(), description="The data lake.")
@@ -142,7 +150,9 @@ class Settings(Section):
     @model_validator(mode="after")
     def _network_fits(self) -> Self:
         self.network.check_access(is_private=self.is_private, has_cluster=self.cluster.enabled)
-        api_server_zones = [aks_zone(self.location)] if self.is_private and self.cluster.enabled else []
+        has_private_cluster = self.is_private and self.cluster.enabled
+        self.network.check_api_server(self.location, is_private=has_private_cluster)
+        api_server_zones = [aks_zone(self.location)] if has_private_cluster else []
         self.network.check_zones([*self.endpoint_zones, *api_server_zones])
         return self
 
@@ -161,6 +171,33 @@ class Settings(Section):
             raise contradiction(
                 ["importerImage"],
                 "must start with the host name of a registry, without a port",
+                self.importer_image,
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _image_can_be_pulled(self) -> Self:
+        """Refuse an image that no role lets imports pull: their identity pulls it.
+
+        A registry's host is its name, which is unique in Azure, and perhaps a hash
+        (https://learn.microsoft.com/azure/container-registry/container-registry-get-started-portal#configure-domain-name-label).
+        """
+        if self.importer_registry_id is not None and self.importer_image is None:
+            raise contradiction(["importerRegistryId"], "must be absent if importerImage is absent")
+        if self.importer_image is None or self.existing or self.endpoints is Endpoints.LOCAL:
+            return self
+        host = self.importer_image.split("/")[0]
+        if self.importer_registry_id is not None:
+            expected = part_of(self.importer_registry_id, "name").lower()
+            if not re.fullmatch(rf"{expected}(-[a-z0-9]+)?\.azurecr\.io", host):
+                raise contradiction(
+                    ["importerRegistryId"], f"is not the registry of importerImage ({host})", expected
+                )
+        elif not re.fullmatch(rf"{self.name}registry[0-9a-z]*(-[a-z0-9]+)?\.azurecr\.io", host):
+            raise contradiction(
+                ["importerImage"],
+                "is not in the platform's own registry (the stack's output registry): copy it there with "
+                "`az acr import`, or set importerRegistryId",
                 self.importer_image,
             )
         return self
@@ -250,6 +287,11 @@ class Settings(Section):
         if not self.makes_network and self.network.endpoints_subnet_id is None:
             return []
         return endpoint_zones(self.location, is_private=self.is_private, has_cluster=self.cluster.enabled)
+
+    @property
+    def builds_importer(self) -> bool:
+        """Whether the platform's workspace builds the environment of imports, as they have no image."""
+        return bool(self.imports) and self.importer_image is None
 
     @property
     def identities_of_jobs(self) -> list[str]:

@@ -29,6 +29,15 @@ SubnetId = Annotated[
     str,
     StringConstraints(pattern=rf"^{_SUBSCRIPTION}/Microsoft\.Network/virtualNetworks/[^/]+/subnets/[^/]+$"),
 ]
+VirtualNetworkId = Annotated[
+    str, StringConstraints(pattern=rf"^{_SUBSCRIPTION}/Microsoft\.Network/virtualNetworks/[^/]+$")
+]
+RegistryId = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^{_SUBSCRIPTION}/Microsoft\.ContainerRegistry/registries/[A-Za-z0-9]{{5,50}}$"
+    ),
+]
 PrivateZoneId = Annotated[
     str, StringConstraints(pattern=rf"^{_SUBSCRIPTION}/Microsoft\.Network/privateDnsZones/[^/]+$")
 ]

@@ -9,6 +9,9 @@ from importer.spec.section import Section
 from stacks.settings.explain import contradiction
 from stacks.settings.types import HostPattern, ObjectId, SubnetId, VmSize
 
+#: The compute cluster that builds the importer's environment, if there is no image of it.
+IMAGE_BUILD_COMPUTE = "image-builds"
+
 #: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftmachinelearningservices
 ComputeName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9-]{1,22}[a-zA-Z0-9]$")]
 
@@ -53,7 +56,8 @@ class WorkspaceSettings(Section):
     )
     outbound_hosts: list[HostPattern] = Field(
         default=[],
-        description="More hosts that jobs may reach over HTTP and HTTPS, such as `packages.globo.example`.",
+        description="More hosts that jobs may reach over HTTP and HTTPS, such as `packages.globo.example`. "
+        "Without `importerImage`, they also reach conda-forge and PyPI, for the importer's packages.",
     )
     data_scientists: ObjectId | None = Field(
         default=None,
@@ -69,8 +73,8 @@ class WorkspaceSettings(Section):
     cosmos_db_principal: ObjectId | None = Field(
         default=None,
         description="Object id of Azure Cosmos DB's principal in your tenant (application "
-        "`a232010e-820c-4083-83bb-3ace5fc29d0b`), which encrypts the workspace's metadata if "
-        "`customerManagedKey` is `true`.",
+        "`a232010e-820c-4083-83bb-3ace5fc29d0b`). Only a workspace that version 0.1.0 made with "
+        "`customerManagedKey` needs it: Cosmos DB encrypts its metadata.",
     )
     compute_subnet_id: SubnetId | None = Field(
         default=None, description="Existing subnet that jobs run in, if `managedNetwork` is `false`."
@@ -87,6 +91,12 @@ class WorkspaceSettings(Section):
                 raise contradiction(
                     ["computeClusters", index, "name"],
                     "is the name of an earlier compute cluster",
+                    cluster.name,
+                )
+            if names[index] == IMAGE_BUILD_COMPUTE:
+                raise contradiction(
+                    ["computeClusters", index, "name"],
+                    "is the name of the platform's own compute cluster, which builds images",
                     cluster.name,
                 )
         return self

@@ -12,6 +12,10 @@ from stacks.settings.load import load
 from tests.unit.stacks.stack_config import PRINCIPAL, config
 from tools.declared import SUBSCRIPTION, Declared, declare
 
+#: The containers of the workspace's own storage that jobs use, as `grants` writes them.
+LOGS_CONTAINER = "mlw/blobServices/default/containers/azureml"
+CODE_CONTAINER = f"{LOGS_CONTAINER}-blobstore-GUID"
+
 SCHEDULE = "pulumi-python:dynamic/azureml:ImportSchedule"
 CONNECTION = "pulumi-python:dynamic/azureml:SnowflakeConnection"
 

@@ -33,8 +33,6 @@ WATCHED = REACHED_PRIVATELY | {
     "azure-native:network:VirtualNetwork",
 }
 HOLDS_DATA = {STORAGE, VAULT, REGISTRY, WORKSPACE, LOGS, "azure-native:storage:BlobContainer"}
-#: A lock on the workspace would hold its schedules too, and one on an account holds its containers.
-LOCKED = {STORAGE, VAULT, REGISTRY, LOGS}
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,9 @@ def public_endpoints_are_off_or_deny_all_but_the_allowed(case: Case) -> Iterator
         is_open = inputs.get("publicNetworkAccess") != "Disabled"
         if rules.get("defaultAction") != "Deny" or ranges != allowed:
             yield f"{resource.name} lets in {ranges}, or all"
-        if is_open and not ranges and not rules.get("virtualNetworkRules"):
+        # Azure ML checks that the endpoint of the key's vault is on: it denies every address
+        for_services = resource.name.endswith("-cmk")
+        if is_open and not ranges and not rules.get("virtualNetworkRules") and not for_services:
             yield f"{resource.name} is open without need"
 
 
@@ -118,6 +118,7 @@ def every_zone_is_used_by_an_endpoint(case: Case) -> Iterator[str]:
         for group in case.of("azure-native:network:PrivateDnsZoneGroup")
         for config in group.inputs["privateDnsZoneConfigs"]
     }
+    used |= {cluster.inputs["apiServerAccessProfile"].get("privateDNSZone") for cluster in case.of(CLUSTER)}
     zones = case.of("azure-native:privatedns:PrivateZone")
     yield from (zone.name for zone in zones if f"{SUBSCRIPTION}/{zone.name}" not in used)
 
@@ -163,6 +164,29 @@ def data_is_encrypted_with_the_key_that_was_asked_for(case: Case) -> Iterator[st
             yield cluster.name
 
 
+def no_rotation_is_promised_to_nodes_that_cannot_follow_it(case: Case) -> Iterator[str]:
+    pools = [pool for cluster in case.of(CLUSTER) for pool in cluster.inputs["agentPoolProfiles"]]
+    pools += [pool.inputs for pool in case.of("azure-native:containerservice:AgentPool")]
+    ephemeral = any(pool["osDiskType"] == "Ephemeral" for pool in pools)
+    for disks in case.of("azure-native:compute:DiskEncryptionSet"):
+        if disks.inputs["rotationToLatestKeyVersionEnabled"] is ephemeral:
+            yield disks.name
+
+
+def metadata_of_a_workspace_with_a_key_is_encrypted_by_the_service(case: Case) -> Iterator[str]:
+    open_vaults = {
+        f"{SUBSCRIPTION}/{vault.name}"
+        for vault in case.of(VAULT)
+        if vault.inputs["properties"]["publicNetworkAccess"] == "Enabled"
+    }
+    for workspace in case.of(WORKSPACE):
+        encryption = workspace.inputs.get("encryption")
+        if encryption and workspace.inputs.get("enableServiceSideCMKEncryption") is not True:
+            yield workspace.name
+        if encryption and encryption["keyVaultProperties"]["keyVaultArmId"] not in open_vaults:
+            yield f"{workspace.name} cannot reach its key"
+
+
 def jobs_get_out_to_approved_destinations_only(case: Case) -> Iterator[str]:
     if not case.settings.workspace.managed_network:
         return
@@ -181,6 +205,9 @@ def api_server_is_private_or_lets_few_in(case: Case) -> Iterator[str]:
         ranges = access.get("authorizedIPRanges")
         if access["enablePrivateCluster"] is not case.is_private or (not case.is_private and not ranges):
             yield cluster.name
+        # AKS's own zone would be in the locked resource group of the nodes, where no peered network is linked
+        if case.is_private and access.get("privateDNSZone") in (None, "system", "none"):
+            yield f"{cluster.name} has a name that no other network resolves"
         if "0.0.0.0/0" in (ranges or []) or access.get("disableRunCommand") is not True:
             yield cluster.name
 
@@ -218,7 +245,9 @@ def what_holds_data_is_kept_where_it_should_be(case: Case) -> Iterator[str]:
     for resource in case.of(*HOLDS_DATA):
         if (resource.name in case.declared.protected) is not keep:
             yield f"{resource.name} protect"
-        if resource.typ in LOCKED and (f"{SUBSCRIPTION}/{resource.name}" in locked) is not keep:
+        # a lock elsewhere would cover private endpoint connections, which a managed network changes
+        is_lake = resource.name.endswith("lake")
+        if (f"{SUBSCRIPTION}/{resource.name}" in locked) is not (keep and is_lake):
             yield f"{resource.name} lock"
     for vault in case.of(VAULT):
         properties, of_key = vault.inputs["properties"], vault.name.endswith("-cmk")
@@ -275,6 +304,8 @@ RULES: list[Callable[[Case], Iterator[str]]] = [
     no_key_or_password_opens_anything,
     traffic_is_encrypted,
     data_is_encrypted_with_the_key_that_was_asked_for,
+    no_rotation_is_promised_to_nodes_that_cannot_follow_it,
+    metadata_of_a_workspace_with_a_key_is_encrypted_by_the_service,
     jobs_get_out_to_approved_destinations_only,
     api_server_is_private_or_lets_few_in,
     nothing_comes_in_from_the_internet,

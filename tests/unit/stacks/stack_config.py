@@ -8,7 +8,8 @@ import pytest
 from stacks.settings.explain import SettingsError
 from stacks.settings.load import load
 
-IMAGE = "globo.azurecr.io/importer@sha256:" + "0" * 64
+#: In the platform's own registry, whose name ends in random characters.
+IMAGE = "globodevregistry0a1b2c3d.azurecr.io/importer@sha256:" + "0" * 64
 SNOWFLAKE = {"account": "globo-dev", "warehouse": "IMPORT_WH", "role": "IMPORTER"}
 IMPORT = {"name": "raw_house_data", "query": "SELECT * FROM A.B.C", "schedule": "0 6 * * *"}
 
@@ -28,7 +29,8 @@ def config(**changes: Any) -> dict[str, str]:
     settings: dict[str, Any] = {
         "name": "globodev",
         "location": "westeurope",
-        "importerImage": IMAGE,
+        # in the registry of the platform with this name
+        "importerImage": IMAGE.replace("globodev", changes.get("name", "globodev")),
         "snowflake": SNOWFLAKE,
         "imports": [IMPORT],
         **changes,

@@ -7,12 +7,15 @@ import pytest
 from components.dynamic.importer_snapshot import read_environment, read_snapshot
 from stacks.settings.load import load
 from tests.unit.stacks.declared_stacks import (
+    CODE_CONTAINER,
     EXISTING_WORKSPACE,
+    LOGS_CONTAINER,
     SCHEDULE,
     declare_imports_alone,
     declare_platform,
+    grants,
 )
-from tests.unit.stacks.stack_config import IMAGE, IMPORT, config
+from tests.unit.stacks.stack_config import IMAGE, IMPORT, config, refusal
 from tools.declared import Declared
 
 CODE = "pulumi-python:dynamic/azureml:ImporterCode"
@@ -48,12 +51,87 @@ def test_imports_with_an_image_register_no_code(kind: str) -> None:
     assert [schedule.inputs["image"] for schedule in declared.all(SCHEDULE)] == [IMAGE, IMAGE]
 
 
-def test_jobs_reach_the_registry_of_an_image_and_no_other() -> None:
-    def hosts(**changes: Any) -> set[str]:
-        rules = build("platform", **changes).one(MLW)["managedNetwork"]["outboundRules"].values()
-        return {rule["destination"] for rule in rules if rule["type"] == "FQDN"}
+SHARED = (
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shared/providers"
+    "/Microsoft.ContainerRegistry/registries/globoshared"
+)
+SHARED_IMAGE = {
+    "importerImage": "globoshared.azurecr.io/importer@sha256:" + "0" * 64,
+    "importerRegistryId": SHARED,
+}
 
-    assert hosts() - hosts(importerImage=None) == {"globo.azurecr.io"}
+
+def rules(**changes: Any) -> dict[str, Any]:
+    """Return the outbound rules of the workspace's managed network."""
+    found: dict[str, Any] = build("platform", **changes).one(MLW)["managedNetwork"]["outboundRules"]
+    return found
+
+
+def hosts(**changes: Any) -> set[str]:
+    return {rule["destination"] for rule in rules(**changes).values() if rule["type"] == "FQDN"}
+
+
+def test_image_in_the_platforms_registry_adds_no_host() -> None:
+    assert hosts() == {"globo-dev.snowflakecomputing.com", "ocsp.snowflakecomputing.com"}
+
+
+def test_image_in_another_registry_adds_its_hosts_its_endpoint_and_the_right_to_pull() -> None:
+    assert hosts(**SHARED_IMAGE) - hosts() == {
+        "globoshared.azurecr.io",
+        "globoshared.westeurope.data.azurecr.io",
+    }
+    destination = rules(**SHARED_IMAGE)["importer-registry"]["destination"]
+    assert destination == {"serviceResourceId": SHARED, "subresourceTarget": "registry"}
+    assert set(grants(build("platform", **SHARED_IMAGE))) - set(grants(build("platform"))) == {
+        ("importer", "ACR_PULL", SHARED),
+        ("mlw-identity", "AI_NETWORK_CONNECTION_APPROVER", SHARED),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"importerImage": SHARED_IMAGE["importerImage"]},
+            "importerImage: is not in the platform's own registry (the stack's output registry): copy it",
+        ),
+        ({"importerRegistryId": SHARED}, "importerRegistryId: is not the registry of importerImage"),
+        (
+            {"importerRegistryId": SHARED, "importerImage": None},
+            "importerRegistryId: must be absent if importerImage is absent",
+        ),
+    ],
+)
+def test_image_that_imports_could_not_pull_is_refused(changes: dict[str, Any], said: str) -> None:
+    assert said in refusal(**changes)
+
+
+def test_imports_without_an_image_are_built_on_a_cluster_from_the_hosts_of_packages() -> None:
+    declared = build("platform", importerImage=None)
+    assert declared.one(MLW)["imageBuildCompute"] == "image-builds"
+    compute = declared.one("azure-native:machinelearningservices:Compute")
+    assert compute["computeName"] == "image-builds"
+    assert compute["properties"]["properties"]["scaleSettings"]["minNodeCount"] == 0
+    assert hosts(importerImage=None) - hosts() == {"conda.anaconda.org", "pypi.org", "files.pythonhosted.org"}
+    assert set(grants(declared)) - set(grants(build("platform"))) == {
+        ("image-builds", "ACR_PUSH", "registry"),
+        ("image-builds", "STORAGE_BLOB_DATA_CONTRIBUTOR", LOGS_CONTAINER),
+        ("image-builds", "STORAGE_BLOB_DATA_CONTRIBUTOR", CODE_CONTAINER),
+        ("o", "STORAGE_BLOB_DATA_CONTRIBUTOR", CODE_CONTAINER),
+    }
+
+
+def test_code_is_uploaded_after_the_deployer_has_the_role_to() -> None:
+    declared = build("platform", importerImage=None)
+    (code,) = [urn for urn in declared.dependencies if urn.endswith("globodev-importer-code")]
+    waits_for = {urn.rsplit("::", 1)[1] for urn in declared.dependencies[code]}
+    assert "globodev-deployer-on-code" in waits_for
+
+
+def test_platform_without_imports_builds_nothing() -> None:
+    declared = declare_platform(imports=[], importerImage=None)
+    assert declared.all("azure-native:machinelearningservices:Compute") == []
+    assert "imageBuildCompute" not in declared.one(MLW)
 
 
 def test_stack_without_an_image_is_valid() -> None:

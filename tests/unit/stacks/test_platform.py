@@ -9,7 +9,14 @@ import pytest
 from stacks.platform import Platform
 from stacks.settings.load import load
 from stacks.settings.stack import Settings
-from tests.unit.stacks.declared_stacks import CONNECTION, SCHEDULE, declare_platform, grants
+from tests.unit.stacks.declared_stacks import (
+    CODE_CONTAINER,
+    CONNECTION,
+    LOGS_CONTAINER,
+    SCHEDULE,
+    declare_platform,
+    grants,
+)
 from tests.unit.stacks.stack_config import (
     EXISTING_NETWORK,
     IMPORT,
@@ -71,6 +78,8 @@ def test_every_kind_of_resource_of_the_platform_is_declared() -> None:
 def test_roles_are_assigned_to_the_expected_identities_and_scopes() -> None:
     assert set(grants(declare_platform())) == {
         ("importer", "STORAGE_BLOB_DATA_CONTRIBUTOR", "lake-rawdata"),
+        ("importer", "STORAGE_BLOB_DATA_CONTRIBUTOR", LOGS_CONTAINER),
+        ("importer", "STORAGE_BLOB_DATA_CONTRIBUTOR", CODE_CONTAINER),
         ("importer", "data-registrar", "mlw"),
         ("importer", "ACR_PULL", "registry"),
         ("importer", "MONITORING_METRICS_PUBLISHER", "observability-imports"),
@@ -79,7 +88,8 @@ def test_roles_are_assigned_to_the_expected_identities_and_scopes() -> None:
         ("o", "AKS_RBAC_CLUSTER_ADMIN", "aks"),  # who is signed in
         ("aks-nodes", "ACR_PULL", "registry"),
         ("aks-control-plane", "MANAGED_IDENTITY_OPERATOR", "aks-nodes"),
-        ("aks-control-plane", "NETWORK_CONTRIBUTOR", "network/subnets/nodes"),
+        ("aks-control-plane", "NETWORK_CONTRIBUTOR", "network"),
+        ("aks-control-plane", "PRIVATE_DNS_ZONE_CONTRIBUTOR", "aks-dns-privatelink.westeurope.azmk8s.io"),
         ("mlw-identity", "AI_NETWORK_CONNECTION_APPROVER", "mlw"),  # the resource group of that id
         ("mlw-identity", "CONTRIBUTOR", "mlw"),
         ("mlw-identity", "STORAGE_BLOB_DATA_CONTRIBUTOR", "mlw"),
@@ -101,6 +111,8 @@ def test_data_scientists_work_in_the_workspace_and_read_data() -> None:
         (PRINCIPAL, "AZUREML_DATA_SCIENTIST", "mlw"),
         (PRINCIPAL, "STORAGE_BLOB_DATA_READER", "lake-rawdata"),
         (PRINCIPAL, "STORAGE_BLOB_DATA_READER", "lake-cleandata"),
+        (PRINCIPAL, "STORAGE_BLOB_DATA_CONTRIBUTOR", "mlw"),
+        (PRINCIPAL, "STORAGE_FILE_DATA_PRIVILEGED_CONTRIBUTOR", "mlw"),
     }
 
 
@@ -169,6 +181,8 @@ def test_compute_clusters_run_as_an_identity_that_reads_data() -> None:
         ("jobs", "STORAGE_BLOB_DATA_READER", "lake-rawdata"),
         ("jobs", "STORAGE_BLOB_DATA_READER", "lake-cleandata"),
         ("jobs", "ACR_PULL", "registry"),
+        ("jobs", "STORAGE_BLOB_DATA_CONTRIBUTOR", LOGS_CONTAINER),
+        ("jobs", "STORAGE_BLOB_DATA_CONTRIBUTOR", CODE_CONTAINER),
     }
 
 
@@ -218,6 +232,27 @@ def test_existing_network_and_zone_are_used_instead_of_new_ones() -> None:
     assert cluster["agentPoolProfiles"][0]["vnetSubnetID"] == EXISTING_NETWORK["nodesSubnetId"]
 
 
+def test_private_api_server_has_a_zone_of_the_platform_that_named_networks_resolve() -> None:
+    hub = SUBNET.removesuffix("/subnets")
+    declared = declare_platform(network={"apiServerNetworkIds": [hub]})
+    zone = "globodev-aks-dns-privatelink.westeurope.azmk8s.io"
+    cluster = declared.one("azure-native:containerservice:ManagedCluster")
+    assert cluster["apiServerAccessProfile"]["privateDNSZone"] == f"{SUBSCRIPTION}/{zone}"
+    links = declared.all("azure-native:privatedns:VirtualNetworkLink")
+    linked = [link for link in links if link.name.startswith(zone)]
+    assert {link.inputs["virtualNetwork"]["id"] for link in linked} == {
+        f"{SUBSCRIPTION}/globodev-network",
+        hub,
+    }
+    assert max(len(link.name) for link in linked) <= 80
+
+
+def test_public_api_server_has_no_private_zone() -> None:
+    public = {"isolation": "public", "network": {"allowedAddressRanges": ["203.0.113.0/24"]}}
+    zones = declare_platform(**public).all("azure-native:privatedns:PrivateZone")
+    assert not any("azmk8s" in zone.name for zone in zones)
+
+
 def test_only_enabled_imports_have_alerts() -> None:
     second = {**IMPORT, "name": "agents", "query": "SELECT * FROM A.B.AGENTS", "enabled": False}
     rules = declare_platform(imports=[IMPORT, second]).all("azure-native:monitor:ScheduledQueryRule")
@@ -248,11 +283,12 @@ def test_longest_dependency_chain_has_only_dependencies_that_azure_needs() -> No
     print(" ->\n".join(chain))  # noqa: T201 - for who runs it with -s
     assert chain == [
         "resources:ResourceGroup",
-        "network:PublicIPAddress",  # a NAT gateway has its address from the start
-        "network:NatGateway",  # a subnet without a way out would lose what is in it for a while
-        "network:VirtualNetwork",
-        *["network:PrivateEndpoint"] * 4,  # of the workspace's storage, which takes one at a time
-        "network:PrivateDnsZoneGroup",  # by which a private workspace finds its storage
+        "monitor:PrivateLinkScope",
+        *["monitor:PrivateLinkScopedResource"] * 3,  # the scope takes one change at a time
+        # of Azure Monitor, the vault, the registry, the lake, and the workspace's storage and vault: a subnet
+        # takes one at a time
+        *["network:PrivateEndpoint"] * 10,
+        "network:PrivateDnsZoneGroup",  # by which a private workspace finds its vault
         "machinelearningservices:Workspace",
         "network:PrivateEndpoint",  # resources that are made after it use it to reach the workspace
         "network:PrivateDnsZoneGroup",

@@ -98,6 +98,8 @@ SHOWN_ELSEWHERE = {
     "name",
     "location",
     "importerImage",
+    "importerRegistryId",
+    "network.apiServerNetworkIds",
     "keep",
     "geoRedundant",
     "customerManagedKey",

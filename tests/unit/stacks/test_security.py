@@ -124,12 +124,21 @@ LOCK = "azure-native:authorization:ManagementLockByScope"
         (PRIVATE, security.CLUSTER, "diskEncryptionSetID", None, "data_is_encrypted"),
         (
             PRIVATE,
+            "azure-native:compute:DiskEncryptionSet",
+            "rotationToLatestKeyVersionEnabled",
+            True,
+            "no_rotation",
+        ),
+        (PRIVATE, security.WORKSPACE, "enableServiceSideCMKEncryption", None, "metadata"),
+        (
+            PRIVATE,
             security.WORKSPACE,
             "managedNetwork.isolationMode",
             "AllowInternetOutbound",
             "jobs_get_out",
         ),
         (PRIVATE, security.CLUSTER, "apiServerAccessProfile.enablePrivateCluster", False, "api_server"),
+        (PRIVATE, security.CLUSTER, "apiServerAccessProfile.privateDNSZone", "system", ""),
         (PUBLIC, security.CLUSTER, "apiServerAccessProfile.authorizedIPRanges", [], "api_server"),
         (PUBLIC, security.CLUSTER, "apiServerAccessProfile.disableRunCommand", False, "api_server"),
         (
@@ -172,7 +181,11 @@ def test_each_rule_finds_what_breaks_it(
     case = declared_case(*flags)
     broken = copy.copy(case.declared)
     broken.resources = [copy.copy(resource) for resource in case.declared.resources]
-    resource = next(resource for resource in broken.resources if resource.typ == type_)
+    resource = next(
+        resource
+        for resource in broken.resources
+        if resource.typ == type_ and not resource.name.endswith("-cmk")
+    )
     resource.inputs = changed(resource.inputs, path, value)
     found = violations(Case(case.settings, broken))
     assert found

@@ -99,12 +99,27 @@ def test_cluster_is_opened_by_entra_id_alone() -> None:
 
 
 def test_private_api_server_has_no_public_address_and_no_public_name() -> None:
-    assert make(private=True, allowed_address_ranges=["20.0.0.0/24"]).cluster["apiServerAccessProfile"] == {
+    made = make(private=True, private_dns_zone_id=ZONE, allowed_address_ranges=["20.0.0.0/24"])
+    assert made.cluster["apiServerAccessProfile"] == {
         "enablePrivateCluster": True,
         "enablePrivateClusterPublicFQDN": False,
-        "privateDNSZone": "system",
+        "privateDNSZone": ZONE,
         "disableRunCommand": True,
     }
+
+
+def test_private_api_server_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs private_dns_zone_id"):
+        make(private=True)
+
+
+def test_no_request_names_a_number_of_nodes_as_the_autoscaler_changes_it() -> None:
+    made = make()
+    assert ["count" in pool for pool in (made.system_pool, made.user_pool)] == [False, False]
+
+
+def test_kubernetes_resources_are_bound_to_the_id_of_the_cluster_and_not_to_its_certificate() -> None:
+    assert make().one("pulumi:providers:kubernetes")["clusterIdentifier"] == f"{SUBSCRIPTION}/aks"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +223,7 @@ def test_pools_scale_between_their_bounds_and_the_autoscaler_counts() -> None:
     for pool, bounds in ((made.system_pool, (3, 4)), (made.user_pool, (0, 9))):
         assert pool["enableAutoScaling"] is True
         assert (pool["minCount"], pool["maxCount"]) == bounds
-    assert "agentPoolProfiles[0].count" in (made.options["aks"].ignore_changes or [])
+    assert "agentPoolProfiles[*].count" in (made.options["aks"].ignore_changes or [])
     assert "count" in (made.options["aks-user"].ignore_changes or [])
 
 
@@ -255,21 +270,21 @@ def test_what_aks_refuses_to_change_makes_a_new_cluster() -> None:
     assert set(make().options["aks"].replace_on_changes or []) == {
         "apiServerAccessProfile.enablePrivateCluster",
         "apiServerAccessProfile.privateDNSZone",
-        "agentPoolProfiles[0].availabilityZones",
-        "agentPoolProfiles[0].enableEncryptionAtHost",
-        "agentPoolProfiles[0].maxPods",
-        "agentPoolProfiles[0].osDiskType",
-        "agentPoolProfiles[0].vmSize",
-        "agentPoolProfiles[0].vnetSubnetID",
+        "agentPoolProfiles[*].availabilityZones",
+        "agentPoolProfiles[*].enableEncryptionAtHost",
+        "agentPoolProfiles[*].maxPods",
+        "agentPoolProfiles[*].osDiskType",
+        "agentPoolProfiles[*].vmSize",
+        "agentPoolProfiles[*].vnetSubnetID",
     }
 
 
 def test_paths_that_replace_are_paths_of_the_cluster() -> None:
     # a path that is written wrong replaces nothing, and nobody says so
-    made = make(private=True, zones=["1"])
+    made = make(private=True, private_dns_zone_id=ZONE, zones=["1"])
     for path in made.options["aks"].replace_on_changes or []:
         value: Any = made.cluster
-        for step in path.replace("[0]", ".0").split("."):
+        for step in path.replace("[*]", ".0").split("."):
             value = value[int(step)] if step.isdigit() else value[step]
         assert value is not None, path
 
@@ -277,7 +292,7 @@ def test_paths_that_replace_are_paths_of_the_cluster() -> None:
 @pytest.mark.parametrize(
     ("version", "channel", "service_changes"),
     [
-        (None, "stable", {"kubernetesVersion", "agentPoolProfiles[0].orchestratorVersion"}),
+        (None, "stable", {"kubernetesVersion", "agentPoolProfiles[*].orchestratorVersion"}),
         ("1.34", "patch", set[str]()),
     ],
 )
@@ -293,7 +308,7 @@ def test_kubernetes_is_upgraded_within_the_wanted_version(
         "nodeOSUpgradeChannel": "NodeImage",
     }
     ignored = set(made.options["aks"].ignore_changes or [])
-    assert ignored - {"agentPoolProfiles[0].count"} == service_changes
+    assert ignored - {"agentPoolProfiles[*].count"} == service_changes
     assert ("orchestratorVersion" in (made.options["aks-user"].ignore_changes or [])) == (version is None)
 
 

@@ -107,9 +107,7 @@ def options(program: Callable[[pulumi.ResourceOptions], object]) -> dict[str, pu
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_kept_logs_are_locked_and_protected(keep: bool) -> None:
-    locks = declare_observability(keep=keep).all("azure-native:authorization:ManagementLockByScope")
-    assert [lock.inputs["scope"] for lock in locks] == ([f"{SUBSCRIPTION}/obs-logs"] if keep else [])
+def test_kept_logs_are_protected(keep: bool) -> None:
     args = ObservabilityArgs(azure=AZURE, retention_days=90, keep=keep)
     found = options(lambda opts: Observability("obs", args, opts))
     protected = {name for name, opts in found.items() if opts.protect}
@@ -121,7 +119,12 @@ def test_a_budget_keeps_the_month_it_was_made_in() -> None:
         azure=AZURE, log_analytics_id="logs", resource_group_id=f"{SUBSCRIPTION}/rg", monthly_budget=1
     )
     found = options(lambda opts: Alerts("alerts", args, opts))
-    assert found["Budget alerts-budget"].ignore_changes == ["timePeriod"]
+    assert found["Budget alerts-budget-1"].ignore_changes == ["timePeriod"]
+
+
+def test_another_amount_is_another_budget_as_an_update_would_need_its_etag() -> None:
+    names = {declare_alerts(monthly_budget=amount).all(BUDGET)[0].name for amount in (5000, 1_000_000)}
+    assert {name.rsplit("-", 1)[1] for name in names} == {"5000", "1000000"}
 
 
 def test_the_scope_takes_one_change_at_a_time() -> None:

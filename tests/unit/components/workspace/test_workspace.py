@@ -1,5 +1,6 @@
 """The workspace against Pulumi's mocks: who reaches it, what its jobs reach, what is only for new ones."""
 
+import functools
 from typing import Any
 
 import pulumi
@@ -147,12 +148,8 @@ def test_own_storage_is_as_redundant_as_wanted_and_flat() -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_kept_workspace_is_protected_but_only_its_storage_and_vault_are_locked(keep: bool) -> None:
-    locks = {
-        lock.name
-        for lock in declare_workspace(keep=keep).all("azure-native:authorization:ManagementLockByScope")
-    }
-    assert locks == ({"mlw-lock", "mlwkv-lock"} if keep else set())
+def test_kept_workspace_is_protected_and_has_no_lock_that_would_cover_private_endpoints(keep: bool) -> None:
+    assert declare_workspace(keep=keep).all("azure-native:authorization:ManagementLockByScope") == []
     assert options_of(WORKSPACE, keep=keep).protect is keep
     assert not options_of(COMPUTE, keep=keep).protect
 
@@ -280,7 +277,7 @@ def test_metadata_and_storage_are_encrypted_with_the_key_that_is_given() -> None
         "keyVaultProperties": {"keyVaultArmId": "key-vault", "keyIdentifier": "https://keys/keys/key/1"},
     }
     assert "key-identity" in workspace["identity"]["userAssignedIdentities"]
-    assert "enableServiceSideCMKEncryption" not in workspace
+    assert workspace["enableServiceSideCMKEncryption"] is True
     assert declared.one(ACCOUNT)["encryption"]["keyVaultProperties"]["keyName"] == "key"
 
 
@@ -348,3 +345,33 @@ def test_cluster_is_replaced_by_what_azure_does_not_change() -> None:
     assert {"properties.properties.vmSize", "properties.properties.subnet"} <= set(
         options.replace_on_changes or []
     )
+
+
+def test_jobs_read_code_and_write_logs_in_containers_that_carry_the_workspaces_guid() -> None:
+    found: dict[str, str] = {}
+
+    def program() -> None:
+        workspace = Workspace("mlw", workspace_args())
+        for word, container_id in workspace.job_containers.items():
+            container_id.apply(functools.partial(found.__setitem__, word))
+
+    declare(program)
+    containers = f"{SUBSCRIPTION}/mlw/blobServices/default/containers"
+    assert found == {"code": f"{containers}/azureml-blobstore-GUID", "logs": f"{containers}/azureml"}
+
+
+def test_images_are_built_on_the_cluster_that_is_named() -> None:
+    assert declared_inputs(image_build_compute="builds")["imageBuildCompute"] == "builds"
+    assert "imageBuildCompute" not in declared_inputs()
+
+
+def test_private_endpoints_to_services_elsewhere_are_approved_by_a_role_on_each() -> None:
+    registry = f"{SUBSCRIPTION}/resourceGroups/shared/registry"
+    service = OutboundServiceArgs(resource_id=registry, group="registry", elsewhere=True)
+    approver = Role.AI_NETWORK_CONNECTION_APPROVER
+    scopes = {
+        a.inputs["scope"]
+        for a in declare_workspace(outbound_services={"importer-registry": service}).all(ASSIGNMENT)
+        if a.inputs["roleDefinitionId"].endswith(approver)
+    }
+    assert registry in scopes

@@ -17,7 +17,9 @@ from tests.local_cloud import REPOSITORY
 from tests.unit.stacks.stack_config import config
 from tools import offline_preview
 
-IMAGE = "globo.azurecr.io/importer@sha256:" + "1f" * 32
+IMAGE = "globodevregistry0a1b2c3d.azurecr.io/importer@sha256:" + "1f" * 32
+#: What `dataScientists` needs.
+ACCEPTED = {"dataScientistsActAsWorkspaceIdentities": True}
 AZURE = {"PATH": "/usr/bin"}
 OFFLINE = {"PULUMI_DEBUG_PROVIDERS": "azure-native:1", OFFLINE_VARIABLE: "true"}
 LOCAL = {
@@ -79,7 +81,7 @@ def test_local_environment_file_sets_all_that_the_check_needs(tmp_path: Path) ->
     ("changes", "expected"),
     [
         (
-            {"importerImage": f"globo.azurecr.io/importer@sha256:{'0' * 64}"},
+            {"importerImage": f"globodevregistry0a1b2c3d.azurecr.io/importer@sha256:{'0' * 64}"},
             "importerImage: has the digest of the examples, all zeros",
         ),
         (
@@ -96,7 +98,7 @@ def test_local_environment_file_sets_all_that_the_check_needs(tmp_path: Path) ->
             "network.allowedAddressRanges[0]: is in an address range that is reserved for documentation",
         ),
         (
-            {"workspace": {"dataScientists": "00000000-0000-0000-0000-00000000000a"}},
+            {"workspace": {**ACCEPTED, "dataScientists": "00000000-0000-0000-0000-00000000000a"}},
             "workspace.dataScientists: has an id of the examples, all zeros",
         ),
     ],
@@ -117,7 +119,7 @@ def test_example_value_is_refused_with_its_path_and_noted_in_an_offline_preview(
         {"snowflake": {"account": "globo-dev", "warehouse": "W", "role": "R"}},
         {"alerts": {"emails": ["ml@example-homes.com", "example@globo.com"]}},
         {"isolation": "public", "network": {"allowedAddressRanges": ["203.0.112.0/24"]}},
-        {"workspace": {"dataScientists": "00000003-0000-0000-c000-000000000000"}},
+        {"workspace": {**ACCEPTED, "dataScientists": "00000003-0000-0000-c000-000000000000"}},
         {"imports": [{"name": "a", "query": "SELECT 'a@b.example'", "schedule": "0 6 * * *"}]},
         {"tags": {"network": "192.0.2.0/24"}},
     ],
@@ -130,7 +132,7 @@ def test_value_that_can_be_real_passes(changes: dict[str, Any]) -> None:
     ("stack", "paths"),
     [
         ("dev", ["snowflake.account", "network.allowedAddressRanges[0]"]),
-        ("prod", ["importerImage", "snowflake.account", "alerts.emails[0]"]),
+        ("prod", ["importerImage", "importerRegistryId", "snowflake.account", "alerts.emails[0]"]),
     ],
 )
 def test_stacks_of_the_repository_are_refused_until_their_example_values_are_replaced(
