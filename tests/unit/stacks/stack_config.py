@@ -30,7 +30,7 @@ def config(**changes: Any) -> dict[str, str]:
         "name": "globodev",
         "location": "westeurope",
         # in the registry of the platform with this name
-        "importerImage": IMAGE.replace("globodev", changes.get("name", "globodev")),
+        "importerImage": IMAGE.replace("globodev", changes.get("name") or "globodev"),
         "snowflake": SNOWFLAKE,
         "imports": [IMPORT],
         **changes,
