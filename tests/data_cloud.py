@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,13 @@ from importer.job.run import Import
 from importer.lake.manifest import Manifest
 from importer.progress import JsonLines
 from importer.spec.import_spec import ImportSpec
+from importer.spec.scheduled_job import SPEC_VARIABLE
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from importer.versions.workspace import Workspace
 from localcloud.arm import ArmStore
 from localcloud.home import BLOB_KEY, SUBSCRIPTION_ID, Home
 from localcloud.houses import TABLE
+from tests.importer_process import run_importer
 
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"
 WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/ws"
@@ -125,16 +126,9 @@ def download(home: Home, asset: str, version: str, folder: Path) -> Manifest:
 
 
 def command(*arguments: str, spec: ImportSpec | None = None) -> subprocess.CompletedProcess[str]:
-    extra = {"IMPORT_SPEC": spec.model_dump_json()} if spec else {}
-    return subprocess.run(
-        [sys.executable, "-m", "importer", *arguments],
-        cwd=REPOSITORY,
-        env={**os.environ, **extra},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    """Run `python -m importer` with the arguments, in the environment of the tests."""
+    variables = {SPEC_VARIABLE: spec.model_dump_json()} if spec else {}
+    return run_importer(arguments, {**os.environ, **variables})
 
 
 def error_line(result: subprocess.CompletedProcess[str]) -> str:

@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import Any
 
+from tests.importer_process import run_importer
 from tests.local_cloud import REPOSITORY, Cloud
 
 UP = ("up", "--yes", "--skip-preview", "--suppress-progress")
@@ -42,7 +42,7 @@ class LocalStack:
         return done.stdout
 
     def importer(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "importer", *command, **environment)
+        return run_importer(command, {**self.env, **environment})
 
     def imports(self) -> list[dict[str, Any]]:
         done = self.importer("list", "--json", "--wait")
