@@ -19,6 +19,9 @@ _LONG_FIRST = {"engine": 0, "data": 1, "unit": 2}
 def pytest_configure() -> None:
     """Find the virtual environment and the Pulumi CLI that make has installed, however pytest is started."""
     found = [] if shutil.which(CLI) else [cache_directory() / f"pulumi-{VERSION}" / "bin"]
+    # the tests start hundreds of processes, which would compile our modules again and again
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.environ["PATH"] = os.pathsep.join(map(str, [Path(sys.executable).parent, *found, os.environ["PATH"]]))
 
 
