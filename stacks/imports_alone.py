@@ -4,12 +4,12 @@ import pulumi
 from pulumi_azure_native import authorization, keyvault, storage
 from pulumi_azure_native import machinelearningservices as ml
 
+from components.arm_id import part_of
 from components.identity.custom_role import CustomRole, data_registrar
 from components.identity.identity import Role, assign_role
 from components.storage.lake import CLEAN_CONTAINER, storage_endpoint
 from components.workspace.workspace import blob_datastore
 from stacks.imports import Destination, Imports
-from stacks.settings.arm_id import part_of
 from stacks.settings.existing import ExistingSettings
 from stacks.settings.stack import PROJECT, Settings
 

@@ -168,7 +168,7 @@ def arm_id(resource: MockResourceArgs) -> str:
     """Return an ARM id that contains a resource's type and Pulumi name."""
     if resource.typ == "azure-native:resources:ResourceGroup":
         return _GROUP
-    type_ = resource.typ.removeprefix("azure-native:").replace(":", ".")
+    type_ = resource.typ.removeprefix("azure-native:").replace(":", "/")
     return f"{_GROUP}/providers/{type_}/{resource.name}"
 
 
@@ -197,11 +197,11 @@ def scope_title(scope: str, name: str) -> str:
     """Return the type and name of a scope on the page."""
     if scope == _GROUP:
         return "the resource group"
-    type_, *rest = scope.removeprefix(f"{_GROUP}/providers/").split("/")
-    if not scope.startswith(f"{_GROUP}/providers/") or "." not in type_ or type_.startswith("Microsoft"):
+    namespace, *rest = scope.removeprefix(f"{_GROUP}/providers/").split("/")
+    if not scope.startswith(f"{_GROUP}/providers/") or namespace.startswith("Microsoft"):
         return f"the existing {_SINGULAR[scope.rsplit('/', 2)[1]]}"
-    kind = type_.split(".")[1]
-    return f"{kind} `{short('/'.join(rest), name)}`"
+    kind, *names = rest
+    return f"{kind} `{short('/'.join(names), name)}`"
 
 
 def short(resource: str, name: str) -> str:

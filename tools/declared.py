@@ -12,6 +12,8 @@ from pulumi.runtime.mocks import MockMonitor
 from stacks.azure_aliases import without_api_versions
 
 SUBSCRIPTION = "/subscriptions/5ab0"
+#: Where the ARM ids of `short_id` are.
+RESOURCES = f"{SUBSCRIPTION}/resourceGroups/rg-test/providers/Microsoft.Test/resources"
 KUBECONFIG = {
     "apiVersion": "v1",
     "kind": "Config",
@@ -47,8 +49,8 @@ class Declared:
 
 
 def short_id(resource: MockResourceArgs) -> str:
-    """Return an ARM id that tests can read: the subscription and the Pulumi name."""
-    return f"{SUBSCRIPTION}/{resource.name}"
+    """Return an ARM id that tests can read: it ends in the Pulumi name."""
+    return f"{RESOURCES}/{resource.name}"
 
 
 class _Recorder(Mocks):

@@ -11,6 +11,7 @@ import yaml
 from pulumi_azure_native import authorization
 from pulumi_azure_native import containerservice as aks
 
+from components.arm_id import virtual_network_id
 from components.cluster.monitoring import ClusterMonitoring, ClusterMonitoringArgs
 from components.cluster.node_pool import FIXED, NodePoolArgs, NodesArgs, add_user_pool, system_pool
 from components.cluster.nodes_network import ClusterNetworkArgs, api_server_access, network_profile
@@ -236,9 +237,7 @@ class Cluster(pulumi.ComponentResource):
         args = self._args
         roles = [control_plane.grant(Role.MANAGED_IDENTITY_OPERATOR, "nodes", nodes.resource_id)]
         if args.private and args.private_dns_zone_id is not None:
-            network_id = pulumi.Output.from_input(args.subnet_id).apply(
-                lambda known: known.rsplit("/subnets/", 1)[0]
-            )
+            network_id = pulumi.Output.from_input(args.subnet_id).apply(virtual_network_id)
             roles += [
                 control_plane.grant(Role.PRIVATE_DNS_ZONE_CONTRIBUTOR, "zone", args.private_dns_zone_id),
                 control_plane.grant(Role.NETWORK_CONTRIBUTOR, "network", network_id),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import monitor
 
+from components.arm_id import part_of
 from components.component import Args, AzureArgs, PrivateLinkArgs
 from components.network.private_link import METRICS_ZONE, add_private_endpoint
 
@@ -118,7 +119,7 @@ class ClusterMonitoring(pulumi.ComponentResource):
             scoped = monitor.PrivateLinkScopedResource(
                 f"{self._name}-endpoint-in-scope",
                 resource_group_name=args.azure.resource_group,
-                scope_name=scope_id.apply(lambda known: known.rsplit("/", 1)[1]),
+                scope_name=scope_id.apply(lambda known: part_of(known, "resource_name")),
                 linked_resource_id=endpoint.id,
                 opts=self._child,
             )

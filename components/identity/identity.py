@@ -6,6 +6,7 @@ from enum import StrEnum
 import pulumi
 from pulumi_azure_native import authorization, managedidentity
 
+from components.arm_id import part_of
 from components.component import AzureArgs
 from components.identity.custom_role import CustomRole
 
@@ -133,11 +134,11 @@ def assign_role(
 
 
 def _assignment_name(scope: str, definition_id: str, principal_id: str) -> str:
-    role = definition_id.rsplit("/", 1)[1]
+    role = part_of(definition_id, "resource_name")
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scope.lower()}|{role}|{principal_id}"))
 
 
 def _role_definition_id(scope: str, role: Role) -> str:
     """Return the ARM id of `role` in the subscription of `scope`."""
-    subscription = scope.split("/")[2]
+    subscription = part_of(scope, "subscription")
     return f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
+from components.arm_id import resource_group_id
 from components.component import Args, ServiceArgs
 from components.identity.identity import Identity, Role
 from components.network.outbound import OutboundServiceArgs, managed_network
@@ -332,7 +333,7 @@ class Workspace(pulumi.ComponentResource):
             identity.grant(Role.CONTRIBUTOR, "insights", self._args.application_insights_id),
         ]
         if self._args.managed_network:
-            group_id = account_id.apply(lambda known: known.split("/providers/")[0])
+            group_id = account_id.apply(resource_group_id)
             roles.append(identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, "group", group_id))
             roles += [
                 identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, name, service.resource_id)

@@ -2,10 +2,10 @@
 
 import pulumi
 
+from components.arm_id import virtual_network_id
 from components.component import AzureArgs, PrivateLinkArgs
 from components.network.network import Network, NetworkArgs
 from components.network.private_dns import PrivateDns, PrivateDnsArgs
-from stacks.settings.arm_id import virtual_network_id
 from stacks.settings.network import aks_zone
 from stacks.settings.stack import Settings
 

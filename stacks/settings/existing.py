@@ -4,8 +4,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from components.arm_id import part_of, resource_group_id
 from importer.spec.section import Section
-from stacks.settings.arm_id import part_of, resource_group_id
 from stacks.settings.explain import contradiction
 from stacks.settings.types import ObjectId
 

@@ -8,9 +8,9 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.arm_id import part_of, virtual_network_id
 from components.network.private_link import ZONES, metrics_zone
 from importer.spec.section import Section
-from stacks.settings.arm_id import part_of, virtual_network_id
 from stacks.settings.explain import contradiction
 from stacks.settings.types import AddressRange, PrivateZoneId, SubnetId, VirtualNetworkId
 

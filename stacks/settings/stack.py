@@ -13,10 +13,10 @@ from pydantic import (
     model_validator,
 )
 
+from components.arm_id import part_of
 from importer.spec.section import Section
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from stacks.settings.alerts import AlertSettings
-from stacks.settings.arm_id import part_of
 from stacks.settings.cluster import ClusterSettings
 from stacks.settings.existing import ExistingSettings
 from stacks.settings.explain import contradiction

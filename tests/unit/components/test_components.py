@@ -22,7 +22,7 @@ from components.network.outbound import OutboundServiceArgs
 from components.network.private_link import Zone
 from components.storage.registry import Registry, RegistryArgs
 from components.workspace.workspace import WorkspaceArgs
-from tools.declared import SUBSCRIPTION, declare
+from tools.declared import RESOURCES, SUBSCRIPTION, declare
 
 AZURE: dict[str, Any] = {"resource_group": "rg-test", "location": "westeurope", "tags": {"stack": "test"}}
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
@@ -32,7 +32,7 @@ def test_role_assignment_is_found_again_by_scope_role_and_principal() -> None:
     def program(scope: str, role: Role) -> None:
         Identity("importer", AzureArgs(**AZURE)).grant(role, "lake", scope)
 
-    def assign(scope: str = f"{SUBSCRIPTION}/lake", role: Role = Role.ACR_PULL) -> dict[str, Any]:
+    def assign(scope: str = f"{RESOURCES}/lake", role: Role = Role.ACR_PULL) -> dict[str, Any]:
         return declare(lambda: program(scope, role)).one(ASSIGNMENT)
 
     first = assign()
@@ -42,7 +42,7 @@ def test_role_assignment_is_found_again_by_scope_role_and_principal() -> None:
     assert first["roleDefinitionId"] == definition
     name = first["roleAssignmentName"]
     assert assign()["roleAssignmentName"] == name
-    assert assign(scope=f"{SUBSCRIPTION}/other")["roleAssignmentName"] != name
+    assert assign(scope=f"{RESOURCES}/other")["roleAssignmentName"] != name
     assert assign(role=Role.CONTRIBUTOR)["roleAssignmentName"] != name
 
 
@@ -105,18 +105,18 @@ def test_custom_role_can_be_assigned_in_its_group_and_does_what_it_says_alone() 
     assert definition["assignableScopes"] == [group]
     assert definition["permissions"] == [{"actions": ["A/read", "A/write"]}]
     assignment = declared.one(ASSIGNMENT, "importer-custom-role-on-workspace")
-    assert assignment["roleDefinitionId"] == f"{SUBSCRIPTION}/registrar"
+    assert assignment["roleDefinitionId"] == f"{RESOURCES}/registrar"
 
 
 LINK: dict[str, Any] = {
-    "subnet_id": f"{SUBSCRIPTION}/endpoints",
-    "zone_ids": {Zone.REGISTRY: f"{SUBSCRIPTION}/zone"},
+    "subnet_id": f"{RESOURCES}/endpoints",
+    "zone_ids": {Zone.REGISTRY: f"{RESOURCES}/zone"},
 }
 
 
 @pytest.mark.parametrize("as_mapping", [False, True], ids=["instance", "mapping"])
 def test_arguments_come_as_an_instance_or_from_the_component_host_as_a_mapping(as_mapping: bool) -> None:
-    logs = f"{SUBSCRIPTION}/logs"
+    logs = f"{RESOURCES}/logs"
     args: Any = (
         {"service": {**AZURE, "log_analytics_id": logs, "private_link": LINK}}
         if as_mapping
@@ -127,7 +127,7 @@ def test_arguments_come_as_an_instance_or_from_the_component_host_as_a_mapping(a
     declared = declare(lambda: Registry("registry", args))
     assert declared.one("azure-native:containerregistry:Registry")["tags"] == {"stack": "test"}
     endpoint = declared.one("azure-native:network:PrivateEndpoint")
-    assert endpoint["subnet"]["id"] == f"{SUBSCRIPTION}/endpoints"
+    assert endpoint["subnet"]["id"] == f"{RESOURCES}/endpoints"
 
 
 def test_a_mapping_of_arguments_comes_as_instances_too() -> None:

@@ -10,7 +10,7 @@ from stacks.imports_alone import ImportsAlone
 from stacks.platform import Platform
 from stacks.settings.load import load
 from tests.unit.stacks.stack_config import PRINCIPAL, config
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, Declared, declare
 
 #: The containers of the workspace's own storage that jobs use, as `grants` writes them.
 LOGS_CONTAINER = "mlw/blobServices/default/containers/azureml"
@@ -65,5 +65,5 @@ def grants(declared: Declared) -> Iterator[tuple[str, str, str]]:
         inputs = assignment.inputs
         principal = inputs["principalId"].removeprefix("principal-globodev").removeprefix("-")
         role = inputs["roleDefinitionId"].rsplit("/", 1)[1]
-        scope = inputs["scope"].removeprefix(f"{SUBSCRIPTION}/globodev").removeprefix("-")
+        scope = inputs["scope"].removeprefix(f"{RESOURCES}/globodev").removeprefix("-")
         yield principal, builtin.get(role, role.removeprefix("globodev-")), scope

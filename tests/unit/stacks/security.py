@@ -8,7 +8,7 @@ from pulumi.runtime import MockResourceArgs
 
 from stacks.settings.network import Isolation
 from stacks.settings.stack import Settings
-from tools.declared import SUBSCRIPTION, Declared
+from tools.declared import RESOURCES, SUBSCRIPTION, Declared
 
 STORAGE = "azure-native:storage:StorageAccount"
 VAULT = "azure-native:keyvault:Vault"
@@ -93,13 +93,11 @@ def other_endpoints_are_off_in_a_private_platform(case: Case) -> Iterator[str]:
 
 
 def private_services_have_an_endpoint_whose_name_resolves(case: Case) -> Iterator[str]:
-    subnet_id = (
-        case.settings.network.endpoints_subnet_id or f"{SUBSCRIPTION}/globodev-network/subnets/endpoints"
-    )
+    subnet_id = case.settings.network.endpoints_subnet_id or f"{RESOURCES}/globodev-network/subnets/endpoints"
     named = {
         group.inputs["privateEndpointName"] for group in case.of("azure-native:network:PrivateDnsZoneGroup")
     }
-    services = {f"{SUBSCRIPTION}/{r.name}" for r in case.of(*REACHED_PRIVATELY, METRICS, MONITOR_SCOPE)}
+    services = {f"{RESOURCES}/{r.name}" for r in case.of(*REACHED_PRIVATELY, METRICS, MONITOR_SCOPE)}
     reached: set[str] = set()
     for endpoint in case.of("azure-native:network:PrivateEndpoint"):
         if endpoint.inputs["subnet"]["id"] != subnet_id or endpoint.name not in named:
@@ -109,7 +107,7 @@ def private_services_have_an_endpoint_whose_name_resolves(case: Case) -> Iterato
             yield f"{endpoint.name}: the type of its service is missing in REACHED_PRIVATELY"
         reached |= leads_to
     if case.is_private:
-        yield from (r.name for r in case.of(*REACHED_PRIVATELY) if f"{SUBSCRIPTION}/{r.name}" not in reached)
+        yield from (r.name for r in case.of(*REACHED_PRIVATELY) if f"{RESOURCES}/{r.name}" not in reached)
 
 
 def every_zone_is_used_by_an_endpoint(case: Case) -> Iterator[str]:
@@ -120,7 +118,7 @@ def every_zone_is_used_by_an_endpoint(case: Case) -> Iterator[str]:
     }
     used |= {cluster.inputs["apiServerAccessProfile"].get("privateDNSZone") for cluster in case.of(CLUSTER)}
     zones = case.of("azure-native:privatedns:PrivateZone")
-    yield from (zone.name for zone in zones if f"{SUBSCRIPTION}/{zone.name}" not in used)
+    yield from (zone.name for zone in zones if f"{RESOURCES}/{zone.name}" not in used)
 
 
 def no_key_or_password_opens_anything(case: Case) -> Iterator[str]:
@@ -175,7 +173,7 @@ def no_rotation_is_promised_to_nodes_that_cannot_follow_it(case: Case) -> Iterat
 
 def metadata_of_a_workspace_with_a_key_is_encrypted_by_the_service(case: Case) -> Iterator[str]:
     open_vaults = {
-        f"{SUBSCRIPTION}/{vault.name}"
+        f"{RESOURCES}/{vault.name}"
         for vault in case.of(VAULT)
         if vault.inputs["properties"]["publicNetworkAccess"] == "Enabled"
     }
@@ -231,11 +229,11 @@ def everything_that_has_logs_sends_them(case: Case) -> Iterator[str]:
     settings = [setting.inputs for setting in case.of("azure-native:monitor:DiagnosticSetting")]
     watched = {s["resourceUri"] for s in settings if s.get("logs") or s.get("metrics")}
     for resource in case.of(*WATCHED):
-        if f"{SUBSCRIPTION}/{resource.name}" not in watched:
+        if f"{RESOURCES}/{resource.name}" not in watched:
             yield resource.name
     for account in case.of(STORAGE):
         for service in ("blob", "file", "queue", "table"):
-            if f"{SUBSCRIPTION}/{account.name}/{service}Services/default" not in watched:
+            if f"{RESOURCES}/{account.name}/{service}Services/default" not in watched:
                 yield f"{account.name} {service}"
 
 
@@ -247,7 +245,7 @@ def what_holds_data_is_kept_where_it_should_be(case: Case) -> Iterator[str]:
             yield f"{resource.name} protect"
         # a lock elsewhere would cover private endpoint connections, which a managed network changes
         is_lake = resource.name.endswith("lake")
-        if (f"{SUBSCRIPTION}/{resource.name}" in locked) is not (keep and is_lake):
+        if (f"{RESOURCES}/{resource.name}" in locked) is not (keep and is_lake):
             yield f"{resource.name} lock"
     for vault in case.of(VAULT):
         properties, of_key = vault.inputs["properties"], vault.name.endswith("-cmk")

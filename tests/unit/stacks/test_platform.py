@@ -26,7 +26,7 @@ from tests.unit.stacks.stack_config import (
     config,
     snowflake,
 )
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, SUBSCRIPTION, Declared, declare
 
 #: Resources of Azure that take no tags.
 UNTAGGED = {
@@ -90,7 +90,7 @@ def test_roles_are_assigned_to_the_expected_identities_and_scopes() -> None:
         ("aks-control-plane", "MANAGED_IDENTITY_OPERATOR", "aks-nodes"),
         ("aks-control-plane", "NETWORK_CONTRIBUTOR", "network"),
         ("aks-control-plane", "PRIVATE_DNS_ZONE_CONTRIBUTOR", "aks-dns-privatelink.westeurope.azmk8s.io"),
-        ("mlw-identity", "AI_NETWORK_CONNECTION_APPROVER", "mlw"),  # the resource group of that id
+        ("mlw-identity", "AI_NETWORK_CONNECTION_APPROVER", f"{SUBSCRIPTION}/resourceGroups/rg-test"),
         ("mlw-identity", "CONTRIBUTOR", "mlw"),
         ("mlw-identity", "STORAGE_BLOB_DATA_CONTRIBUTOR", "mlw"),
         ("mlw-identity", "CONTRIBUTOR", "mlwkv"),
@@ -175,7 +175,7 @@ def test_compute_clusters_run_as_an_identity_that_reads_data() -> None:
     cluster = {"name": "cpu", "vmSize": "Standard_D4ds_v5", "idleMinutes": 20}
     declared = declare_platform(workspace={"computeClusters": [cluster]})
     compute = declared.one("azure-native:machinelearningservices:Compute")
-    assert compute["identity"]["userAssignedIdentities"] == [f"{SUBSCRIPTION}/globodev-jobs"]
+    assert compute["identity"]["userAssignedIdentities"] == [f"{RESOURCES}/globodev-jobs"]
     assert compute["properties"]["properties"]["scaleSettings"]["nodeIdleTimeBeforeScaleDown"] == "PT1200S"
     assert set(grants(declared)) - set(grants(declare_platform())) == {
         ("jobs", "STORAGE_BLOB_DATA_READER", "lake-rawdata"),
@@ -237,11 +237,11 @@ def test_private_api_server_has_a_zone_of_the_platform_that_named_networks_resol
     declared = declare_platform(network={"apiServerNetworkIds": [hub]})
     zone = "globodev-aks-dns-privatelink.westeurope.azmk8s.io"
     cluster = declared.one("azure-native:containerservice:ManagedCluster")
-    assert cluster["apiServerAccessProfile"]["privateDNSZone"] == f"{SUBSCRIPTION}/{zone}"
+    assert cluster["apiServerAccessProfile"]["privateDNSZone"] == f"{RESOURCES}/{zone}"
     links = declared.all("azure-native:privatedns:VirtualNetworkLink")
     linked = [link for link in links if link.name.startswith(zone)]
     assert {link.inputs["virtualNetwork"]["id"] for link in linked} == {
-        f"{SUBSCRIPTION}/globodev-network",
+        f"{RESOURCES}/globodev-network",
         hub,
     }
     assert max(len(link.name) for link in linked) <= 80
@@ -339,7 +339,7 @@ def test_platform_without_imports_has_no_schedule_and_attaches_no_importer_to_th
     declared = declare_platform(imports=[])
     assert declared.all(SCHEDULE) == []
     identity = declared.one("azure-native:machinelearningservices:Workspace")["identity"]
-    assert identity["userAssignedIdentities"] == [f"{SUBSCRIPTION}/globodevmlw-identity"]
+    assert identity["userAssignedIdentities"] == [f"{RESOURCES}/globodevmlw-identity"]
 
 
 def test_datastores_are_the_lakes_containers() -> None:

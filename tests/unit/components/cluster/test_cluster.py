@@ -13,13 +13,13 @@ from components.cluster.cluster import AKS_SERVER_ID, Cluster, ClusterArgs, kube
 from components.component import PrivateLinkArgs
 from components.identity.identity import Role
 from tests.unit.components.nested_args import in_azure
-from tools.declared import KUBECONFIG, SUBSCRIPTION, Declared, declare
+from tools.declared import KUBECONFIG, RESOURCES, SUBSCRIPTION, Declared, declare
 
 NETWORK = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/vnet"
 SUBNET = f"{NETWORK}/subnets/nodes"
-ZONE = f"{SUBSCRIPTION}/hub/privatelink.westeurope.azmk8s.io"
-ENCRYPTION = f"{SUBSCRIPTION}/disk-encryption"
-LOGS = f"{SUBSCRIPTION}/logs"
+ZONE = f"{RESOURCES}/hub/privatelink.westeurope.azmk8s.io"
+ENCRYPTION = f"{RESOURCES}/disk-encryption"
+LOGS = f"{RESOURCES}/logs"
 SCOPE = f"{SUBSCRIPTION}/providers/microsoft.insights/privateLinkScopes/scope"
 METRICS_ZONE = "privatelink.westeurope.prometheus.monitor.azure.com"
 LINK = PrivateLinkArgs(subnet_id=f"{NETWORK}/subnets/endpoints", zone_ids={METRICS_ZONE: f"{NETWORK}/zone"})
@@ -67,7 +67,7 @@ def make(**changes: Any) -> Made:
         "resource_group": "rg-test",
         "location": "westeurope",
         "tags": {"stack": "test"},
-        "registry_id": f"{SUBSCRIPTION}/registry",
+        "registry_id": f"{RESOURCES}/registry",
         "log_analytics_id": LOGS,
         "subnet_id": SUBNET,
         "egress_address": "20.1.2.3",
@@ -119,7 +119,7 @@ def test_no_request_names_a_number_of_nodes_as_the_autoscaler_changes_it() -> No
 
 
 def test_kubernetes_resources_are_bound_to_the_id_of_the_cluster_and_not_to_its_certificate() -> None:
-    assert make().one("pulumi:providers:kubernetes")["clusterIdentifier"] == f"{SUBSCRIPTION}/aks"
+    assert make().one("pulumi:providers:kubernetes")["clusterIdentifier"] == f"{RESOURCES}/aks"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_pods_have_addresses_of_their_own_that_cilium_guards() -> None:
 
 def test_control_plane_may_join_the_subnet_and_hand_the_nodes_their_identity_and_nothing_else() -> None:
     assert make().roles("principal-aks-control-plane") == {
-        (Role.MANAGED_IDENTITY_OPERATOR, f"{SUBSCRIPTION}/aks-nodes"),
+        (Role.MANAGED_IDENTITY_OPERATOR, f"{RESOURCES}/aks-nodes"),
         (Role.NETWORK_CONTRIBUTOR, SUBNET),
     }
 
@@ -171,7 +171,7 @@ def test_control_plane_may_link_a_zone_that_is_given_to_the_network() -> None:
     made = make(private=True, private_dns_zone_id=ZONE)
     assert made.cluster["apiServerAccessProfile"]["privateDNSZone"] == ZONE
     assert made.roles("principal-aks-control-plane") == {
-        (Role.MANAGED_IDENTITY_OPERATOR, f"{SUBSCRIPTION}/aks-nodes"),
+        (Role.MANAGED_IDENTITY_OPERATOR, f"{RESOURCES}/aks-nodes"),
         (Role.NETWORK_CONTRIBUTOR, NETWORK),
         (Role.PRIVATE_DNS_ZONE_CONTRIBUTOR, ZONE),
     }
@@ -194,19 +194,19 @@ def test_roles_of_the_control_plane_are_there_before_the_cluster() -> None:
 
 
 def test_nodes_get_only_the_role_to_pull_images() -> None:
-    assert make().roles("principal-aks-nodes") == {(Role.ACR_PULL, f"{SUBSCRIPTION}/registry")}
+    assert make().roles("principal-aks-nodes") == {(Role.ACR_PULL, f"{RESOURCES}/registry")}
 
 
 def test_the_administrators_may_do_everything_on_the_cluster() -> None:
     made = make()
-    assert made.roles("admins") == {(Role.AKS_RBAC_CLUSTER_ADMIN, f"{SUBSCRIPTION}/aks")}
+    assert made.roles("admins") == {(Role.AKS_RBAC_CLUSTER_ADMIN, f"{RESOURCES}/aks")}
     # another group takes the place of this one
     assert made.options["aks-administrators"].ignore_changes is None
 
 
 def test_without_administrators_the_first_deployer_stays_administrator() -> None:
     made = make(administrators=None)
-    assert made.roles("o") == {(Role.AKS_RBAC_CLUSTER_ADMIN, f"{SUBSCRIPTION}/aks")}
+    assert made.roles("o") == {(Role.AKS_RBAC_CLUSTER_ADMIN, f"{RESOURCES}/aks")}
     assert made.options["aks-administrators"].ignore_changes == ["principalId", "roleAssignmentName"]
 
 
@@ -337,7 +337,7 @@ def test_cluster_is_guarded_and_cleaned() -> None:
 
 def test_control_plane_logs_changes_and_sign_ins_but_not_every_read() -> None:
     setting = make().one("azure-native:monitor:DiagnosticSetting")
-    assert setting["resourceUri"] == f"{SUBSCRIPTION}/aks"
+    assert setting["resourceUri"] == f"{RESOURCES}/aks"
     categories = {log["category"] for log in setting["logs"]}
     assert {"guard", "kube-apiserver", "kube-audit-admin"} <= categories
     assert "kube-audit" not in categories
@@ -349,8 +349,8 @@ def test_metrics_go_to_a_workspace_of_their_own() -> None:
     assert made.cluster["azureMonitorProfile"] == {"metrics": {"enabled": True}}
     rule = made.one(RULE, "aks-monitoring-metrics-rule")
     (workspace,) = rule["destinations"]["monitoringAccounts"]
-    assert workspace["accountResourceId"] == f"{SUBSCRIPTION}/aks-monitoring-metrics"
-    assert rule["dataCollectionEndpointId"] == f"{SUBSCRIPTION}/aks-monitoring-endpoint"
+    assert workspace["accountResourceId"] == f"{RESOURCES}/aks-monitoring-metrics"
+    assert rule["dataCollectionEndpointId"] == f"{RESOURCES}/aks-monitoring-endpoint"
     (forwarder,) = rule["dataSources"]["prometheusForwarder"]
     (flow,) = rule["dataFlows"]
     assert flow == {"streams": forwarder["streams"], "destinations": [workspace["name"]]}
@@ -376,11 +376,11 @@ def test_agents_find_their_rules() -> None:
     rules = {
         a.inputs["associationName"]: a.inputs["dataCollectionRuleId"]
         for a in made.all(ASSOCIATION)
-        if a.inputs["resourceUri"] == f"{SUBSCRIPTION}/aks"
+        if a.inputs["resourceUri"] == f"{RESOURCES}/aks"
     }
     assert rules == {
-        "ContainerInsightsMetricsExtension": f"{SUBSCRIPTION}/aks-monitoring-metrics-rule",
-        "ContainerInsightsExtension": f"{SUBSCRIPTION}/aks-monitoring-logs-rule",
+        "ContainerInsightsMetricsExtension": f"{RESOURCES}/aks-monitoring-metrics-rule",
+        "ContainerInsightsExtension": f"{RESOURCES}/aks-monitoring-logs-rule",
     }
 
 
@@ -397,10 +397,10 @@ def test_what_is_collected_stays_in_the_network_where_there_is_a_scope() -> None
     assert public_access(made) == ("Disabled", "Enabled")
     scoped = made.one("azure-native:monitor:PrivateLinkScopedResource")
     assert scoped["scopeName"] == "scope"
-    assert scoped["linkedResourceId"] == f"{SUBSCRIPTION}/aks-monitoring-endpoint"
+    assert scoped["linkedResourceId"] == f"{RESOURCES}/aks-monitoring-endpoint"
     association = made.one(ASSOCIATION, "aks-monitoring-endpoint-of-cluster")
     assert association["associationName"] == "configurationAccessEndpoint"
-    assert association["dataCollectionEndpointId"] == f"{SUBSCRIPTION}/aks-monitoring-endpoint"
+    assert association["dataCollectionEndpointId"] == f"{RESOURCES}/aks-monitoring-endpoint"
 
 
 def test_metrics_are_queried_inside_the_network_where_there_is_a_link() -> None:
@@ -409,7 +409,7 @@ def test_metrics_are_queried_inside_the_network_where_there_is_a_link() -> None:
     endpoint = made.one("azure-native:network:PrivateEndpoint")
     (connection,) = endpoint["privateLinkServiceConnections"]
     assert connection["groupIds"] == ["prometheusMetrics"]
-    assert connection["privateLinkServiceId"] == f"{SUBSCRIPTION}/aks-monitoring-metrics"
+    assert connection["privateLinkServiceId"] == f"{RESOURCES}/aks-monitoring-metrics"
     (zone,) = made.one("azure-native:network:PrivateDnsZoneGroup")["privateDnsZoneConfigs"]
     assert zone["privateDnsZoneId"] == f"{NETWORK}/zone"
 

@@ -9,7 +9,7 @@ from cronsim import CronSim
 
 from components.component import AzureArgs
 from components.imports.import_alert import ImportAlert, ImportAlertArgs, cron_times, failed_query, late_query
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, Declared, declare
 
 AZURE = AzureArgs(resource_group="rg-test", location="westeurope", tags={"stack": "test"})
 LOG_ALERT = "azure-native:monitor:ScheduledQueryRule"
@@ -19,8 +19,8 @@ TABLE = "Imports_CL"
 def declare_import_alert(**changes: Any) -> Declared:
     args: dict[str, Any] = {
         "azure": AZURE,
-        "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
-        "action_group_id": f"{SUBSCRIPTION}/alerts",
+        "log_analytics_id": f"{RESOURCES}/obs-logs",
+        "action_group_id": f"{RESOURCES}/alerts",
         "import_name": "houses",
         "table": TABLE,
         "cron": "30 6 * * MON",
@@ -43,7 +43,7 @@ def test_import_gets_an_alert_on_failure_and_one_on_lateness() -> None:
     for alert in declared.all(LOG_ALERT):
         assert alert.inputs["windowSize"] == "P2D"
         assert alert.inputs["autoMitigate"] is True
-        assert alert.inputs["actions"] == {"actionGroups": [f"{SUBSCRIPTION}/alerts"]}
+        assert alert.inputs["actions"] == {"actionGroups": [f"{RESOURCES}/alerts"]}
         (condition,) = alert.inputs["criteria"]["allOf"]
         assert (condition["operator"], condition["threshold"]) == ("GreaterThan", 0)
 

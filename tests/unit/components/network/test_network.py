@@ -11,7 +11,7 @@ from components.component import AzureArgs, PrivateLinkArgs
 from components.network.network import Network, NetworkArgs
 from components.network.private_dns import PrivateDns, PrivateDnsArgs
 from components.network.private_link import Zone, add_private_endpoint
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, Declared, declare
 
 AZURE = AzureArgs(resource_group="rg-test", location="westeurope", tags={"stack": "test"})
 RANGES = {"nodes": "10.42.0.0/18", "endpoints": "10.42.64.0/18", "runners": "10.42.128.0/18"}
@@ -34,7 +34,7 @@ def network_args(**changes: Any) -> NetworkArgs:
     ranges = {f"{subnet}_range": subnet_range for subnet, subnet_range in RANGES.items()}
     args = {
         "azure": AZURE,
-        "log_analytics_id": f"{SUBSCRIPTION}/logs",
+        "log_analytics_id": f"{RESOURCES}/logs",
         "address_space": "10.42.0.0/16",
         **ranges,
         "pod_range": POD_RANGE,
@@ -65,7 +65,7 @@ def _allowed(declared: Declared, direction: str, end: str, *connection: Any) -> 
     if not homes:
         return True
     group_id = subnets(declared)[homes[0]]["networkSecurityGroup"]["id"]
-    rules = declared.one(SECURITY_GROUP, group_id.removeprefix(f"{SUBSCRIPTION}/"))["securityRules"]
+    rules = declared.one(SECURITY_GROUP, group_id.removeprefix(f"{RESOURCES}/"))["securityRules"]
     matching = [r for r in rules if r["direction"] == direction and _matches(r, *connection)]
     assert matching, f"left to Azure's own rules: {direction} at {end}, {connection}"
     return bool(min(matching, key=lambda rule: rule["priority"])["access"] == "Allow")
@@ -135,7 +135,7 @@ def test_each_subnet_has_its_range_and_a_security_group_of_its_own() -> None:
     declared = declare_network()
     assert {name: subnet["addressPrefix"] for name, subnet in subnets(declared).items()} == RANGES
     assert {name: subnet["networkSecurityGroup"]["id"] for name, subnet in subnets(declared).items()} == {
-        name: f"{SUBSCRIPTION}/network-{name}" for name in RANGES
+        name: f"{RESOURCES}/network-{name}" for name in RANGES
     }
     assert declared.one(VIRTUAL_NETWORK)["addressSpace"] == {"addressPrefixes": ["10.42.0.0/16"]}
 
@@ -143,11 +143,11 @@ def test_each_subnet_has_its_range_and_a_security_group_of_its_own() -> None:
 def test_only_nodes_and_runners_get_out_and_only_by_the_nat_gateway() -> None:
     declared = declare_network()
     ways_out = {name: subnet.get("natGateway") for name, subnet in subnets(declared).items()}
-    gateway = {"id": f"{SUBSCRIPTION}/network-egress"}
+    gateway = {"id": f"{RESOURCES}/network-egress"}
     assert ways_out == {"nodes": gateway, "endpoints": None, "runners": gateway}
     assert {subnet["defaultOutboundAccess"] for subnet in subnets(declared).values()} == {False}
     assert declared.one("azure-native:network:NatGateway")["publicIpAddresses"] == [
-        {"id": f"{SUBSCRIPTION}/network-egress-address"}
+        {"id": f"{RESOURCES}/network-egress-address"}
     ]
 
 
@@ -170,14 +170,14 @@ def test_egress_address_is_in_all_zones_and_the_gateway_in_none(zones: list[str]
 
 def test_everything_that_has_logs_or_metrics_to_export_sends_them() -> None:
     sent = {
-        setting.inputs["resourceUri"].removeprefix(f"{SUBSCRIPTION}/"): (
+        setting.inputs["resourceUri"].removeprefix(f"{RESOURCES}/"): (
             bool(setting.inputs["logs"]),
             bool(setting.inputs["metrics"]),
             setting.inputs["workspaceId"],
         )
         for setting in declare_network().all("azure-native:monitor:DiagnosticSetting")
     }
-    logs = f"{SUBSCRIPTION}/logs"
+    logs = f"{RESOURCES}/logs"
     assert sent == {
         "network": (True, True, logs),
         "network-egress-address": (True, True, logs),
@@ -202,9 +202,9 @@ def test_outputs_are_the_ids_of_the_subnets_and_the_address_that_others_see() ->
 
     declared = declare(program)
     assert outputs == {
-        "network": f"{SUBSCRIPTION}/network",
+        "network": f"{RESOURCES}/network",
         "egress": "203.0.113.7",
-        **{name: f"{SUBSCRIPTION}/network/subnets/{name}" for name in subnets(declared)},
+        **{name: f"{RESOURCES}/network/subnets/{name}" for name in subnets(declared)},
     }
 
 
@@ -234,13 +234,13 @@ def test_link_registers_no_machines_and_leaves_names_of_others_to_public_dns() -
 
 def test_private_endpoint_waits_for_the_link_of_its_zone() -> None:
     def program() -> None:
-        link = PrivateLinkArgs(subnet_id=f"{SUBSCRIPTION}/subnet", zone_ids=make_zones().zone_ids)
+        link = PrivateLinkArgs(subnet_id=f"{RESOURCES}/subnet", zone_ids=make_zones().zone_ids)
         owner = pulumi.ComponentResource("test:index:Owner", "owner")
-        add_private_endpoint("lake-blob", f"{SUBSCRIPTION}/lake", "blob", link, AZURE, owner)
+        add_private_endpoint("lake-blob", f"{RESOURCES}/lake", "blob", link, AZURE, owner)
 
     declared = declare(program)
     (config,) = declared.one("azure-native:network:PrivateDnsZoneGroup")["privateDnsZoneConfigs"]
-    assert config["privateDnsZoneId"] == f"{SUBSCRIPTION}/dns-{Zone.BLOB}"
+    assert config["privateDnsZoneId"] == f"{RESOURCES}/dns-{Zone.BLOB}"
     (group,) = [urn for urn in declared.dependencies if urn.endswith("::lake-blob-zones")]
     waits_for = {urn.rsplit("::", 1)[1] for urn in declared.dependencies[group]}
     assert f"dns-{Zone.BLOB}-link" in waits_for

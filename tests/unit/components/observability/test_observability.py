@@ -16,11 +16,11 @@ from components.observability.alerts import Alerts, AlertsArgs, start_of_month
 from components.observability.imports_workbook import ImportsWorkbook, ImportsWorkbookArgs, workbook_json
 from components.observability.observability import Observability, ObservabilityArgs
 from importer.spec.run_record import COLUMNS, STREAM, TABLE
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, Declared, declare
 
 AZURE = AzureArgs(resource_group="rg-test", location="westeurope", tags={"stack": "test"})
 LINK = PrivateLinkArgs(
-    subnet_id=f"{SUBSCRIPTION}/endpoints", zone_ids={zone: f"{SUBSCRIPTION}/{zone}" for zone in Zone}
+    subnet_id=f"{RESOURCES}/endpoints", zone_ids={zone: f"{RESOURCES}/{zone}" for zone in Zone}
 )
 LOGS = "azure-native:operationalinsights:Workspace"
 INSIGHTS = "azure-native:applicationinsights:Component"
@@ -63,7 +63,7 @@ def test_all_that_is_closed_is_in_the_private_link_scope(private: bool) -> None:
         "queryAccessMode": "PrivateOnly",
     }
     scoped = {r.inputs["linkedResourceId"] for r in declared.all(SCOPED)}
-    assert scoped == {f"{SUBSCRIPTION}/obs-{name}" for name in ("logs", "insights", "imports")}
+    assert scoped == {f"{RESOURCES}/obs-{name}" for name in ("logs", "insights", "imports")}
 
 
 def test_a_network_is_connected_by_one_endpoint_with_all_zones_of_azure_monitor() -> None:
@@ -72,10 +72,10 @@ def test_a_network_is_connected_by_one_endpoint_with_all_zones_of_azure_monitor(
 
     declared = declare(program)
     endpoint = declared.one("azure-native:network:PrivateEndpoint")
-    assert endpoint["subnet"]["id"] == f"{SUBSCRIPTION}/endpoints"
+    assert endpoint["subnet"]["id"] == f"{RESOURCES}/endpoints"
     (connection,) = endpoint["privateLinkServiceConnections"]
     assert connection["groupIds"] == ["azuremonitor"]
-    assert connection["privateLinkServiceId"] == f"{SUBSCRIPTION}/obs-scope"
+    assert connection["privateLinkServiceId"] == f"{RESOURCES}/obs-scope"
     zones = declared.one("azure-native:network:PrivateDnsZoneGroup")["privateDnsZoneConfigs"]
     assert {zone["privateDnsZoneId"].rsplit("/", 1)[1] for zone in zones} == {
         "privatelink.monitor.azure.com",
@@ -116,7 +116,7 @@ def test_kept_logs_are_protected(keep: bool) -> None:
 
 def test_a_budget_keeps_the_month_it_was_made_in() -> None:
     args = AlertsArgs(
-        azure=AZURE, log_analytics_id="logs", resource_group_id=f"{SUBSCRIPTION}/rg", monthly_budget=1
+        azure=AZURE, log_analytics_id="logs", resource_group_id=f"{RESOURCES}/rg", monthly_budget=1
     )
     found = options(lambda opts: Alerts("alerts", args, opts))
     assert found["Budget alerts-budget-1"].ignore_changes == ["timePeriod"]
@@ -137,14 +137,14 @@ def test_the_scope_takes_one_change_at_a_time() -> None:
 def test_who_queries_logs_and_what_the_rule_refuses_is_logged() -> None:
     settings = {r.inputs["resourceUri"]: r.inputs for r in declare_observability().all(DIAGNOSTICS)}
     assert {uri: setting["logs"] for uri, setting in settings.items()} == {
-        f"{SUBSCRIPTION}/obs-logs": [{"category": "Audit", "enabled": True}],
-        f"{SUBSCRIPTION}/obs-imports": [{"category": "LogErrors", "enabled": True}],
+        f"{RESOURCES}/obs-logs": [{"category": "Audit", "enabled": True}],
+        f"{RESOURCES}/obs-imports": [{"category": "LogErrors", "enabled": True}],
     }
-    assert {setting["workspaceId"] for setting in settings.values()} == {f"{SUBSCRIPTION}/obs-logs"}
+    assert {setting["workspaceId"] for setting in settings.values()} == {f"{RESOURCES}/obs-logs"}
 
 
 def test_application_insights_stores_in_log_analytics() -> None:
-    assert declare_observability().one(INSIGHTS)["workspaceResourceId"] == f"{SUBSCRIPTION}/obs-logs"
+    assert declare_observability().one(INSIGHTS)["workspaceResourceId"] == f"{RESOURCES}/obs-logs"
 
 
 def test_a_record_of_an_import_fits_the_stream_and_the_table() -> None:
@@ -159,8 +159,8 @@ def test_a_record_of_an_import_fits_the_stream_and_the_table() -> None:
     assert (flow["streams"], flow["outputStream"]) == ([STREAM], f"Custom-{TABLE}")
     (destination,) = rule["destinations"]["logAnalytics"]
     assert flow["destinations"] == [destination["name"]]
-    assert destination["workspaceResourceId"] == f"{SUBSCRIPTION}/obs-logs"
-    assert rule["dataCollectionEndpointId"] == f"{SUBSCRIPTION}/obs-imports"
+    assert destination["workspaceResourceId"] == f"{RESOURCES}/obs-logs"
+    assert rule["dataCollectionEndpointId"] == f"{RESOURCES}/obs-imports"
 
 
 def test_the_outputs_tell_where_imports_send_their_records() -> None:
@@ -173,12 +173,12 @@ def test_the_outputs_tell_where_imports_send_their_records() -> None:
 
     declare(program)
     assert outputs == {
-        "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
-        "application_insights_id": f"{SUBSCRIPTION}/obs-insights",
-        "private_link_scope_id": f"{SUBSCRIPTION}/obs-scope",
+        "log_analytics_id": f"{RESOURCES}/obs-logs",
+        "application_insights_id": f"{RESOURCES}/obs-insights",
+        "private_link_scope_id": f"{RESOURCES}/obs-scope",
         "imports_table": "obs-imports",
         "ingestion_endpoint": "https://obs-imports.ingest.monitor.azure.com",
-        "ingestion_rule_id": f"{SUBSCRIPTION}/obs-imports",
+        "ingestion_rule_id": f"{RESOURCES}/obs-imports",
         "ingestion_rule_immutable_id": "dcr-obs-imports",
     }
 
@@ -186,8 +186,8 @@ def test_the_outputs_tell_where_imports_send_their_records() -> None:
 def declare_alerts(**changes: Any) -> Declared:
     args: dict[str, Any] = {
         "azure": AZURE,
-        "log_analytics_id": f"{SUBSCRIPTION}/obs-logs",
-        "resource_group_id": f"{SUBSCRIPTION}/rg",
+        "log_analytics_id": f"{RESOURCES}/obs-logs",
+        "resource_group_id": f"{RESOURCES}/rg",
         **changes,
     }
     return declare(lambda: Alerts("alerts", AlertsArgs(**args)))
@@ -208,27 +208,27 @@ def test_nothing_is_watched_that_is_not_there() -> None:
 
 
 def test_nodes_of_this_cluster_are_watched() -> None:
-    alert = declare_alerts(cluster_id=f"{SUBSCRIPTION}/aks").one(LOG_ALERT)
-    assert alert["scopes"] == [f"{SUBSCRIPTION}/obs-logs"]
-    assert alert["actions"] == {"actionGroups": [f"{SUBSCRIPTION}/alerts"]}
+    alert = declare_alerts(cluster_id=f"{RESOURCES}/aks").one(LOG_ALERT)
+    assert alert["scopes"] == [f"{RESOURCES}/obs-logs"]
+    assert alert["actions"] == {"actionGroups": [f"{RESOURCES}/alerts"]}
     (condition,) = alert["criteria"]["allOf"]
-    assert f'ClusterId =~ "{SUBSCRIPTION}/aks"' in condition["query"]
+    assert f'ClusterId =~ "{RESOURCES}/aks"' in condition["query"]
     assert [dimension["name"] for dimension in condition["dimensions"]] == ["Computer"]
 
 
 @pytest.mark.parametrize(
     ("changes", "metric", "dimension", "value"),
     [
-        ({"vaults": {"kv": f"{SUBSCRIPTION}/x"}}, "ServiceApiResult", "StatusCode", "403"),
-        ({"storage_accounts": {"lake": f"{SUBSCRIPTION}/x"}}, "Transactions", "ResponseType", None),
+        ({"vaults": {"kv": f"{RESOURCES}/x"}}, "ServiceApiResult", "StatusCode", "403"),
+        ({"storage_accounts": {"lake": f"{RESOURCES}/x"}}, "Transactions", "ResponseType", None),
     ],
 )
 def test_refused_requests_are_watched(
     changes: dict[str, Any], metric: str, dimension: str, value: str | None
 ) -> None:
     alert = declare_alerts(**changes).one(METRIC_ALERT)
-    assert alert["scopes"] == [f"{SUBSCRIPTION}/x"]
-    assert alert["actions"] == [{"actionGroupId": f"{SUBSCRIPTION}/alerts"}]
+    assert alert["scopes"] == [f"{RESOURCES}/x"]
+    assert alert["actions"] == [{"actionGroupId": f"{RESOURCES}/alerts"}]
     (criterion,) = alert["criteria"]["allOf"]
     assert criterion["metricName"] == metric
     assert criterion["operator"] == "GreaterThanOrEqual"
@@ -240,14 +240,14 @@ def test_refused_requests_are_watched(
 def test_the_budget_tells_at_80_and_at_100_percent() -> None:
     budget = declare_alerts(monthly_budget=5000).one(BUDGET)
     assert (budget["scope"], budget["amount"], budget["timeGrain"]) == (
-        f"{SUBSCRIPTION}/rg",
+        f"{RESOURCES}/rg",
         5000,
         "Monthly",
     )
     notifications = budget["notifications"].values()
     assert sorted(n["threshold"] for n in notifications) == [80, 100]
     for notification in notifications:
-        assert notification["contactGroups"] == [f"{SUBSCRIPTION}/alerts"]
+        assert notification["contactGroups"] == [f"{RESOURCES}/alerts"]
         assert notification["thresholdType"] == "Actual"
     assert budget["timePeriod"] == {"startDate": start_of_month(datetime.now(UTC))}
 
@@ -257,7 +257,7 @@ def test_a_budget_starts_with_its_month() -> None:
 
 
 def test_the_workbook_keeps_its_name_and_its_text() -> None:
-    args: dict[str, Any] = {"azure": AZURE, "log_analytics_id": f"{SUBSCRIPTION}/obs-logs", "table": TABLE}
+    args: dict[str, Any] = {"azure": AZURE, "log_analytics_id": f"{RESOURCES}/obs-logs", "table": TABLE}
 
     def declared() -> dict[str, Any]:
         program = declare(lambda: ImportsWorkbook("imports", ImportsWorkbookArgs(**args)))
@@ -266,14 +266,14 @@ def test_the_workbook_keeps_its_name_and_its_text() -> None:
     first = declared()
     assert first == declared()
     assert str(uuid.UUID(first["resourceName"])) == first["resourceName"]
-    assert first["sourceId"] == f"{SUBSCRIPTION}/obs-logs"
+    assert first["sourceId"] == f"{RESOURCES}/obs-logs"
     assert (first["category"], first["kind"]) == ("workbook", "shared")
-    assert first["serializedData"] == workbook_json(f"{SUBSCRIPTION}/obs-logs", TABLE)
+    assert first["serializedData"] == workbook_json(f"{RESOURCES}/obs-logs", TABLE)
 
 
 def test_every_query_of_the_workbook_follows_the_chosen_time() -> None:
-    workbook = json.loads(workbook_json(f"{SUBSCRIPTION}/obs-logs", TABLE))
-    assert workbook["fallbackResourceIds"] == [f"{SUBSCRIPTION}/obs-logs"]
+    workbook = json.loads(workbook_json(f"{RESOURCES}/obs-logs", TABLE))
+    assert workbook["fallbackResourceIds"] == [f"{RESOURCES}/obs-logs"]
     (chosen,) = [
         parameter["name"] for item in workbook["items"] for parameter in item["content"].get("parameters", [])
     ]

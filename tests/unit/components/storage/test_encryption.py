@@ -12,7 +12,7 @@ from components.storage.encryption import Encryption, EncryptionArgs
 from components.storage.lake import Lake, LakeArgs
 from components.storage.registry import Registry, RegistryArgs
 from tests.unit.components.nested_args import in_service
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, Declared, declare
 
 VAULT = "azure-native:keyvault:Vault"
 KEY = "azure-native:keyvault:Key"
@@ -21,10 +21,10 @@ DISKS = "azure-native:compute:DiskEncryptionSet"
 SERVICE: dict[str, Any] = {
     "resource_group": "rg-test",
     "location": "westeurope",
-    "log_analytics_id": f"{SUBSCRIPTION}/logs",
+    "log_analytics_id": f"{RESOURCES}/logs",
 }
 LINK = PrivateLinkArgs(
-    subnet_id=f"{SUBSCRIPTION}/subnets/endpoints", zone_ids={Zone.VAULT: f"{SUBSCRIPTION}/zones/vault"}
+    subnet_id=f"{RESOURCES}/subnets/endpoints", zone_ids={Zone.VAULT: f"{RESOURCES}/zones/vault"}
 )
 KEY_URI = "https://vault.vault.azure.net/keys/encryption"
 
@@ -73,7 +73,7 @@ def test_key_is_replaced_long_before_it_expires() -> None:
 @pytest.mark.parametrize("cosmos_db", [None, "cosmos"])
 def test_only_who_encrypts_may_use_the_key(cosmos_db: str | None) -> None:
     assignments = declare_encryption(cosmos_db_principal_id=cosmos_db).all(ASSIGNMENT)
-    assert {assignment.inputs["scope"] for assignment in assignments} == {f"{SUBSCRIPTION}/cmk"}
+    assert {assignment.inputs["scope"] for assignment in assignments} == {f"{RESOURCES}/cmk"}
     use = Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER
     assert {
         (a.inputs["principalId"], a.inputs["roleDefinitionId"].rsplit("/", 1)[1]) for a in assignments
@@ -86,11 +86,11 @@ def test_only_who_encrypts_may_use_the_key(cosmos_db: str | None) -> None:
 
 def test_disks_are_encrypted_by_the_same_identity_with_the_newest_key() -> None:
     disks = declare_encryption().one(DISKS)
-    assert disks["activeKey"] == {"keyUrl": f"{KEY_URI}/1", "sourceVault": {"id": f"{SUBSCRIPTION}/cmk"}}
+    assert disks["activeKey"] == {"keyUrl": f"{KEY_URI}/1", "sourceVault": {"id": f"{RESOURCES}/cmk"}}
     assert disks["rotationToLatestKeyVersionEnabled"] is True
     assert disks["identity"] == {
         "type": "UserAssigned",
-        "userAssignedIdentities": [f"{SUBSCRIPTION}/cmk-identity"],
+        "userAssignedIdentities": [f"{RESOURCES}/cmk-identity"],
     }
 
 

@@ -9,20 +9,20 @@ from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.storage.registry import Registry, RegistryArgs
 from tests.unit.components.nested_args import in_service
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, Declared, declare
 
 REGISTRY = "azure-native:containerregistry:Registry"
 LOCK = "azure-native:authorization:ManagementLockByScope"
 LINK = PrivateLinkArgs(
-    subnet_id=f"{SUBSCRIPTION}/subnets/endpoints", zone_ids={Zone.REGISTRY: f"{SUBSCRIPTION}/zones/registry"}
+    subnet_id=f"{RESOURCES}/subnets/endpoints", zone_ids={Zone.REGISTRY: f"{RESOURCES}/zones/registry"}
 )
 KEY = EncryptionKeyArgs(
-    vault_id=f"{SUBSCRIPTION}/vault",
+    vault_id=f"{RESOURCES}/vault",
     vault_uri="https://vault.vault.azure.net/",
     key_name="encryption",
     key_uri="https://vault.vault.azure.net/keys/encryption",
     key_version_uri="https://cmk.vault.azure.net/keys/encryption/1",
-    identity_id=f"{SUBSCRIPTION}/encryption",
+    identity_id=f"{RESOURCES}/encryption",
     identity_client_id="client-encryption",
 )
 
@@ -31,7 +31,7 @@ def declare_registry(**changes: Any) -> Declared:
     args: dict[str, Any] = {
         "resource_group": "rg-test",
         "location": "westeurope",
-        "log_analytics_id": f"{SUBSCRIPTION}/logs",
+        "log_analytics_id": f"{RESOURCES}/logs",
         **changes,
     }
     return declare(lambda: Registry("registry", RegistryArgs(**in_service(**args))))
@@ -103,10 +103,10 @@ def test_a_private_registry_is_reached_by_its_endpoint_alone() -> None:
     assert inputs["networkRuleSet"]["ipRules"] == []
     (connection,) = declared.one("azure-native:network:PrivateEndpoint")["privateLinkServiceConnections"]
     assert connection["groupIds"] == ["registry"]
-    assert connection["privateLinkServiceId"] == f"{SUBSCRIPTION}/registry"
+    assert connection["privateLinkServiceId"] == f"{RESOURCES}/registry"
     zones = declared.one("azure-native:network:PrivateDnsZoneGroup")
     assert [zone["privateDnsZoneId"] for zone in zones["privateDnsZoneConfigs"]] == [
-        f"{SUBSCRIPTION}/zones/registry"
+        f"{RESOURCES}/zones/registry"
     ]
     assert declare_registry().all("azure-native:network:PrivateEndpoint") == []
 
@@ -126,8 +126,8 @@ def test_images_are_encrypted_with_the_given_key_and_its_rotations() -> None:
 
 def test_who_pulls_and_pushes_is_logged() -> None:
     setting = declare_registry().one("azure-native:monitor:DiagnosticSetting")
-    assert setting["resourceUri"] == f"{SUBSCRIPTION}/registry"
-    assert setting["workspaceId"] == f"{SUBSCRIPTION}/logs"
+    assert setting["resourceUri"] == f"{RESOURCES}/registry"
+    assert setting["workspaceId"] == f"{RESOURCES}/logs"
     assert [log["categoryGroup"] for log in setting["logs"]] == ["allLogs"]
 
 

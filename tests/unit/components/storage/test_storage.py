@@ -12,7 +12,7 @@ from components.storage.encryption import EncryptionKeyArgs
 from components.storage.lake import Lake, LakeArgs, storage_endpoint
 from components.storage.storage_account import make_storage_account
 from tests.unit.components.nested_args import in_service
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, Declared, declare
 
 ACCOUNT = "azure-native:storage:StorageAccount"
 ENDPOINT = "azure-native:network:PrivateEndpoint"
@@ -24,20 +24,20 @@ SERVICE: dict[str, Any] = {
     "resource_group": "rg-test",
     "location": "westeurope",
     "tags": {"stack": "test"},
-    "log_analytics_id": f"{SUBSCRIPTION}/logs",
+    "log_analytics_id": f"{RESOURCES}/logs",
 }
 LINK = PrivateLinkArgs(
-    subnet_id=f"{SUBSCRIPTION}/subnets/endpoints",
-    zone_ids={zone: f"{SUBSCRIPTION}/zones/{zone}" for zone in Zone},
+    subnet_id=f"{RESOURCES}/subnets/endpoints",
+    zone_ids={zone: f"{RESOURCES}/zones/{zone}" for zone in Zone},
 )
-SNOWFLAKE = [f"{SUBSCRIPTION}/subnets/snowflake-{number}" for number in (1, 2)]
+SNOWFLAKE = [f"{RESOURCES}/subnets/snowflake-{number}" for number in (1, 2)]
 KEY = EncryptionKeyArgs(
-    vault_id=f"{SUBSCRIPTION}/vault",
+    vault_id=f"{RESOURCES}/vault",
     vault_uri="https://vault.vault.azure.net/",
     key_name="encryption",
     key_uri="https://vault.vault.azure.net/keys/encryption",
     key_version_uri="https://cmk.vault.azure.net/keys/encryption/1",
-    identity_id=f"{SUBSCRIPTION}/encryption",
+    identity_id=f"{RESOURCES}/encryption",
     identity_client_id="client-encryption",
 )
 
@@ -135,18 +135,18 @@ def test_a_private_lake_has_an_endpoint_for_blobs_and_for_files() -> None:
         "lake-blob-endpoint": ["blob"],
         "lake-dfs-endpoint": ["dfs"],
     }
-    assert {link["privateLinkServiceId"] for link in groups.values()} == {f"{SUBSCRIPTION}/lake"}
+    assert {link["privateLinkServiceId"] for link in groups.values()} == {f"{RESOURCES}/lake"}
     zones = declared.one("azure-native:network:PrivateDnsZoneGroup", "lake-dfs-endpoint-zones")
-    assert zones["privateDnsZoneConfigs"][0]["privateDnsZoneId"] == f"{SUBSCRIPTION}/zones/{Zone.DFS}"
+    assert zones["privateDnsZoneConfigs"][0]["privateDnsZoneId"] == f"{RESOURCES}/zones/{Zone.DFS}"
     assert declare_lake().all(ENDPOINT) == []
 
 
 def test_all_that_an_account_answers_is_logged() -> None:
     settings = {s.inputs["resourceUri"]: s.inputs for s in declare_lake().all(DIAGNOSTICS)}
-    lake = f"{SUBSCRIPTION}/lake"
+    lake = f"{RESOURCES}/lake"
     services = {f"{lake}/{service}Services/default" for service in ("blob", "file", "queue", "table")}
     assert settings.keys() == {lake, *services}
-    assert {s["workspaceId"] for s in settings.values()} == {f"{SUBSCRIPTION}/logs"}
+    assert {s["workspaceId"] for s in settings.values()} == {f"{RESOURCES}/logs"}
     assert settings[lake]["logs"] == []  # an account itself has metrics only
     for service in services:
         logged = [log["category"] for log in settings[service]["logs"]]
@@ -164,7 +164,7 @@ def test_a_kept_lake_is_protected_by_pulumi_and_locked_in_azure() -> None:
     declared = declare_lake(keep=True)
     assert {"lake", "lake-rawdata", "lake-cleandata"} <= declared.protected
     lock = declared.one(LOCK)
-    assert (lock["scope"], lock["level"]) == (f"{SUBSCRIPTION}/lake", "CanNotDelete")
+    assert (lock["scope"], lock["level"]) == (f"{RESOURCES}/lake", "CanNotDelete")
     free = declare_lake()
     assert (free.protected, free.all(LOCK)) == (set(), [])
 
@@ -277,9 +277,9 @@ def test_lake_outputs_its_account_and_containers() -> None:
     declare(program)
     assert seen == {
         "account_name": "lake",
-        "resource_id": f"{SUBSCRIPTION}/lake",
+        "resource_id": f"{RESOURCES}/lake",
         "endpoint": "core.windows.net",
-        "raw_container_id": f"{SUBSCRIPTION}/lake-rawdata",
+        "raw_container_id": f"{RESOURCES}/lake-rawdata",
     }
 
 

@@ -8,12 +8,12 @@ from components.component import PrivateLinkArgs, ServiceArgs
 from components.network.private_link import Zone
 from components.storage.vault import Vault, VaultArgs
 from tests.unit.components.nested_args import in_service
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, Declared, declare
 
 VAULT = "azure-native:keyvault:Vault"
 LOCK = "azure-native:authorization:ManagementLockByScope"
 LINK = PrivateLinkArgs(
-    subnet_id=f"{SUBSCRIPTION}/subnets/endpoints", zone_ids={Zone.VAULT: f"{SUBSCRIPTION}/zones/vault"}
+    subnet_id=f"{RESOURCES}/subnets/endpoints", zone_ids={Zone.VAULT: f"{RESOURCES}/zones/vault"}
 )
 
 
@@ -21,7 +21,7 @@ def declare_vault(**changes: Any) -> Declared:
     args: dict[str, Any] = {
         "resource_group": "rg-test",
         "location": "westeurope",
-        "log_analytics_id": f"{SUBSCRIPTION}/logs",
+        "log_analytics_id": f"{RESOURCES}/logs",
         "tenant_id": "7e4a",
         **changes,
     }
@@ -79,10 +79,10 @@ def test_a_private_vault_is_reached_by_its_endpoint_alone() -> None:
     endpoint = declared.one("azure-native:network:PrivateEndpoint")
     (connection,) = endpoint["privateLinkServiceConnections"]
     assert connection["groupIds"] == ["vault"]
-    assert connection["privateLinkServiceId"] == f"{SUBSCRIPTION}/kv"
+    assert connection["privateLinkServiceId"] == f"{RESOURCES}/kv"
     zones = declared.one("azure-native:network:PrivateDnsZoneGroup")
     assert [zone["privateDnsZoneId"] for zone in zones["privateDnsZoneConfigs"]] == [
-        f"{SUBSCRIPTION}/zones/vault"
+        f"{RESOURCES}/zones/vault"
     ]
 
 
@@ -92,8 +92,8 @@ def test_a_public_vault_has_no_endpoint() -> None:
 
 def test_audit_logs_go_to_log_analytics() -> None:
     setting = declare_vault().one("azure-native:monitor:DiagnosticSetting")
-    assert setting["resourceUri"] == f"{SUBSCRIPTION}/kv"
-    assert setting["workspaceId"] == f"{SUBSCRIPTION}/logs"
+    assert setting["resourceUri"] == f"{RESOURCES}/kv"
+    assert setting["workspaceId"] == f"{RESOURCES}/logs"
     assert [log["categoryGroup"] for log in setting["logs"]] == ["allLogs"]
 
 
@@ -115,6 +115,6 @@ def test_a_secret_is_addressed_below_its_vault() -> None:
 
     declare(program)
     assert sorted(seen) == [
-        f"{SUBSCRIPTION}/kv/secrets/snowflake",
+        f"{RESOURCES}/kv/secrets/snowflake",
         "https://kv.vault.azure.net/secrets/snowflake",
     ]

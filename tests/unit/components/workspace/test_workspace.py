@@ -13,7 +13,7 @@ from components.network.private_link import Zone
 from components.storage.encryption import EncryptionKeyArgs
 from components.workspace.workspace import ComputeClusterArgs, Workspace, WorkspaceArgs
 from tests.unit.components.nested_args import in_service
-from tools.declared import SUBSCRIPTION, Declared, declare
+from tools.declared import RESOURCES, SUBSCRIPTION, Declared, declare
 
 WORKSPACE = "azure-native:machinelearningservices:Workspace"
 COMPUTE = "azure-native:machinelearningservices:Compute"
@@ -46,10 +46,10 @@ def workspace_args(**changes: Any) -> WorkspaceArgs:
         "resource_group": "rg-test",
         "location": "westeurope",
         "log_analytics_id": "logs",
-        "application_insights_id": f"{SUBSCRIPTION}/insights",
+        "application_insights_id": f"{RESOURCES}/insights",
         "tenant_id": "7e4a",
-        "registry_id": f"{SUBSCRIPTION}/registry",
-        "job_identity_ids": [f"{SUBSCRIPTION}/importer"],
+        "registry_id": f"{RESOURCES}/registry",
+        "job_identity_ids": [f"{RESOURCES}/importer"],
         **changes,
     }
     return WorkspaceArgs(**in_service(**settings))
@@ -156,14 +156,14 @@ def test_kept_workspace_is_protected_and_has_no_lock_that_would_cover_private_en
 
 def test_workspace_acts_by_its_own_identity_and_keeps_no_key() -> None:
     workspace = declared_inputs()
-    assert workspace["primaryUserAssignedIdentity"] == f"{SUBSCRIPTION}/mlw-identity"
+    assert workspace["primaryUserAssignedIdentity"] == f"{RESOURCES}/mlw-identity"
     assert workspace["identity"]["userAssignedIdentities"] == [
-        f"{SUBSCRIPTION}/mlw-identity",
-        f"{SUBSCRIPTION}/importer",
+        f"{RESOURCES}/mlw-identity",
+        f"{RESOURCES}/importer",
     ]
     assert workspace["systemDatastoresAuthMode"] == "Identity"
-    assert workspace["storageAccount"] == f"{SUBSCRIPTION}/mlw"
-    assert workspace["keyVault"] == f"{SUBSCRIPTION}/mlwkv"
+    assert workspace["storageAccount"] == f"{RESOURCES}/mlw"
+    assert workspace["keyVault"] == f"{RESOURCES}/mlwkv"
 
 
 def test_datastore_holds_no_credential() -> None:
@@ -356,7 +356,7 @@ def test_jobs_read_code_and_write_logs_in_containers_that_carry_the_workspaces_g
             container_id.apply(functools.partial(found.__setitem__, word))
 
     declare(program)
-    containers = f"{SUBSCRIPTION}/mlw/blobServices/default/containers"
+    containers = f"{RESOURCES}/mlw/blobServices/default/containers"
     assert found == {"code": f"{containers}/azureml-blobstore-GUID", "logs": f"{containers}/azureml"}
 
 
