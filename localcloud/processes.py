@@ -8,7 +8,7 @@ import psutil
 def is_alive(pid: int) -> bool:
     """Return whether the process exists and is not a zombie."""
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
@@ -16,7 +16,7 @@ def is_alive(pid: int) -> bool:
 def has_variable(pid: int, name: str, value: str) -> bool:
     """Return whether the process runs and was started with this environment variable."""
     try:
-        return bool(psutil.Process(pid).environ().get(name) == value)
+        return psutil.Process(pid).environ().get(name) == value
     except psutil.Error:
         return False
 
