@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Generic, Literal, NamedTuple, TypeVar, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-#: How many imports query the warehouse at the same time. A warehouse runs 8 statements at a time by default
-#: and queues the others (https://docs.snowflake.com/en/sql-reference/parameters#max-concurrency-level).
-ConcurrentImports = Annotated[int, Field(ge=1, le=1000)]
-DEFAULT_CONCURRENT_IMPORTS = 8
+from importer.spec.names import Identifier
+
+#: An organisation and account, or an account locator with its region
+#: (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
+Account = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class SignIn(StrEnum):
@@ -107,25 +108,46 @@ def wrong_fields(method: SignIn, given: SignInFields[str | None]) -> Iterator[Wr
             yield WrongField(field, is_missing=is_needed, by_client=need is Need.WITH_CLIENT)
 
 
-class SnowflakeTarget(BaseModel):
-    """How to reach Snowflake: what the workspace connection holds. Never a secret, only where one is kept."""
+class SnowflakeOptions(BaseModel):
+    """Where and as which role queries run: a stack's settings declare it, and the connection records it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    account: str
+    account: Account = Field(description="Account identifier, such as `myorg-myaccount`.")
+    warehouse: Identifier = Field(description="Warehouse that runs the imports' queries.")
+    role: Identifier = Field(
+        description="Role of the importer; it needs SELECT on the tables that imports read."
+    )
+    # A warehouse runs 8 statements at a time by default, and queues the others
+    # (https://docs.snowflake.com/en/sql-reference/parameters#max-concurrency-level).
+    concurrent_imports: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=8,
+        description="Number of imports that may query the warehouse at the same time; others wait.",
+    )
+    sign_in: SignIn = Field(
+        default=SignIn.WORKLOAD_IDENTITY,
+        description="How the importer signs in. `workload_identity` stores no secret; `oauth` has one only "
+        "with a client; `key_pair` and `programmatic_token` read theirs from the platform's vault; "
+        "`password` is for `endpoints: local`.",
+    )
+    user: Identifier | None = Field(
+        default=None,
+        description="User of the importer; optional with `workload_identity` and `oauth`, where Snowflake "
+        "finds the user by the token.",
+    )
+
+
+class SnowflakeTarget(SnowflakeOptions):
+    """How to reach Snowflake: what the workspace connection holds. Never a secret, only where one is kept."""
+
     host: str
     port: int = 443
     protocol: Literal["https", "http"] = "https"
-    warehouse: str
-    role: str
-    user: str | None = None
-    sign_in: SignIn
     secret_uri: str | None = None
     oauth_scope: str | None = None
     """The scope of an OAuth token; without `oauth_client_id` the importer's own identity gets the token."""
     oauth_client_id: str | None = None
     oauth_token_url: str | None = None
-    concurrent_imports: ConcurrentImports = DEFAULT_CONCURRENT_IMPORTS
 
     def to_metadata(self) -> dict[str, str]:
         """Return the metadata of a workspace connection: strings only, empty values left out."""

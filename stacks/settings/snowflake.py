@@ -7,13 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from importer.spec.names import Identifier
 from importer.spec.section import Section
-from importer.spec.snowflake_target import (
-    DEFAULT_CONCURRENT_IMPORTS,
-    ConcurrentImports,
-    SignIn,
-    SignInFields,
-    wrong_fields,
-)
+from importer.spec.snowflake_target import SignInFields, SnowflakeOptions, wrong_fields
 from stacks.settings.explain import contradiction
 from stacks.settings.types import HostPattern, ObjectId
 
@@ -28,9 +22,6 @@ def check_secret_name(name: str) -> str:
     return name
 
 
-#: An organisation and account, or an account locator with its region
-#: (https://docs.snowflake.com/en/user-guide/admin-account-identifier).
-SnowflakeAccount = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 #: Checked by a function: a pattern's error would show the value, which may be the secret itself by mistake.
 SecretName = Annotated[str, AfterValidator(check_secret_name)]
 #: https://datatracker.ietf.org/doc/html/rfc1123#section-2
@@ -85,7 +76,10 @@ class UnloadSettings(Section):
 
 
 class OAuthSettings(Section):
-    """Where a token of external OAuth comes from, if `signIn` is `oauth`."""
+    """Where a token of external OAuth comes from, if `signIn` is `oauth`.
+
+    The importer gets each field with `oauth_` before its name.
+    """
 
     scope: Scope | None = Field(
         default=None,
@@ -104,22 +98,13 @@ class OAuthSettings(Section):
     )
 
 
-class SnowflakeSettings(Section):
-    """How the platform reaches Snowflake."""
+class SnowflakeSettings(SnowflakeOptions, Section):
+    """How the platform reaches Snowflake: the options that the importer gets, and what they lead to."""
 
-    account: SnowflakeAccount = Field(description="Account identifier, such as `myorg-myaccount`.")
-    warehouse: Identifier = Field(description="Warehouse that runs the imports' queries.")
-    role: Identifier = Field(
-        description="Role of the importer; it needs SELECT on the tables that imports read."
-    )
     host: HostName | None = Field(
         default=None,
         description="Host, if it is not `<account>.snowflakecomputing.com`: that of a private link, for "
         "example, which jobs reach only if `workspace.managedNetwork` is `false`.",
-    )
-    concurrent_imports: ConcurrentImports = Field(
-        default=DEFAULT_CONCURRENT_IMPORTS,
-        description="Number of imports that may query the warehouse at the same time; others wait.",
     )
     stage_hosts: list[HostPattern] = Field(
         default=[],
@@ -127,17 +112,6 @@ class SnowflakeSettings(Section):
         "`SELECT SYSTEM$ALLOWLIST()`. Without them, jobs may reach every bucket of its region. If Snowflake "
         "runs on Azure, a managed network lets jobs reach all storage accounts, or none if every import has "
         "the mode `unload`.",
-    )
-    sign_in: SignIn = Field(
-        default=SignIn.WORKLOAD_IDENTITY,
-        description="How the importer signs in. `workload_identity` stores no secret; `oauth` has one only "
-        "with a client; `key_pair` and `programmatic_token` read theirs from the platform's vault; "
-        "`password` is for `endpoints: local`.",
-    )
-    user: Identifier | None = Field(
-        default=None,
-        description="User of the importer; optional with `workload_identity` and `oauth`, where Snowflake "
-        "finds the user by the token.",
     )
     secret_name: SecretName | None = Field(
         default=None,

@@ -15,7 +15,7 @@ from pydantic import (
 
 from components.arm_id import part_of
 from importer.spec.section import Section
-from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+from importer.spec.snowflake_target import SignIn, SnowflakeOptions, SnowflakeTarget
 from stacks.settings.alerts import AlertSettings
 from stacks.settings.cluster import ClusterSettings
 from stacks.settings.existing import ExistingSettings
@@ -319,18 +319,9 @@ class Settings(Section):
         address: dict[str, Any] = {"host": s.host or f"{s.account}.snowflakecomputing.com"}
         if self.endpoints is Endpoints.LOCAL:
             address = _local_snowflake(os.environ)
-        return SnowflakeTarget(
-            account=s.account,
-            warehouse=s.warehouse,
-            role=s.role,
-            user=s.user,
-            sign_in=s.sign_in,
-            oauth_scope=s.oauth.scope,
-            oauth_client_id=s.oauth.client_id,
-            oauth_token_url=s.oauth.token_url,
-            concurrent_imports=s.concurrent_imports,
-            **address,
-        )
+        shared = s.model_dump(include=set(SnowflakeOptions.model_fields), by_alias=False)
+        oauth = {f"oauth_{name}": value for name, value in s.oauth}
+        return SnowflakeTarget(**shared, **oauth, **address)
 
 
 def _local_snowflake(environment: Mapping[str, str]) -> dict[str, Any]:
