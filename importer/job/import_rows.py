@@ -7,11 +7,13 @@ from typing import assert_never
 
 from importer import __version__
 from importer.job.contract.enforce import Enforcement
-from importer.job.incremental.plan import FullRead, Plan, Previous, make_plan
+from importer.job.incremental.plan import FullRead, Previous, make_plan
 from importer.job.incremental.read import read_step
 from importer.job.incremental.write import write_step
 from importer.job.query_reader import QueryReader
 from importer.lake.attempt import Attempt
+from importer.lake.contract_result import RuleResult
+from importer.lake.incremental_step import Step
 from importer.lake.manifest import Manifest, Written, schema_hash
 from importer.lake.stored_versions import StoredVersions
 from importer.progress import Progress
@@ -45,21 +47,43 @@ def import_rows(
     to be `full`.
     """
     started = datetime.now(UTC)
+    tag = f"ai-platform import {spec.name}:{attempt.version}"
     with Enforcement(spec, _manifest_of(previous), progress) as contract:
-        start = FullRead("--full") if full else previous
-        plan, written = _read(spec, source, attempt, start, contract, progress)
+        with (
+            import_slot(attempt.blobs.container, source.target, spec.name, progress),
+            closing(connect(source.target, source.secret, tag)) as connection,
+        ):
+            reader = QueryReader(spec, connection, attempt, contract, progress)
+            plan = None
+            if spec.incremental is None:
+                written = reader.read(spec.query)
+            else:
+                start = FullRead("--full") if full else previous
+                columns = describe(connection, spec.query)
+                plan = make_plan(spec, spec.incremental, start, columns, StoredVersions(attempt.blobs))
+                plan, written = read_step(plan, spec.query, reader, progress)
         parts, step = written.parts, None
         if plan is not None:
             parts, step = write_step(plan, written.parts, attempt, progress)
-        rows = sum(part.rows for part in parts)
-        results = contract.conclude(rows)
+        results = contract.conclude(sum(part.rows for part in parts))
+    return _manifest(spec, attempt, written._replace(parts=parts), step, results, started)
+
+
+def _manifest(
+    spec: ImportSpec,
+    attempt: Attempt,
+    written: Written,
+    step: Step | None,
+    results: list[RuleResult],
+    started: datetime,
+) -> Manifest:
     return Manifest(
         asset=spec.name,
         version=attempt.version,
         attempt=attempt.name,
-        files=parts,
-        rows=rows,
-        bytes=sum(part.bytes for part in parts),
+        files=written.parts,
+        rows=sum(part.rows for part in written.parts),
+        bytes=sum(part.bytes for part in written.parts),
         columns=written.columns,
         casts=written.casts,
         contract=results,
@@ -81,25 +105,3 @@ def _manifest_of(previous: Previous | FullRead) -> Manifest | None:
             return None
         case _:
             assert_never(previous)
-
-
-def _read(
-    spec: ImportSpec,
-    source: Source,
-    attempt: Attempt,
-    start: Previous | FullRead,
-    contract: Enforcement,
-    progress: Progress,
-) -> tuple[Plan | None, Written]:
-    """Return what was read while the session was open, and for an incremental import the plan."""
-    tag = f"ai-platform import {spec.name}:{attempt.version}"
-    with (
-        import_slot(attempt.blobs.container, source.target, spec.name, progress),
-        closing(connect(source.target, source.secret, tag)) as connection,
-    ):
-        reader = QueryReader(spec, connection, attempt, contract, progress)
-        if spec.incremental is None:
-            return None, reader.read(spec.query)
-        columns = describe(connection, spec.query)
-        plan = make_plan(spec, spec.incremental, start, columns, StoredVersions(attempt.blobs))
-        return read_step(plan, spec.query, reader, progress)

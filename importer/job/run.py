@@ -3,6 +3,8 @@
 The protocol is that of `importer/versions/asset.py`.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from importer.errors import ImporterError
@@ -39,9 +41,31 @@ class Import:
         If an incremental import finds no new row, there is no such version. The reason of a failure is kept
         in a note beside the versions.
         """
+        with self._noting_failure(version):
+            # the first run may start before the role assignments of its deployment take effect
+            if awaiting_roles(self._progress, self._asset.is_registered, version):
+                self._progress.say("registered already", asset=self._spec.name, version=version)
+                has_version = True
+            else:
+                awaiting_roles(self._progress, self._asset.register_committed)
+                source = awaiting_roles(self._progress, self._source)
+                has_version = self._asset.stored.is_committed(version) or self._write(version, source)
+                if has_version:
+                    self._asset.check_recipe(version)
+            self._asset.clean_up()  # also of an earlier run, which may have crashed before
+            if self._spec.curate is not None:
+                # imports DuckDB, which most imports do not need
+                from importer.job.curate.run import CleanAsset
+
+                clean = CleanAsset(self._spec, self._spec.curate, self._workspace, self._progress)
+                clean.make(version if has_version else None)
+
+    @contextmanager
+    def _noting_failure(self, version: str) -> Iterator[None]:
+        """Keep a note of an error that the block raises."""
         started = datetime.now(UTC)
         try:
-            self._import_and_curate(version)
+            yield
         except Exception as error:
             # the text of an unexpected error may contain a secret: keep its type only
             reason = str(error) if isinstance(error, ImporterError) else type(error).__name__
@@ -50,30 +74,6 @@ class Import:
                 RunNote(version=version, outcome="failed", started=started, finished=now, error=reason)
             )
             raise
-
-    def _import_and_curate(self, version: str) -> None:
-        has_version = self._import(version)
-        if self._spec.curate is not None:
-            # imports DuckDB, which most imports do not need
-            from importer.job.curate.run import CleanAsset
-
-            clean = CleanAsset(self._spec, self._spec.curate, self._workspace, self._progress)
-            clean.make(version if has_version else None)
-
-    def _import(self, version: str) -> bool:
-        """Return whether there is such a version now."""
-        # the first run may start before the role assignments of its deployment take effect
-        if awaiting_roles(self._progress, self._asset.is_registered, version):
-            self._progress.say("registered already", asset=self._spec.name, version=version)
-            self._asset.clean_up()  # an earlier run may have crashed before its clean-up
-            return True
-        awaiting_roles(self._progress, self._asset.register_committed)
-        source = awaiting_roles(self._progress, self._source)
-        has_version = self._asset.stored.is_committed(version) or self._write(version, source)
-        if has_version:
-            self._asset.check_recipe(version)
-        self._asset.clean_up()
-        return has_version
 
     def _write(self, version: str, source: Source) -> bool:
         """Read the rows and register them as the version; return False if there is nothing new."""

@@ -92,20 +92,27 @@ class _Result:
     def fetch(self, number: int) -> pa.Table:
         """Return the rows of a chunk; an ImporterError says why it cannot be read."""
         try:
-            return CHUNK_RETRIES.copy()(self._try, number)
+            return CHUNK_RETRIES.copy()(self._read, number)
         except _ChunkError as error:
             raise ImporterError(
                 f"reading the result of query {self._query_id} from Snowflake failed: chunk {number + 1} of "
                 f"{len(self._chunks)}: {error}; import again"
             ) from None
 
-    def _try(self, number: int) -> pa.Table:
+    def _read(self, number: int) -> pa.Table:
+        """Return the rows of a chunk; a _ChunkError says what is wrong with it."""
         chunk = self._chunks[number]
-        try:
-            return _read(chunk, self._connection)
-        except _ExpiredError:
-            self._renew(number, chunk)
-        return _read(self._chunks[number], self._connection)
+        if (remote := chunk._remote_chunk_info) is None:  # it came with the response
+            encoded = _read_stream(BytesIO(b64decode(str(chunk._data))))
+        else:
+            try:
+                encoded = _download(remote.url, chunk._chunk_headers or {}, self._connection)
+            except _ExpiredError:  # the next try has the new URL
+                self._renew(number, chunk)
+                raise
+        if encoded.num_rows != chunk.rowcount:
+            raise _ChunkError(f"it has {encoded.num_rows} rows instead of {chunk.rowcount}")
+        return decode(encoded)
 
     def _renew(self, number: int, refused: ArrowResultBatch) -> None:
         """Get new URLs for the same chunks: URLs expire after about 6 hours, results after 24.
@@ -136,17 +143,6 @@ def _arrow_chunks(cursor: SnowflakeCursor) -> list[ArrowResultBatch]:
     """Return the chunks that have rows: the connector cannot read an empty stream."""
     chunks = cursor.get_result_batches() or []
     return [chunk for chunk in chunks if isinstance(chunk, ArrowResultBatch) and chunk.rowcount]
-
-
-def _read(chunk: ArrowResultBatch, connection: SnowflakeConnection) -> pa.Table:
-    """Return the rows of a chunk; a _ChunkError says what is wrong with it."""
-    if (remote := chunk._remote_chunk_info) is not None:
-        encoded = _download(remote.url, chunk._chunk_headers or {}, connection)
-    else:  # it came with the response
-        encoded = _read_stream(BytesIO(b64decode(str(chunk._data))))
-    if encoded.num_rows != chunk.rowcount:
-        raise _ChunkError(f"it has {encoded.num_rows} rows instead of {chunk.rowcount}")
-    return decode(encoded)
 
 
 def _download(url: str, headers: Mapping[str, str], connection: SnowflakeConnection) -> pa.Table:
