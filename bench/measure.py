@@ -111,7 +111,7 @@ def _import(cursor: SnowflakeCursor, blobs: AssetBlobs) -> Manifest:
     started = datetime.now(UTC)
     with StoredVersions(blobs).new_attempt(str(uuid.uuid4())) as attempt:
         with Enforcement(SPEC, None, Silence()) as contract:
-            written = stream(cursor, DEFAULT_MEMORY_MB, attempt, contract, Silence())
+            written = stream(cursor, DEFAULT_MEMORY_MB, attempt, contract)
         attempt.complete(_manifest(attempt, written, started))
     return attempt.manifest
 

@@ -32,7 +32,7 @@ class QueryReader:
             case "stream":
                 cursor = execute(self.connection, query)
                 self.contract.check_columns(cursor.description)
-                written = stream(cursor, self.spec.memory_mb, self.attempt, self.contract, self.progress)
+                written = stream(cursor, self.spec.memory_mb, self.attempt, self.contract)
             case "unload":
                 columns = describe(self.connection, query)
                 self.contract.check_columns(columns)

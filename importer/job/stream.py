@@ -3,10 +3,8 @@
 Each step has threads of its own, and the rows keep their order.
 """
 
-from collections.abc import Iterator
 from contextlib import closing
 
-import pyarrow as pa
 from snowflake.connector.cursor import SnowflakeCursor
 
 from importer.job.contract.enforce import Enforcement
@@ -14,15 +12,12 @@ from importer.lake.attempt import Attempt
 from importer.lake.manifest import Part, Written
 from importer.lake.memory import share_one_heap
 from importer.lake.parquet import NarrowColumnError, row_groups, write_parts
-from importer.progress import Progress
 from importer.snowflake.columns import arrow_schema, manifest_columns
 from importer.snowflake.result_chunks import arrow_batches
 from importer.spec.memory import STREAM_FIXED_MB
 
 
-def stream(
-    cursor: SnowflakeCursor, memory_mb: int, attempt: Attempt, contract: Enforcement, progress: Progress
-) -> Written:
+def stream(cursor: SnowflakeCursor, memory_mb: int, attempt: Attempt, contract: Enforcement) -> Written:
     """Write the rows of a query that has run.
 
     The process takes about `memory_mb`, whatever the rows. Of what the libraries leave, three tenths are for
@@ -36,24 +31,9 @@ def stream(
     while parts is None:
         with closing(arrow_batches(cursor, rows_bytes * 3 // 10)) as batches:
             groups = row_groups(batches, schema, rows_bytes // 8)
-            watched = _watched(groups, contract, progress, cursor.rowcount or 0)
             try:
-                parts = write_parts(watched, schema, attempt.upload)
+                parts = write_parts(contract.watch(groups, cursor.rowcount or 0), schema, attempt)
             except NarrowColumnError as error:  # all rows are written again, with the wider type
                 schema = schema.set(schema.get_field_index(error.field.name), error.field)
     columns = manifest_columns(cursor.description, schema)
     return Written(parts, columns, [], cursor.rowcount or 0, cursor.sfqid or "")
-
-
-def _watched(
-    groups: Iterator[pa.Table], contract: Enforcement, progress: Progress, total: int
-) -> Iterator[pa.Table]:
-    """Yield the row groups after the contract has seen them; report how many rows are done."""
-    see, done = contract.watch(), 0
-    for group in groups:
-        see(group)
-        done += group.num_rows
-        progress.rows(done, total)
-        seen = [group]
-        del group
-        yield seen.pop()  # keeps no reference: the consumer frees it before the next one is made

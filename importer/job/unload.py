@@ -106,7 +106,7 @@ def unload(
             attempt.delete(name)  # a retry within Snowflake has left it
     else:  # Snowflake writes no file for an empty result
         schema = arrow_schema(unloaded)
-        parts = write_parts(row_groups([], schema), schema, attempt.upload)
+        parts = write_parts(row_groups([], schema), schema, attempt)
     rows = sum(file.rows for file in files)
     return Written(parts, manifest_columns(described, schema), casts, rows, cursor.sfqid or "")
 

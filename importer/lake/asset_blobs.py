@@ -1,10 +1,9 @@
 """The blobs of one asset, below `<asset>/` in a container: their paths, and how to read and write them."""
 
-from collections.abc import Iterable
 from contextlib import suppress
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties
+from azure.storage.blob import BlobBlock, BlobProperties
 
 from importer.lake.azure import calling
 from importer.lake.datastore import Datastore
@@ -67,10 +66,20 @@ class AssetBlobs:
         with calling(f"{path} in {self.service}"):
             return self.container.download_blob(path, offset=start, length=end - start).readall()
 
-    def write(self, path: str, content: Iterable[bytes] | str) -> None:
-        """Write a blob, or replace it, in blocks; readers see it only once it is complete."""
+    def write(self, path: str, content: str) -> None:
+        """Write a blob, or replace it."""
         with calling(self.service):
-            self.container.upload_blob(path, content, overwrite=True, max_concurrency=2)
+            self.container.upload_blob(path, content, overwrite=True)
+
+    def send_block(self, path: str, block: str, content: bytes) -> None:
+        """Store a block for the blob at the path; all blocks of a blob have names of the same length."""
+        with calling(self.service):
+            self.container.get_blob_client(path).stage_block(block, content)
+
+    def commit_blocks(self, path: str, blocks: list[str]) -> None:
+        """Write a blob, or replace it, with the content of the blocks in this order."""
+        with calling(self.service):
+            self.container.get_blob_client(path).commit_block_list([BlobBlock(block) for block in blocks])
 
     def create(self, path: str, content: str) -> None:
         """Write a blob, unless there is one at the path: then leave it as it is."""

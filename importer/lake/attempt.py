@@ -1,6 +1,6 @@
 """One attempt at a version: a folder that one run writes, which readers see only if it is committed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow.parquet as pq
@@ -31,10 +31,6 @@ class Attempt:
         if self._manifest is None:
             raise RuntimeError(f"{self.folder} is not complete: call complete() first")
         return self._manifest
-
-    def upload(self, name: str, blocks: Iterable[bytes]) -> None:
-        """Write a file of the attempt."""
-        self.blobs.write(self.folder + name, blocks)
 
     def delete(self, name: str) -> None:
         """Delete a file of the attempt, if it exists."""

@@ -10,7 +10,6 @@ from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
 from importer.lake.azure import TIMEOUTS, credential
 from importer.lake.emulator import is_emulator
-from importer.lake.upload import BLOCK_BYTES
 
 _Response = PipelineResponse[HttpRequest, HttpResponse]
 
@@ -50,8 +49,6 @@ class Datastore(NamedTuple):
             credential(),
             retry_policy=_Retries(initial_backoff=1, increment_base=2, retry_total=4),
             **TIMEOUTS,
-            max_block_size=BLOCK_BYTES,
-            max_single_put_size=BLOCK_BYTES,
         )
 
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from importer.errors import ImporterError
+from importer.lake.attempt import Attempt
 from importer.lake.manifest import Part
-from importer.lake.upload import Upload, uploading
+from importer.lake.upload import uploading
 
 #: The size at which a new part starts, in bytes: what Azure recommends for a data lake
 #: (https://learn.microsoft.com/azure/storage/blobs/data-lake-storage-best-practices, "File size").
@@ -52,34 +53,35 @@ def row_groups(
     """
     pending = [schema.empty_table()]
     pending_bytes = 0
-    for piece in _pieces(tables):
-        # the connector picks the type of a column for each batch, by its values
-        conformed = pa.table(
-            [_cast(column, field) for column, field in zip(piece.columns, schema, strict=True)], schema=schema
-        )
-        pending.append(conformed)
-        pending_bytes += conformed.nbytes
-        if pending_bytes >= size:
-            group = [pa.concat_tables(pending)]
-            pending, pending_bytes, conformed = [], 0, None
-            yield group.pop()  # keeps no reference: the consumer frees it before the next one is made
+    for table in tables:
+        rows = max(1, table.num_rows * _CONVERTED_BYTES // max(table.nbytes, 1))
+        for start in range(0, table.num_rows, rows):
+            columns = table.slice(start, rows).columns
+            # the connector picks the type of a column for each batch, by its values
+            conformed = [_cast(column, field) for column, field in zip(columns, schema, strict=True)]
+            pending.append(pa.table(conformed, schema=schema))
+            pending_bytes += pending[-1].nbytes
+            if pending_bytes >= size:
+                group = [pa.concat_tables(pending)]
+                pending, pending_bytes, columns, conformed = [], 0, [], []
+                yield group.pop()  # keeps no reference: the consumer frees it before the next one is made
     if pending:
         yield pa.concat_tables(pending)
 
 
 def write_parts(
-    groups: Iterator[pa.Table], schema: pa.Schema, upload: Upload, prefix: str = ""
+    groups: Iterator[pa.Table], schema: pa.Schema, attempt: Attempt, prefix: str = ""
 ) -> list[Part]:
-    """Write each table as a row group of `<prefix>part-00000.parquet`, …, and return the parts."""
+    """Write each table as a row group of the attempt's `<prefix>part-00000.parquet`, …; return the parts."""
     parts: list[Part] = []
     group: pa.Table | None = next(groups, None)
     while group is not None:
         name = f"{prefix}part-{len(parts):05d}.parquet"
         footers: list[pq.FileMetaData] = []
         size = 0
-        with uploading(upload, name) as sink:
+        with uploading(attempt.blobs, attempt.folder + name) as upload:
             # pyarrow writes page by page: without a buffer it would wait for Python's lock for each page
-            file = pa.BufferedOutputStream(pa.PythonFile(sink, mode="w"), _BUFFER_BYTES)
+            file = pa.BufferedOutputStream(pa.PythonFile(upload, mode="w"), _BUFFER_BYTES)
             with (
                 file,
                 pq.ParquetWriter(file, schema, metadata_collector=footers, **PARQUET_OPTIONS) as writer,
@@ -90,16 +92,8 @@ def write_parts(
                     group = None  # frees it before the next one is made
                     pa.default_memory_pool().release_unused()  # else it keeps what encoding took
                     group = next(groups, None)
-        parts.append(Part(name, footers[0].num_rows, sink.size))
+        parts.append(Part(name, footers[0].num_rows, upload.size))
     return parts
-
-
-def _pieces(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the tables in slices that are small enough to convert."""
-    for table in tables:
-        rows = max(1, table.num_rows * _CONVERTED_BYTES // max(table.nbytes, 1))
-        for start in range(0, table.num_rows, rows):
-            yield table.slice(start, rows)
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

@@ -1,42 +1,45 @@
-"""A file that one thread uploads while another thread writes it, a few blocks at a time."""
+"""A file of the lake that is uploaded while it is written, block by block."""
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from queue import Queue
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from importer.lake.asset_blobs import AssetBlobs
 
 #: The size of a block of the blob, in bytes. Azure takes blocks over 4 MiB at a higher rate
 #: (https://learn.microsoft.com/azure/storage/blobs/scalability-targets).
 BLOCK_BYTES = 5 * 2**20
 
-#: Writes a file, given its name and its blocks. If the blocks raise an error, it raises that error and leaves
-#: no file.
-Upload = Callable[[str, Iterable[bytes]], None]
+#: How many blocks are sent at the same time, while the writer fills another.
+_SENT_AT_ONCE = 2
 
 
-class Sink:
-    """A file object for pyarrow to write to. At most one block waits for the upload."""
+class Upload:
+    """A file object for pyarrow to write to: each full block is sent in the background."""
 
     closed = False
 
-    def __init__(self, upload: Upload, name: str, pool: Executor) -> None:
+    def __init__(self, blobs: AssetBlobs, path: str, pool: Executor) -> None:
         self.size = 0
+        self.error: Exception | None = None
+        self._blobs = blobs
+        self._path = path
+        self._pool = pool
         self._pieces: list[bytes] = []
         self._waiting = 0
-        self._queue: Queue[bytes | None] = Queue(maxsize=1)
-        self._is_complete = False
-        self.error: BaseException | None = None
-        self._uploaded = pool.submit(self._upload, upload, name)
+        self._blocks: list[str] = []
+        self._sent: deque[Future[None]] = deque()
 
     def write(self, data: bytes) -> int:
-        """Take bytes; raise the error of the upload, if it has failed."""
+        """Take bytes; raise the error of a block that could not be sent."""
         if self.error is not None:
             raise self.error
         size = len(data)
         self.size += size
         while len(data) >= (room := BLOCK_BYTES - self._waiting):
             self._pieces.append(data[:room])
-            self._hand_over()
+            self._send()
             data = data[room:]
         self._pieces.append(data)
         self._waiting += len(data)
@@ -47,55 +50,45 @@ class Sink:
         return self.size
 
     def flush(self) -> None:
-        """Do nothing: a block is handed over when it is full."""
+        """Do nothing: a block is sent when it is full."""
 
     def close(self) -> None:
-        """Do nothing: `uploading` ends the file, and knows whether it is complete."""
+        """Do nothing: `uploading` completes the file, if all of it was written."""
 
-    def end(self, *, is_complete: bool) -> None:
-        """Wait for the upload to end; raise its error, if the file is complete."""
-        self._hand_over()
-        self._is_complete = is_complete
-        self._queue.put(None)
-        with suppress(*([] if is_complete else [Exception])):
-            self._uploaded.result()
+    def complete(self) -> None:
+        """Send the last block, and make the file of all blocks."""
+        if self._waiting:
+            self._send()
+        self._wait(down_to=0)
+        self._blobs.commit_blocks(self._path, self._blocks)
 
-    def _hand_over(self) -> None:
-        self._queue.put(b"".join(self._pieces))
+    def _send(self) -> None:
+        self._wait(down_to=_SENT_AT_ONCE - 1)
+        block = f"{len(self._blocks):05d}"
+        self._blocks.append(block)
+        content = b"".join(self._pieces)
         self._pieces, self._waiting = [], 0
+        self._sent.append(self._pool.submit(self._blobs.send_block, self._path, block, content))
 
-    def _upload(self, upload: Upload, name: str) -> None:
-        blocks = self._blocks()
-        try:
-            upload(name, blocks)
-        except BaseException as error:
-            self.error = error
-            raise
-        finally:
-            # takes the blocks that are left: otherwise the writer would wait for ever
-            with suppress(InterruptedError):
-                for _ in blocks:
-                    pass
-
-    def _blocks(self) -> Iterator[bytes]:
-        while (block := self._queue.get()) is not None:
-            yield block
-        if not self._is_complete:
-            raise InterruptedError
+    def _wait(self, down_to: int) -> None:
+        while len(self._sent) > down_to:
+            try:
+                self._sent.popleft().result()
+            except Exception as error:
+                self.error = error
+                raise
 
 
 @contextmanager
-def uploading(upload: Upload, name: str) -> Iterator[Sink]:
+def uploading(blobs: AssetBlobs, path: str) -> Iterator[Upload]:
     """Open a file that is uploaded while the block writes it; it exists once the block ends without error."""
-    with ThreadPoolExecutor(1, "upload") as pool:
-        sink = Sink(upload, name, pool)
+    with ThreadPoolExecutor(_SENT_AT_ONCE, "upload") as pool:
+        file = Upload(blobs, path, pool)
         try:
-            yield sink
+            yield file
+            file.complete()
         except BaseException:
-            # pyarrow's error does not tell why the sink failed
-            failed = sink.error
-            sink.end(is_complete=False)
-            if failed is not None:
-                raise failed from None
+            # closing the writer of a failed file fails too, and that error does not say why
+            if file.error is not None:
+                raise file.error from None
             raise
-        sink.end(is_complete=True)

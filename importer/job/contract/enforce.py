@@ -1,9 +1,11 @@
 """The contract of an import, checked against the rows of one attempt in either mode."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import ResultMetadata
@@ -11,7 +13,7 @@ from snowflake.connector.cursor import ResultMetadata
 from importer.job.contract.checks import NEWEST, Check, Found, Fresh, judge, plan_checks
 from importer.job.contract.in_footers import FooterChecks
 from importer.job.contract.in_snowflake import find_in_snowflake
-from importer.job.contract.in_stream import StreamChecks, Watcher
+from importer.job.contract.in_stream import StreamChecks
 from importer.job.contract.table_rules import check_columns, check_rows
 from importer.lake.contract_result import ContractBreachError, RuleResult
 from importer.lake.manifest import Manifest
@@ -60,9 +62,20 @@ class Enforcement:
         self._stream = StreamChecks(self._checks)
         self._footers = FooterChecks(self._checks)
 
-    def watch(self) -> Watcher:
-        """Return the observer of each row group; what an earlier one has found is forgotten."""
-        return self._stream.start()
+    def watch(self, groups: Iterable[pa.Table], total: int) -> Iterator[pa.Table]:
+        """Yield the row groups of a query once they are checked, and report how many of all rows are done.
+
+        What the row groups of an earlier call have shown is forgotten.
+        """
+        self._stream.start()
+        done = 0
+        for group in groups:
+            self._stream.see(group)
+            done += group.num_rows
+            self._progress.rows(done, total)
+            seen = [group]
+            del group
+            yield seen.pop()  # keeps no reference: the consumer frees it before the next one is made
 
     def check_in_snowflake(self, connection: SnowflakeConnection, query: str) -> None:
         """Raise a ContractBreachError where the rows that `query` returns now breach the contract."""

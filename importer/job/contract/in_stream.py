@@ -1,6 +1,6 @@
 """The checks of a contract on rows that stream by, a row group at a time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, assert_never
 
 import pyarrow as pa
@@ -14,9 +14,6 @@ from importer.lake.contract_result import EXAMPLES
 if TYPE_CHECKING:
     from importer.job.contract.keys import Keys
 
-#: Observes each row group.
-Watcher = Callable[[pa.Table], None]
-
 #: How many breaching rows of a row group are searched for examples.
 _LOOKED_AT = 100
 
@@ -29,32 +26,17 @@ class StreamChecks:
         self._found = [Found() for _ in checks]
         self._keys: Keys | None = None
 
-    def start(self) -> Watcher:
-        """Return the observer of each row group; what an earlier one has found is forgotten."""
+    def start(self) -> None:
+        """Forget what earlier row groups have shown."""
         self.close()
         self._found = [Found() for _ in self._checks]
         if any(isinstance(check, Unique) for check in self._checks):
             from importer.job.contract.keys import Keys  # DuckDB takes memory of its own
 
             self._keys = Keys()
-        return self._see
 
-    def finish(self) -> list[Found]:
-        """Return the finding of each check."""
-        for number, check in enumerate(self._checks):
-            if isinstance(check, Unique) and self._keys:
-                count, keys = self._keys.repeated(f"k{number}", EXAMPLES)
-                examples = [tuple(python_value(v) for v in row) for row in zip(*keys.columns, strict=True)]
-                self._found[number] = Found(count, [_known(example) for example in examples])
-        return self._found
-
-    def close(self) -> None:
-        """Delete the keys."""
-        if self._keys:
-            self._keys.close()
-            self._keys = None
-
-    def _see(self, group: pa.Table) -> None:
+    def see(self, group: pa.Table) -> None:
+        """Check the rows of a row group."""
         extremes = _Extremes(group)
         for number, (check, found) in enumerate(zip(self._checks, self._found, strict=True)):
             match check:
@@ -72,6 +54,21 @@ class StreamChecks:
                     _see_extreme(found, extremes.of(check.column), is_max=True)
                 case _:
                     assert_never(check)
+
+    def finish(self) -> list[Found]:
+        """Return the finding of each check."""
+        for number, check in enumerate(self._checks):
+            if isinstance(check, Unique) and self._keys:
+                count, keys = self._keys.repeated(f"k{number}", EXAMPLES)
+                examples = [tuple(python_value(v) for v in row) for row in zip(*keys.columns, strict=True)]
+                self._found[number] = Found(count, [_known(example) for example in examples])
+        return self._found
+
+    def close(self) -> None:
+        """Delete the keys."""
+        if self._keys:
+            self._keys.close()
+            self._keys = None
 
 
 class _Extremes:

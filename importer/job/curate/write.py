@@ -61,13 +61,13 @@ def write_clean(curation: Curation, attempt: Attempt, progress: Progress) -> Man
                 engine.learn_duplicates(parts.tables(schema, _BATCH_BYTES))
             clean = _clean_tables(engine, aside, parts.tables(schema, _BATCH_BYTES), source.rows, progress)
             groups = row_groups(clean, engine.clean_schema, rows_bytes // 5)
-            files = write_parts(groups, engine.clean_schema, attempt.upload)
+            files = write_parts(groups, engine.clean_schema, attempt)
             columns = _manifest_columns(engine, source)
         _check_rows(curation, sum(part.rows for part in files), aside)
         quarantine = []
         if aside.rows:
             groups = row_groups(aside.tables(), aside.schema, rows_bytes // 5)
-            quarantine = write_parts(groups, aside.schema, attempt.upload, prefix=_QUARANTINE)
+            quarantine = write_parts(groups, aside.schema, attempt, prefix=_QUARANTINE)
     return Manifest(
         asset=rules.asset,
         version=attempt.version,

@@ -103,7 +103,7 @@ def _in_types_of(earlier: Part, read: list[Part], attempt: Attempt) -> list[Part
                 found.append(part)
                 continue
             groups = row_groups(_batches(file), schema)
-            found += write_parts(groups, schema, attempt.upload, prefix=f"widened-{number:05d}-")
+            found += write_parts(groups, schema, attempt, prefix=f"widened-{number:05d}-")
         attempt.delete(part.name)
     return found
 
@@ -141,7 +141,7 @@ def _without_superseded(merge: "Merge", number: int, part: Part, attempt: Attemp
         with attempt.open_part(part) as file:
             schema = file.schema_arrow.remove_metadata()
             groups = row_groups(_remaining_rows(file, merge, number), schema)
-            rewritten = write_parts(groups, schema, attempt.upload, prefix=f"merged-{number:05d}-")
+            rewritten = write_parts(groups, schema, attempt, prefix=f"merged-{number:05d}-")
     if not part.name.startswith(UP):
         attempt.delete(part.name)
     return rewritten

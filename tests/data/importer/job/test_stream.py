@@ -18,7 +18,7 @@ from tenacity import wait_none
 from importer.errors import ImporterError
 from importer.lake.asset_blobs import AssetBlobs
 from importer.snowflake import result_chunks as fetch
-from importer.snowflake.result_chunks import CHUNK_RETRIES, arrow_batches
+from importer.snowflake.result_chunks import CHUNK_RETRIES, _Result, arrow_batches
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
 from localcloud.home import Home
@@ -70,28 +70,28 @@ def test_two_chunks_are_fetched_at_the_same_time(
     sales: SnowflakeCursor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = threading.Barrier(2, timeout=60)
-    read = fetch._read
+    read = _Result._read
 
-    def read_two(chunk: Any, connection: Any) -> pa.Table:
-        if chunk in (sales.get_result_batches() or [])[1:3]:
+    def read_two(result: _Result, number: int) -> pa.Table:
+        if number in (1, 2):
             both.wait()
-        return read(chunk, connection)
+        return read(result, number)
 
-    monkeypatch.setattr(fetch, "_read", read_two)
+    monkeypatch.setattr(_Result, "_read", read_two)
     assert sum(table.num_rows for table in arrow_batches(sales, 2**30)) == 2930
 
 
 def test_chunks_beyond_the_limit_are_not_fetched_ahead(
     sales: SnowflakeCursor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[Any] = []
-    read = fetch._read
+    started: list[int] = []
+    read = _Result._read
 
-    def read_counted(chunk: Any, connection: Any) -> pa.Table:
-        started.append(chunk)
-        return read(chunk, connection)
+    def read_counted(result: _Result, number: int) -> pa.Table:
+        started.append(number)
+        return read(result, number)
 
-    monkeypatch.setattr(fetch, "_read", read_counted)
+    monkeypatch.setattr(_Result, "_read", read_counted)
     for number, _ in enumerate(arrow_batches(sales, 1), start=1):
         assert len(started) == number
 
@@ -173,22 +173,22 @@ def break_chunk(
     home: Home, monkeypatch: pytest.MonkeyPatch, broken: Callable[[bytes], bytes], repaired_after: int = 99
 ) -> None:
     """Make storage send a broken second chunk of the next result, and after some requests the real one."""
-    read, sent = fetch._read, []
+    read, sent = _Result._read, []
 
-    def read_broken(chunk: Any, connection: Any) -> pa.Table:
-        if not chunk.id.endswith("1"):
-            return read(chunk, connection)
+    def read_broken(result: _Result, number: int) -> pa.Table:
+        if number != 2:  # the first came with the response
+            return read(result, number)
         file = max((home.path / "results").iterdir(), key=lambda f: f.stat().st_mtime_ns) / "1"
         whole = file.read_bytes()
-        sent.append(chunk)
+        sent.append(number)
         if len(sent) <= repaired_after:
             file.write_bytes(broken(whole))
         try:
-            return read(chunk, connection)
+            return read(result, number)
         finally:
             file.write_bytes(whole)
 
-    monkeypatch.setattr(fetch, "_read", read_broken)
+    monkeypatch.setattr(_Result, "_read", read_broken)
 
 
 def test_chunk_that_is_complete_on_the_second_try_is_used(
@@ -222,11 +222,10 @@ def test_failed_upload_fails_the_import_and_leaves_no_blob(
 ) -> None:
     monkeypatch.setattr("importer.lake.upload.BLOCK_BYTES", 1000)
 
-    def refuse(_: AssetBlobs, path: str, blocks: Iterable[bytes]) -> None:
-        next(iter(blocks))
+    def refuse(_: AssetBlobs, path: str, _block: str, _content: bytes) -> None:
         raise ImporterError(f"{path}: no space")
 
-    monkeypatch.setattr(AssetBlobs, "write", refuse)
+    monkeypatch.setattr(AssetBlobs, "send_block", refuse)
     with pytest.raises(ImporterError, match=r"part-00000\.parquet: no space"):
         run(spec("no_space"))
     assert blob_names(home, "no_space") == []

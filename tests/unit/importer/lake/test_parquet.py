@@ -1,6 +1,5 @@
 """Arrow tables, as the connector sends them, to Parquet parts."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +11,8 @@ from snowflake.connector.constants import FIELD_NAME_TO_ID
 from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
+from importer.lake.asset_blobs import AssetBlobs
+from importer.lake.attempt import Attempt
 from importer.lake.parquet import ROW_GROUP_BYTES, NarrowColumnError, row_groups, write_parts
 from importer.snowflake.columns import arrow_schema
 
@@ -20,22 +21,37 @@ def column(name: str, kind: str, precision: int | None = None, scale: int | None
     return ResultMetadata(name, FIELD_NAME_TO_ID[kind], None, None, precision, scale, True)
 
 
-class Parts:
-    """A store for uploaded parts, and what readers find in it."""
+class Blobs(AssetBlobs):
+    """Blobs in memory, and what readers find in them, by the names of the parts."""
 
     def __init__(self) -> None:
+        self.asset = "houses"  # without a datastore, which none of it calls
+        self._blocks: dict[tuple[str, str], bytes] = {}
         self.tables: dict[str, pa.Table] = {}
         self.row_groups: dict[str, int] = {}
 
-    def upload(self, name: str, blocks: Iterable[bytes]) -> None:
-        content = pa.BufferReader(b"".join(blocks))
+    def send_block(self, path: str, block: str, content: bytes) -> None:
+        self._blocks[path, block] = content
+
+    def commit_blocks(self, path: str, blocks: list[str]) -> None:
+        name = path.rpartition("/")[2]
+        content = pa.BufferReader(b"".join(self._blocks[path, block] for block in blocks))
         self.tables[name] = pq.read_table(content)
         self.row_groups[name] = pq.read_metadata(content).num_row_groups
+
+
+class Parts:
+    """The parts of an attempt, and what readers find in them."""
+
+    def __init__(self) -> None:
+        blobs = Blobs()
+        self._attempt = Attempt(blobs, "20261123T060000Z", "0123456789ab")
+        self.tables, self.row_groups = blobs.tables, blobs.row_groups
 
     def write(
         self, batches: list[pa.Table], schema: pa.Schema, row_group_bytes: int = ROW_GROUP_BYTES
     ) -> pa.Table:
-        parts = write_parts(row_groups(batches, schema, row_group_bytes), schema, self.upload)
+        parts = write_parts(row_groups(batches, schema, row_group_bytes), schema, self._attempt)
         assert [part.name for part in parts] == list(self.tables)
         assert [part.rows for part in parts] == [table.num_rows for table in self.tables.values()]
         return pa.concat_tables(self.tables.values())

@@ -30,7 +30,7 @@ def enforcement(rules: Contract, previous: Manifest | None = None, **fields: Any
 def test_all_breaches_are_in_one_error_line_and_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     with enforcement(contract(columns={"NAME": {"allowed": ["a"]}}, rows={"min": 5}), manifest(9)) as held:
         held.check_columns(COLUMNS)
-        held.watch()(one("NAME", ["a", "b\nc\x1b[31m"], pa.string()))
+        list(held.watch([one("NAME", ["a", "b\nc\x1b[31m"], pa.string())], 2))
         with pytest.raises(ContractBreachError) as breach:
             held.conclude(2)
     assert str(breach.value) == (
@@ -54,7 +54,7 @@ def test_empty_increment_has_the_age_of_the_version_before() -> None:
         fields = {"incremental": incremental} if is_incremental else {}
         with enforcement(rules, manifest(9, before), **fields) as held:
             held.check_columns(COLUMNS)
-            held.watch()(nothing)
+            list(held.watch([nothing], 0))
             if is_incremental:
                 assert before in held.conclude(9)
             else:

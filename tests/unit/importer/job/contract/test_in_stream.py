@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from importer.job.contract.checks import judge, plan_checks
-from importer.job.contract.in_stream import StreamChecks, Watcher
+from importer.job.contract.in_stream import StreamChecks
 from importer.lake.contract_result import RuleResult
 from importer.lake.parquet import NarrowColumnError, row_groups
 from importer.spec.contract import Contract
@@ -20,9 +20,9 @@ def watched(rules: Contract, *groups: pa.Table) -> dict[str, RuleResult]:
     """Return the results, by their rules, of row groups that stream by."""
     known = set(groups[0].column_names)
     watch = StreamChecks(plan_checks("houses", rules, [c for c in COLUMNS if c.name in known]))
-    see = watch.start()
+    watch.start()
     for group in groups:
-        see(group)
+        watch.see(group)
     results = [judge(check, found, NOW) for check, found in zip(watch._checks, watch.finish(), strict=True)]
     watch.close()
     return {result.rule: result for result in results}
@@ -181,16 +181,12 @@ def test_restarted_stream_forgets_earlier_rows_and_keys() -> None:
     tables = [one("ID", [10, 10], pa.int64()), one("ID", [Decimal(2**70)], pa.decimal128(38, 0))]
     folders: list[Path] = []
 
-    def start() -> Watcher:
-        see = watch.start()
+    def see_all(schema: pa.Schema) -> None:
+        watch.start()
         assert watch._keys
         folders.append(Path(watch._keys._folder.name))
-        return see
-
-    def see_all(schema: pa.Schema) -> None:
-        see = start()
         for group in row_groups(tables, schema, 1):
-            see(group)
+            watch.see(group)
 
     with pytest.raises(NarrowColumnError) as narrow:
         see_all(tables[0].schema)
