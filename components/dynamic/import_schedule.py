@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pulumi
 from azure.core.exceptions import ResourceNotFoundError
 from pulumi import dynamic
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
 from components.dynamic.ownership import (
     MARK,
@@ -22,7 +22,8 @@ from components.dynamic.ownership import (
 from components.dynamic.provider import ManagedProvider, Outputs, Properties
 from components.dynamic.scheduled_jobs import spec_in
 from components.dynamic.workspace import ChildId, WorkspaceRefArgs
-from importer.spec.import_spec import ImportSpec
+from importer.spec.import_spec import Mode
+from importer.spec.names import AssetName
 from importer.spec.run_alerts import SINCE_TAG
 from importer.spec.run_record import LOG_ENDPOINT_VARIABLE, LOG_RULE_VARIABLE
 from importer.spec.schedule import check_cron, windows_time_zone
@@ -60,13 +61,27 @@ _NOT_IN_THE_SERVICE = ("adopt", "run_on_create", "schedule_name", "asset_name", 
 _TIMES = ("cron", "time_zone", "enabled")
 
 
+class ScheduledSpec(BaseModel):
+    """The fields of an `ImportSpec` that the schedule itself uses; the others are passed on as they are.
+
+    The settings have validated all of them, and the job does it again.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
+    name: AssetName
+    mode: Mode = "stream"
+    connection: str
+
+
 class ImportScheduleInputs(OwnedInputs):
     """The properties of a schedule that a program declares."""
 
     identity = frozenset({"workspace", "spec"})
     only_at_creation = frozenset({"adopt", "run_on_create"})
 
-    spec: ImportSpec
+    spec: ScheduledSpec
     cron: Annotated[str, AfterValidator(check_cron)]
     time_zone: Annotated[str, AfterValidator(windows_time_zone)]
     enabled: bool = True
@@ -296,7 +311,7 @@ class ImportScheduleArgs:
 
     workspace: pulumi.Input[WorkspaceRefArgs]
     spec: Mapping[str, pulumi.Input[Any]]
-    """The fields of an `importer.spec.import_spec.ImportSpec`."""
+    """The fields of an `importer.spec.import_spec.ImportSpec`; the job validates most of them."""
     cron: pulumi.Input[str]
     time_zone: pulumi.Input[str]
     """An IANA or a Windows name."""

@@ -25,11 +25,31 @@ TRIGGER = f"POST {SCHEDULE}/trigger"
 __all__ = ["workspace"]
 
 
-def test_check_normalises_cron_time_zone_and_query() -> None:
-    inputs = declared(cron=" 0  6 * * 1 ", query="SELECT 1;")
+def test_check_normalises_cron_and_time_zone() -> None:
+    inputs = declared(cron=" 0  6 * * 1 ")
     assert inputs["cron"] == "0 6 * * 1"
     assert inputs["time_zone"] == "W. Europe Standard Time"
-    assert inputs["spec"]["query"] == "SELECT 1"
+
+
+def test_options_of_an_import_reach_its_job_as_they_are(workspace: FakeWorkspace) -> None:
+    spec = {
+        "name": "raw_house_data",
+        "connection": "snowflake",
+        "query": "SELECT 1",
+        "mode": "unload",
+        "contract": {"columns": {"PRICE": {"min": 0.5}}},
+        "keep_versions": 3,
+        "added_later": [True],
+    }
+    PROVIDER.create(declared(spec=spec))
+    assert json.loads(live_job(workspace)["jobs"]["import"]["environment_variables"]["IMPORT_SPEC"]) == spec
+
+
+@pytest.mark.usefixtures("workspace")
+def test_options_that_a_preview_does_not_know_pass() -> None:
+    spec = {"name": "raw_house_data", "connection": "snowflake", "query": "SELECT * FROM raw"}
+    unknown = declared(spec=spec | {"datastore": UNKNOWN, "contract": {"rows": {"min": UNKNOWN}}})
+    assert PROVIDER.diff(ID, create(), unknown).changes is True
 
 
 @pytest.mark.parametrize(
@@ -40,8 +60,8 @@ def test_check_normalises_cron_time_zone_and_query() -> None:
         ({"image": UNKNOWN, "cron": "soon"}, "cron: expected 5 fields"),
         ({"crno": "0 6 * * *"}, "crno: extra inputs are not permitted"),
         (
-            {"spec": {"name": "raw", "connection": "snowflake", "query": "DELETE FROM raw"}},
-            "spec.query: expected one SELECT statement, not DELETE",
+            {"spec": {"name": "raw; curl", "connection": "snowflake", "query": "SELECT 1"}},
+            "spec.name: String should match pattern",
         ),
     ],
 )
