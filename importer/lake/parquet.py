@@ -56,14 +56,16 @@ def row_groups(
     for table in tables:
         rows = max(1, table.num_rows * _CONVERTED_BYTES // max(table.nbytes, 1))
         for start in range(0, table.num_rows, rows):
-            columns = table.slice(start, rows).columns
-            # the connector picks the type of a column for each batch, by its values
-            conformed = [_cast(column, field) for column, field in zip(columns, schema, strict=True)]
-            pending.append(pa.table(conformed, schema=schema))
+            piece = table.slice(start, rows).rename_columns(schema.names)
+            try:
+                # the connector picks the type of a column for each batch, by its values
+                pending.append(piece.cast(schema))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                raise _misfit(piece, schema) from None
             pending_bytes += pending[-1].nbytes
             if pending_bytes >= size:
                 group = [pa.concat_tables(pending)]
-                pending, pending_bytes, columns, conformed = [], 0, [], []
+                pending, pending_bytes = [], 0
                 yield group.pop()  # keeps no reference: the consumer frees it before the next one is made
     if pending:
         yield pa.concat_tables(pending)
@@ -96,21 +98,20 @@ def write_parts(
     return parts
 
 
-def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """Return the column in the type of the field."""
-    try:
-        return column.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        wider = _wider(field)
-    if wider is None:
-        hint = (
-            " (timestamps with nanoseconds end in the year 2261)" if pa.types.is_timestamp(field.type) else ""
-        )
-        raise ImporterError(
-            f"column {field.name} has values of type {column.type} that do not fit {field.type}: "
-            f"cast it in the query{hint}"
-        )
-    raise NarrowColumnError(wider)
+def _misfit(table: pa.Table, schema: pa.Schema) -> NarrowColumnError | ImporterError:
+    """Return the error that names the first column of a table whose values do not fit the schema."""
+    for column, field in zip(table.columns, schema, strict=True):
+        try:
+            column.cast(field.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            break
+    if (wider := _wider(field)) is not None:
+        return NarrowColumnError(wider)
+    hint = " (timestamps with nanoseconds end in the year 2261)" if pa.types.is_timestamp(field.type) else ""
+    return ImporterError(
+        f"column {field.name} has values of type {column.type} that do not fit {field.type}: "
+        f"cast it in the query{hint}"
+    )
 
 
 def _wider(field: pa.Field) -> pa.Field | None:
