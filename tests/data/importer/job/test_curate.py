@@ -1,6 +1,5 @@
 """Curation end to end, with the real clients: Snowflake, Azurite and the workspace service."""
 
-import json
 import multiprocessing
 from contextlib import closing
 from pathlib import Path
@@ -324,9 +323,9 @@ def test_command_curates_the_given_version_or_the_newest() -> None:
     for version in (V1, V2):
         run(asked.model_copy(update={"curate": None}), version)
     newest = command("curate", "asked", spec=asked)
-    assert json.loads(newest.stdout)["version"] == V2, newest.stderr
+    assert [line["version"] for line in data_cloud.said(newest.stdout)] == [V2], newest.stderr
     older = command("curate", "asked", "--version", "2026-11-23T06:00:00Z", spec=asked)
-    assert json.loads(older.stdout)["version"] == V1
+    assert [line["version"] for line in data_cloud.said(older.stdout)] == [V1]
     assert "asked has no version 20200101T000000Z: run the import first" in error_line(
         command("curate", "asked", "--version", "2020-01-01T00:00:00Z", spec=asked)
     )
