@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pulumi
 
 from stacks.azure_aliases import without_api_versions
+from stacks.deployer import warn_of_a_person
 from stacks.imports_alone import ImportsAlone
 from stacks.platform import Platform
 from stacks.settings.deployment import check_deployment
@@ -35,6 +36,7 @@ def _build() -> Platform | ImportsAlone:
     settings, stack = load(), pulumi.get_stack()
     for line in check_deployment(settings, stack, os.environ):
         pulumi.log.warn(f"{line} (pulumi up refuses it)")
+    warn_of_a_person(settings)
     if settings.existing is not None:
         return ImportsAlone(settings, settings.existing, stack)
     return Platform(settings, stack)
