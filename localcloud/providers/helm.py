@@ -8,6 +8,10 @@ from localcloud.providers.properties import UNKNOWN, Properties
 _TYPE = "kubernetes:helm.sh/v3:Release"
 _MAX_NAME = 53  # `helm install` refuses longer names
 
+#: The status of a release whose installation was killed: Helm changes such a release no more
+#: (https://github.com/pulumi/pulumi-kubernetes/issues/2054).
+_PENDING = "pending-install"
+
 
 def is_release(resource: Resource) -> bool:
     """Whether the resource is a Helm release."""
@@ -64,6 +68,11 @@ def update(files: ObjectFiles, resource_id: str, inputs: Properties) -> Properti
     release = files.get_release(inputs["name"])
     if release is None:
         raise ProviderError(f"release {resource_id} no longer exists in the cluster: run `pulumi refresh`")
+    if release.get("status") == _PENDING:
+        raise ProviderError(
+            f"release {resource_id}: another operation (install/upgrade/rollback) is in progress; run `helm"
+            f" uninstall {release['name']} --namespace {release['namespace']}`, then `pulumi up --refresh`"
+        )
     return _install(files, inputs, revision=release["revision"] + 1)
 
 
@@ -78,10 +87,12 @@ def _install(files: ObjectFiles, inputs: Properties, revision: int) -> Propertie
         "values": inputs.get("values", {}),
         "revision": revision,
     }
+    if revision == 1:
+        files.put_release(release | {"status": _PENDING})
     files.put_release(release)
     return inputs | {"status": _status(release)}
 
 
 def _status(release: Properties) -> Properties:
     shown = {key: release[key] for key in ("name", "namespace", "chart", "version", "revision")}
-    return {"status": "deployed"} | shown
+    return {"status": release.get("status", "deployed")} | shown
