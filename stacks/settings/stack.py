@@ -295,12 +295,14 @@ class Settings(Section):
 
     @property
     def identities_of_jobs(self) -> list[str]:
-        """What jobs in the platform's workspace can act as: the identities that are attached to it."""
+        """What jobs in the workspace can act as: the identities attached to it and to its computes."""
         identities = ["the workspace's own identity"]
         if self.imports:
             identities.append("the importer's")
         if self.customer_managed_key:
             identities.append("that of the encryption key")
+        if self.workspace.compute_clusters or self.builds_importer:
+            identities.append("those of its compute clusters")
         return identities
 
     @property

@@ -221,6 +221,14 @@ def test_people_whose_jobs_could_act_as_other_identities_are_refused_in_every_co
         assert ("encryption key" in people) is flags[2]
 
 
+def test_refusal_of_people_names_the_identities_of_compute_clusters() -> None:
+    clusters = {"computeClusters": [{"name": "cpu", "vmSize": "Standard_D4ds_v5"}]}
+    people = {"dataScientists": PRINCIPAL}
+    assert "compute clusters" not in refusal(workspace=people)
+    assert "compute clusters" in refusal(workspace=people | clusters)
+    assert "compute clusters" in refusal(workspace=people, importerImage=None)
+
+
 def test_people_are_accepted_beside_the_setting_that_names_what_their_jobs_can_do() -> None:
     accepted = {"dataScientists": PRINCIPAL, "dataScientistsActAsWorkspaceIdentities": True}
     settings = load(config(workspace=accepted))
