@@ -12,7 +12,7 @@ help:
 	@echo "make test                               every test"
 	@echo "make unit                               the unit tests: no engine, no local cloud, no matrix of settings"
 	@echo "make bench                              measure the importer and a preview: tables, bench/*.json, docs/bench.svg"
-	@echo "make check                              format, lint, types, import rules, generated docs"
+	@echo "make check                              format, lint, types, import rules, generated docs, links"
 	@echo "make format                             format the code, and fix what the linter can"
 	@echo "make docs                               write docs/settings.md and docs/access.md again"
 	@echo "make lock                               resolve pyproject.toml into dev-requirements.txt and its two parts"
@@ -38,6 +38,7 @@ check: venv
 	@.venv/bin/lint-imports --no-logo
 	@.venv/bin/python -m tools.settings_doc --check
 	@.venv/bin/python -m tools.access_doc --check
+	@.venv/bin/python -m tools.links
 
 format: venv
 	@.venv/bin/ruff check --fix .

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.docs.pages import REPOSITORY, spans, steps
+from tools.markdown import REPOSITORY, spans, steps
 
 PAGE = (REPOSITORY / "docs" / "architecture.md").read_text()
 

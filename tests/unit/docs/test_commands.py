@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.docs.pages import REPOSITORY, blocks, page_id, pages, spans
+from tools.markdown import REPOSITORY, blocks, page_id, pages, spans
 
 #: Blocks that hold no commands.
 _NOT_COMMANDS = ("yaml", "mermaid", "python")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.docs.pages import REPOSITORY, blocks, spans, steps
+from tools.markdown import REPOSITORY, blocks, spans, steps
 
 PAGE = (REPOSITORY / "CONTRIBUTING.md").read_text()
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from stacks.settings.load import load
-from tests.unit.docs.pages import blocks, page_id, pages
 from tests.unit.stacks.stack_config import config
+from tools.markdown import blocks, page_id, pages
 
 
 def shown(section: str) -> list[Any]:
