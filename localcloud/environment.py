@@ -1,5 +1,6 @@
 """`.local/env`: the environment variables with which the real clients reach the local cloud."""
 
+import json
 import os
 import shlex
 import shutil
@@ -17,6 +18,9 @@ from localcloud.snowflake_account import DATABASE, ROLES, SCHEMA, WAREHOUSE, rea
 PULUMI_BIN_VARIABLE = "AI_PLATFORM_PULUMI_BIN"
 
 _LAKE_DATASTORE = "rawdata"
+
+#: The name of the connection to the local Snowflake.
+_CONNECTION = "local"
 
 
 def write_environment(home: Home) -> None:
@@ -44,17 +48,30 @@ def _azure(home: Home) -> dict[str, str]:
 
 
 def _snowflake(home: Home) -> dict[str, str]:
+    """Return the deployer's sign-in, field by field and as the connector's default connection.
+
+    Without arguments, the connector opens the connection that SNOWFLAKE_DEFAULT_CONNECTION_NAME names, of
+    those in SNOWFLAKE_CONNECTIONS (TOML); otherwise both would come from the user's own files
+    (https://docs.snowflake.com/en/developer-guide/python-connector/python-connector-connect).
+    """
+    fields: dict[str, str | int] = {
+        "account": "local",
+        "user": "DEPLOYER",
+        "password": read_passwords(home)["DEPLOYER"],
+        "role": ROLES["DEPLOYER"][0],
+        "warehouse": WAREHOUSE,
+        "database": DATABASE,
+        "schema": SCHEMA,
+        "host": "127.0.0.1",
+        "port": home.ports["snowflake"],
+        "protocol": "http",
+    }
+    # JSON's strings and numbers are TOML's too
+    table = ", ".join(f"{name} = {json.dumps(value)}" for name, value in fields.items())
     return {
-        "SNOWFLAKE_ACCOUNT": "local",
-        "SNOWFLAKE_USER": "DEPLOYER",
-        "SNOWFLAKE_PASSWORD": read_passwords(home)["DEPLOYER"],
-        "SNOWFLAKE_ROLE": ROLES["DEPLOYER"][0],
-        "SNOWFLAKE_WAREHOUSE": WAREHOUSE,
-        "SNOWFLAKE_DATABASE": DATABASE,
-        "SNOWFLAKE_SCHEMA": SCHEMA,
-        "SNOWFLAKE_HOST": "127.0.0.1",
-        "SNOWFLAKE_PORT": str(home.ports["snowflake"]),
-        "SNOWFLAKE_PROTOCOL": "http",
+        **{f"SNOWFLAKE_{name.upper()}": str(value) for name, value in fields.items()},
+        "SNOWFLAKE_CONNECTIONS": f"{_CONNECTION} = {{{table}}}",
+        "SNOWFLAKE_DEFAULT_CONNECTION_NAME": _CONNECTION,
     }
 
 

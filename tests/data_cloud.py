@@ -163,13 +163,8 @@ def crash(spec: ImportSpec, owner: type, step: str, *, after: bool) -> None:
 
 
 def deployer() -> dict[str, Any]:
-    """Return the connector's arguments for the deployer, from the variables that real clients are given."""
-    prefix = "SNOWFLAKE_"
-    return {
-        name.removeprefix(prefix).lower(): value
-        for name, value in os.environ.items()
-        if name.startswith(prefix)
-    }
+    """Return the connector's arguments for the deployer: the connection that the environment names."""
+    return {"connection_name": os.environ["SNOWFLAKE_DEFAULT_CONNECTION_NAME"]}
 
 
 def said(output: str) -> list[dict[str, Any]]:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from importer.spec.schedule import parse_tick, version_of
 from tests.local_cloud import REPOSITORY, new_cloud
 from tests.local_stack import UP, LocalStack
+from tools.markdown import blocks
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,30 @@ def test_up_registers_the_houses_and_mltable_loads_the_values_of_the_table(
     rows = [tuple(row.values()) for row in written.to_pylist()]
     assert sorted(rows, key=repr) == sorted(map(tuple, table), key=repr)
     assert list(loaded["SALE_PRICE"]) == written["SALE_PRICE"].to_pylist()
+
+
+def test_clients_of_the_readmes_example_reach_the_local_cloud_in_a_sourced_shell(stack: LocalStack) -> None:
+    (example,) = [b.content for b in blocks((REPOSITORY / "README.md").read_text()) if b.language == "python"]
+    assert stack.cloud.run("env").returncode == 0
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            '. "$1" && exec python -c "$2"',
+            "bash",
+            str(stack.cloud.home.environment_file),
+            example,
+        ],
+        env={"PATH": os.environ["PATH"]},  # nothing else, before the shell sources the file
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    counted, *blobs, tags = done.stdout.splitlines()
+    assert counted == "(2930,)"
+    assert any(re.fullmatch(r"raw_house_data/version=.*/part-00000\.parquet", name) for name in blobs)
+    assert "'rows': '2930'" in tags
 
 
 def test_azure_ai_ml_returns_the_datastore_connection_and_schedule(clients: LocalStack) -> None:
@@ -248,7 +275,8 @@ def test_a_wrong_deployer_password_is_reported_without_the_password(
 ) -> None:
     # another query makes the connection change, and so probes it
     config = changed_config(tmp_path, imports=[{**IMPORT, "query": "SELECT 2 AS TWO"}])
-    done = stack.pulumi(*UP, "--config-file", config, SNOWFLAKE_PASSWORD="Canary-47")
+    wrong = {"SNOWFLAKE_DEFAULT_CONNECTION_NAME": "", "SNOWFLAKE_PASSWORD": "Canary-47"}
+    done = stack.pulumi(*UP, "--config-file", config, **wrong)
     assert done.returncode != 0
     assert "Incorrect username or password" in done.stdout
     assert "Canary-47" not in done.stdout + done.stderr
