@@ -57,9 +57,12 @@ def connect(target: SnowflakeTarget, secret: str | None, query_tag: str) -> Snow
 
 
 def deployer_connection(target: SnowflakeTarget, sign_in: Mapping[str, str]) -> SnowflakeConnection:
-    """Return a connection in the importer's role with the `deployer_sign_in`."""
-    address = {} if "connection_name" in sign_in else _address(target)
-    return _open(target, {**address, **sign_in}, "ai-platform probe")
+    """Return a connection in the importer's role with the `deployer_sign_in`.
+
+    It has no current schema, as the importer's connection has none: both find the same tables.
+    """
+    where = {"database": None, "schema": None} if "connection_name" in sign_in else _address(target)
+    return _open(target, {**where, **sign_in}, "ai-platform probe")
 
 
 def describe(connection: SnowflakeConnection, query: str) -> list[ResultMetadata]:

@@ -115,6 +115,14 @@ def test_named_connection_of_the_deployer_keeps_the_importers_role(
     assert "host" not in asked()
 
 
+def test_named_connection_of_the_deployer_has_no_schema_as_the_importers_has_none(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNOWFLAKE_DEFAULT_CONNECTION_NAME", "acme_dev")
+    deployer_connection(TARGET, deployer_sign_in() or {})
+    assert (asked()["database"], asked()["schema"]) == (None, None)
+
+
 def test_refused_sign_in_is_not_retried_and_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 
