@@ -1,5 +1,7 @@
 """Sign-in to Azure, the errors of its services, retries while roles take effect, and Key Vault secrets."""
 
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -32,6 +34,24 @@ ROLE_RETRIES = Retrying(
     wait=wait_fixed(15),
     reraise=True,
 )
+
+_CLIENT_ID = "AZURE_CLIENT_ID"
+
+#: The reason of Entra ID for refusing a token
+#: (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
+_ENTRA_REFUSAL = re.compile(r"AADSTS\d+: [^\r\n]*")
+
+#: A method in azure-identity's list of all that it tried, with the reason.
+_ATTEMPT = re.compile(r"^\t(\w+Credential): (.*)$", re.MULTILINE)
+
+#: The methods of jobs and laptops. A method that is not set up has "unavailable" in its reason.
+_METHODS = (
+    "EnvironmentCredential",
+    "WorkloadIdentityCredential",
+    "ManagedIdentityCredential",
+    "AzureCliCredential",
+)
+
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
@@ -47,8 +67,6 @@ def calling(service: str) -> Iterator[None]:
     """Turn a failed call into an ImporterError with the name of the service and the service's own message."""
     try:
         yield
-    except ClientAuthenticationError as error:
-        raise ImporterError(f"{service}: cannot sign in to Azure: {error_text(error)}") from None
     except HttpResponseError as error:
         kind = MissingRoleError if _is_missing_role(error) else ImporterError
         raise kind(f"{service}: {error_text(error)}") from None
@@ -57,14 +75,42 @@ def calling(service: str) -> Iterator[None]:
 
 
 def error_text(error: AzureError) -> str:
-    """Return a service's message; with the status and the request id, if the service has answered."""
+    """Return a service's message; with the status and the request id, if the service has answered.
+
+    The error of a sign-in has the client id that was tried.
+    """
+    if isinstance(error, ClientAuthenticationError):
+        return f"cannot sign in to Azure ({client_id_tried()}): {_message(error)}"
+    return _message(error)
+
+
+def client_id_tried() -> str:
+    """Return the client id with which azure-identity signs in, or that the environment has none.
+
+    A managed identity and a workload identity are chosen by it
+    (https://learn.microsoft.com/python/api/azure-identity/azure.identity.defaultazurecredential).
+    """
+    client_id = os.environ.get(_CLIENT_ID)
+    return f"client id {client_id}" if client_id else f"{_CLIENT_ID} is not set"
+
+
+def _message(error: AzureError) -> str:
     if not isinstance(error, HttpResponseError) or error.response is None:
-        return _first_line(error.message)
+        return _sign_in_refusal(error.message) or _first_line(error.message)
     # without a structured error, the first line is the message, and details follow
     message = (error.error and error.error.message) or _first_line(error.message)
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     request_id = headers.get("x-ms-request-id") or headers.get("x-ms-correlation-request-id")
     return f"{' '.join(message.split())} (status {error.status_code}, request id {request_id or 'none'})"
+
+
+def _sign_in_refusal(message: str) -> str | None:
+    """Return why the sign-in failed, from azure-identity's list of all methods; None if there is no list."""
+    if refusal := _ENTRA_REFUSAL.search(message):
+        return refusal[0]
+    attempts = dict(_ATTEMPT.findall(message))
+    tried = [name for name in _METHODS if "unavailable" not in attempts.get(name, "unavailable")]
+    return f"{tried[0]}: {attempts[tried[0]]}" if tried else None
 
 
 def _is_missing_role(error: HttpResponseError) -> bool:

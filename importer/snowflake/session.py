@@ -19,8 +19,9 @@ from tenacity import (
 
 from importer.errors import ImporterError
 from importer.snowflake.columns import Column, columns_of
+from importer.snowflake.deployer import deployer_client_id
 from importer.snowflake.session_parameters import session_parameters
-from importer.snowflake.sign_in import open_connection, sign_in_arguments
+from importer.snowflake.sign_in import client_id_of, open_connection, sign_in_arguments
 from importer.spec.snowflake_target import SnowflakeTarget
 
 #: The secret part of a shared access signature
@@ -53,7 +54,8 @@ def connect(target: SnowflakeTarget, secret: str | None, query_tag: str) -> Snow
 
     Raises an ImporterError with Snowflake's own message.
     """
-    return _open(target, {**_address(target), **sign_in_arguments(target, secret)}, query_tag)
+    arguments = {**_address(target), **sign_in_arguments(target, secret)}
+    return _open(target, arguments, query_tag, client_id_of(target))
 
 
 def deployer_connection(target: SnowflakeTarget, sign_in: Mapping[str, str]) -> SnowflakeConnection:
@@ -62,7 +64,7 @@ def deployer_connection(target: SnowflakeTarget, sign_in: Mapping[str, str]) -> 
     It has no current schema, as the importer's connection has none: both find the same tables.
     """
     where = {"database": None, "schema": None} if "connection_name" in sign_in else _address(target)
-    return _open(target, {**where, **sign_in}, "ai-platform probe")
+    return _open(target, {**where, **sign_in}, "ai-platform probe", deployer_client_id(sign_in))
 
 
 def describe(connection: SnowflakeConnection, query: str) -> list[ResultMetadata]:
@@ -104,7 +106,10 @@ def error_text(error: Exception) -> str:
     return f"{number}: {message}" if number and number > 0 and str(number) not in message else message
 
 
-def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -> SnowflakeConnection:
+def _open(
+    target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str, client_id: str | None
+) -> SnowflakeConnection:
+    """Return an open connection in the importer's role; an error names its address and `client_id`."""
     given = {
         "host": target.host,
         "port": target.port,
@@ -114,7 +119,8 @@ def _open(target: SnowflakeTarget, sign_in: Mapping[str, Any], query_tag: str) -
     }
     # the other arguments may be secret
     shown = ("connection_name", "host", "port", "user", "role", "warehouse")
-    where = ", ".join(f"{name} {given[name]}" for name in shown if name in given)
+    parts = [f"{name} {given[name]}" for name in shown if name in given]
+    where = ", ".join([*parts, client_id] if client_id else parts)
     try:
         connection = LOGIN_RETRIES.copy()(
             open_connection,

@@ -1,10 +1,8 @@
 """The sign-in of the importer to Snowflake."""
 
-import re
 from typing import Any, assert_never
 
 import snowflake.connector
-from azure.core.exceptions import ClientAuthenticationError
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -16,12 +14,8 @@ from snowflake.connector.auth import AuthByWorkloadIdentity
 from snowflake.connector.wif_util import DEFAULT_ENTRA_SNOWFLAKE_RESOURCE, AttestationProvider
 
 from importer.errors import ImporterError
-from importer.lake.azure import calling, credential, read_secret
+from importer.lake.azure import calling, client_id_tried, credential, read_secret
 from importer.spec.snowflake_target import SignIn, SignInFields, SnowflakeTarget, wrong_fields
-
-#: The reason of Entra ID for refusing a token
-#: (https://learn.microsoft.com/entra/identity-platform/reference-error-codes).
-_ENTRA_REFUSAL = re.compile(r"AADSTS\d+: [^\r\n]*")
 
 _WORKLOAD_IDENTITY = {
     "authenticator": "WORKLOAD_IDENTITY",
@@ -55,6 +49,19 @@ def sign_in_arguments(target: SnowflakeTarget, secret: str | None) -> dict[str, 
             return {**user, "authenticator": "PROGRAMMATIC_ACCESS_TOKEN", "token": given.strip()}
         case SignIn.KEY_PAIR:
             return {**user, "private_key": _private_key_der(given)}
+        case _:
+            assert_never(target.sign_in)
+
+
+def client_id_of(target: SnowflakeTarget) -> str | None:
+    """Return the client id of the sign-in, or that none is set; None if the method has no client id."""
+    match target.sign_in:
+        case SignIn.WORKLOAD_IDENTITY:
+            return client_id_tried()
+        case SignIn.OAUTH:
+            return f"client id {target.oauth_client_id}" if target.oauth_client_id else client_id_tried()
+        case SignIn.PASSWORD | SignIn.PROGRAMMATIC_TOKEN | SignIn.KEY_PAIR:
+            return None
         case _:
             assert_never(target.sign_in)
 
@@ -126,14 +133,7 @@ def _oauth_arguments(target: SnowflakeTarget, secret: str) -> dict[str, Any]:
 def _entra_token(scope: str) -> str:
     """Return a token of Entra ID for the importer's identity in Azure."""
     with calling(f"token for Snowflake ({scope})"):
-        try:
-            return credential().get_token(scope).token
-        except ClientAuthenticationError as error:
-            # the message has a line for each method that azure-identity tried
-            refusal = _ENTRA_REFUSAL.search(str(error))
-            if refusal is None:
-                raise
-            raise ImporterError(f"Entra ID gives no token for Snowflake ({scope}): {refusal[0]}") from None
+        return credential().get_token(scope).token
 
 
 def _private_key_der(pem: str) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 import requests
 from azure.ai.ml import MLClient
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import ServiceRequestError
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.keyvault.secrets import SecretClient
 from azure.storage.blob import ContainerClient
@@ -113,6 +113,45 @@ def test_another_refusal_is_an_error_at_once(call: Callable[[], None]) -> None:
 
 def test_unreachable_service_has_no_status_in_its_error() -> None:
     assert error_text(ServiceRequestError("no route\nto host")) == "no route"
+
+
+#: The form of azure-identity's message: a line for each method.
+ATTEMPTS = """DefaultAzureCredential failed to retrieve a token from the included credentials.
+Attempted credentials:
+\tEnvironmentCredential: EnvironmentCredential authentication unavailable. Not fully configured.
+Visit https://aka.ms/a to troubleshoot this issue.
+\tWorkloadIdentityCredential: WorkloadIdentityCredential authentication unavailable. Missing: 'x'.
+\tManagedIdentityCredential: {managed}
+\tAzureCliCredential: {cli}
+To mitigate this issue, please refer to the troubleshooting guidelines here."""
+UNAVAILABLE = "ManagedIdentityCredential authentication unavailable, no response from the IMDS endpoint."
+
+
+@pytest.mark.parametrize(
+    ("managed", "cli", "reason"),
+    [
+        (
+            "400, No such identity.",
+            "Azure CLI not found",
+            "ManagedIdentityCredential: 400, No such identity.",
+        ),
+        (UNAVAILABLE, "Please run 'az login'.", "AzureCliCredential: Please run 'az login'."),
+        (UNAVAILABLE, "AADSTS70043: The token has expired.", "AADSTS70043: The token has expired."),
+    ],
+)
+def test_refused_sign_in_names_the_client_id_and_the_method_that_was_refused(
+    monkeypatch: pytest.MonkeyPatch, managed: str, cli: str, reason: str
+) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_ID", "robot")
+    with pytest.raises(ImporterError) as caught, calling("secret x"):
+        raise ClientAuthenticationError(ATTEMPTS.format(managed=managed, cli=cli))
+    assert str(caught.value) == f"secret x: cannot sign in to Azure (client id robot): {reason}"
+
+
+def test_refused_sign_in_without_a_client_id_says_that_it_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_CLIENT_ID", raising=False)
+    refused = error_text(ClientAuthenticationError("Run az login\nor else"))
+    assert refused == "cannot sign in to Azure (AZURE_CLIENT_ID is not set): Run az login"
 
 
 class Events:

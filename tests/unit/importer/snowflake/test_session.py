@@ -123,6 +123,52 @@ def test_named_connection_of_the_deployer_has_no_schema_as_the_importers_has_non
     assert (asked()["database"], asked()["schema"]) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"sign_in": SignIn.WORKLOAD_IDENTITY}, "client id robot"),
+        ({"sign_in": SignIn.OAUTH, "oauth_scope": "api://x"}, "client id robot"),
+        (
+            {
+                "sign_in": SignIn.OAUTH,
+                "oauth_scope": "api://x",
+                "oauth_client_id": "mine",
+                "oauth_token_url": "https://x",
+            },
+            "client id mine",
+        ),
+    ],
+)
+def test_refused_identity_is_named_by_its_client_id(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], named: str
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise DatabaseError("No user has this identity.", errno=390144)
+
+    monkeypatch.setattr("importer.snowflake.session.open_connection", refuse)
+    monkeypatch.setattr(
+        "importer.snowflake.sign_in.credential",
+        lambda: SimpleNamespace(get_token=lambda _: SimpleNamespace(token="canary-7391")),
+    )
+    monkeypatch.setenv("AZURE_CLIENT_ID", "robot")
+    with pytest.raises(ImporterError, match=rf"role IMPORTER, warehouse WH, {named}\): 390144") as refused:
+        connect(TARGET.model_copy(update=changes), "canary-7391", "tag")
+    assert "canary" not in str(refused.value)
+
+
+def test_refused_workload_identity_of_the_deployer_is_named_by_its_client_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise DatabaseError("No user has this identity.", errno=390144)
+
+    monkeypatch.setattr("snowflake.connector.connect", refuse)
+    monkeypatch.setenv("MANAGED_IDENTITY_CLIENT_ID", "runner")
+    sign_in = {"authenticator": "WORKLOAD_IDENTITY", "workload_identity_provider": "AZURE"}
+    with pytest.raises(ImporterError, match="client id runner"):
+        deployer_connection(TARGET, sign_in)
+
+
 def test_refused_sign_in_is_not_retried_and_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = []
 

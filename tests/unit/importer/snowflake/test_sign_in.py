@@ -141,21 +141,24 @@ def test_missing_field_of_a_connection_is_named_with_the_method_that_needs_it(
             ClientAuthenticationError(
                 "tried:\n\tManagedIdentity: AADSTS500011: The principal is not there.\n x"
             ),
-            "Entra ID gives no token for Snowflake (api://3...): AADSTS500011: The principal is not there.",
+            "token for Snowflake (api://3...): cannot sign in to Azure (client id robot): "
+            "AADSTS500011: The principal is not there.",
         ),
         (
             CredentialUnavailableError("No managed identity.\nVisit https://aka.ms"),
-            "token for Snowflake (api://3...): cannot sign in to Azure: No managed identity.",
+            "token for Snowflake (api://3...): cannot sign in to Azure (client id robot): "
+            "No managed identity.",
         ),
     ],
 )
-def test_token_refused_by_entra_id_is_one_line_with_its_reason(
+def test_token_refused_by_entra_id_is_one_line_with_client_id_and_reason(
     monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
 ) -> None:
     def get_token(_: str) -> None:
         raise error
 
     monkeypatch.setattr(sign_in, "credential", lambda: SimpleNamespace(get_token=get_token))
+    monkeypatch.setenv("AZURE_CLIENT_ID", "robot")
     with pytest.raises(ImporterError) as refused:
         sign_in_arguments(target(SignIn.OAUTH, oauth_scope=SCOPE), None)
     assert str(refused.value) == line.replace("api://3...", SCOPE)
