@@ -21,13 +21,13 @@ def contradiction(path: list[int | str], rule: str, value: object = None) -> Pyd
 
 
 def explain(
-    error: ValidationError, project: str, settings: type[BaseModel], secret_keys: frozenset[str]
+    error: ValidationError, project: str, stack: str, settings: type[BaseModel], secret_keys: frozenset[str]
 ) -> Iterator[str]:
-    """Yield a line for each invalid setting, without the values of those in `secret_keys`."""
+    """Yield a line for each invalid setting of `stack`, without the values of those in `secret_keys`."""
     for detail in error.errors():
         path = [*detail["loc"], *_path_below(detail)]
         secret = f"{project}:{path[0]}" in secret_keys
-        yield f"{project}:{_dotted(path)}: {_reason(detail, settings, secret=secret)}"
+        yield f"{project}:{_dotted(path)}: {_reason(detail, stack, settings, secret=secret)}"
 
 
 def problem(project: str, path: list[int | str], rule: str, value: object) -> str:
@@ -35,12 +35,12 @@ def problem(project: str, path: list[int | str], rule: str, value: object) -> st
     return f"{project}:{_dotted(path)}: {rule}; it is {_short(value)}"
 
 
-def _reason(detail: ErrorDetails, settings: type[BaseModel], *, secret: bool) -> str:
+def _reason(detail: ErrorDetails, stack: str, settings: type[BaseModel], *, secret: bool) -> str:
     if detail["type"] == "extra_forbidden":
         # the value of an unknown setting may be a secret: omit it
         return f"no such setting{_suggestion(detail['loc'], settings)}"
     if detail["type"] == "missing":
-        return "required setting is missing; see its comment in Pulumi.dev.yaml"
+        return f"required setting is missing: add it to Pulumi.{stack}.yaml (docs/settings.md)"
     context = detail.get("ctx", {})
     value = context.get("value") if detail["type"] == "contradiction" else detail["input"]
     rule = str(context.get("error", detail["msg"]))

@@ -34,7 +34,7 @@ def load(config: Mapping[str, str] | None = None, secret_keys: frozenset[str] = 
     try:
         settings = Settings.model_validate({key: _parse(key, value) for key, value in own.items()})
     except ValidationError as error:
-        problems += explain(error, PROJECT, Settings, secret_keys)
+        problems += explain(error, PROJECT, pulumi.get_stack(), Settings, secret_keys)
     if problems:
         raise SettingsError("\n".join(problems))
     return settings

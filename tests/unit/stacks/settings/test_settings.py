@@ -14,6 +14,8 @@ from stacks.settings.stack import Endpoints, Settings
 from tests.local_cloud import REPOSITORY
 from tests.unit.stacks.stack_config import IMPORT, config, imports, refusal, snowflake
 
+MISSING = "required setting is missing: add it to Pulumi.acceptance.yaml (docs/settings.md)"
+
 
 def test_a_minimal_stack_loads_with_defaults() -> None:
     settings = load(config(imports=None))
@@ -35,10 +37,10 @@ def test_a_name_of_digits_alone_stays_text() -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"name": None}, "ai-platform:name: required setting is missing; see its comment in Pulumi.dev.yaml"),
+        ({"name": None}, f"ai-platform:name: {MISSING}"),
         (
             {"snowflake": {"account": "a", "warehouse": "W"}},
-            "ai-platform:snowflake.role: required setting is missing; see its comment in Pulumi.dev.yaml",
+            f"ai-platform:snowflake.role: {MISSING}",
         ),
         ({"nmae": "x"}, "ai-platform:nmae: no such setting; did you mean name?"),
         (
@@ -127,7 +129,10 @@ def test_a_name_of_digits_alone_stays_text() -> None:
         ),
     ],
 )
-def test_refusal_is_one_line_with_path_rule_and_value(changes: dict[str, Any], line: str) -> None:
+def test_refusal_is_one_line_with_path_rule_and_value(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], line: str
+) -> None:
+    monkeypatch.setattr("pulumi.get_stack", lambda: "acceptance")
     assert refusal(**changes) == line
 
 
