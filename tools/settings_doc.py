@@ -16,7 +16,8 @@ from tools.page import write_or_check
 
 HEAD = f"""# Settings
 
-Every setting of a stack, below `{PROJECT}:` in `Pulumi.<stack>.yaml`. Those without a default are required.
+Every setting of a stack, below `{PROJECT}:` in `Pulumi.<stack>.yaml`. A **required** setting of an optional
+section, such as `existing.workspaceId`, is required only if the stack has the section.
 This page is generated from `stacks/settings/`: `make docs`.
 
 The program refuses example values: the account `myorg-myaccount`, an image digest or an id of zeros, and
@@ -59,7 +60,7 @@ def items_of(field: FieldInfo) -> str:
 def default(field: FieldInfo) -> str:
     """Return the text of a default on the page."""
     if field.is_required():
-        return ""
+        return "**required**"
     if field.default in (None, {}, []):
         return "none"
     shown = json.dumps(field.default, default=str)

@@ -43,6 +43,10 @@ TagValue = Annotated[str, StringConstraints(max_length=256)]
 MAX_TAGS = 50 - 2
 
 
+#: The region of a stack that makes no resource in a region: it has only imports, in an existing workspace.
+_NO_REGION = "none"
+
+
 class Endpoints(StrEnum):
     """Which Azure and Snowflake the stack uses."""
 
@@ -55,7 +59,7 @@ class Settings(Section):
 
     name: Name = Field(description="Start of all resource names, such as `globodev`.")
     location: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")] = Field(
-        description="Azure region, such as `westeurope`."
+        description="Azure region, such as `westeurope`; not needed with `existing`."
     )
     snowflake: SnowflakeSettings = Field(description="How the platform reaches Snowflake.")
     importer_image: Image | None = Field(
@@ -112,6 +116,13 @@ class Settings(Section):
         default=Endpoints.PUBLIC,
         description="`local`: the local cloud, whose addresses are in the environment (`.local/env`).",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _imports_alone_need_no_region(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("existing") is not None:
+            return {"location": _NO_REGION, **given}
+        return given
 
     @model_validator(mode="after")
     def _name_is_not_reserved(self) -> Self:

@@ -26,6 +26,13 @@ def roles(declared: Declared) -> set[tuple[str, str]]:
     return {(a["roleDefinitionId"].rsplit("/", 1)[1], a["scope"]) for a in assignments}
 
 
+def test_imports_alone_need_no_region() -> None:
+    without, with_region = (
+        declare_imports_alone(EXISTING_WORKSPACE, **changes) for changes in ({"location": None}, {})
+    )
+    assert {r.name: r.inputs for r in without.resources} == {r.name: r.inputs for r in with_region.resources}
+
+
 def test_existing_workspace_gets_only_connection_schedule_and_roles() -> None:
     declared = declare_imports_alone(EXISTING_WORKSPACE)
     made = {r.typ for r in declared.resources if not r.typ.startswith(("ai-platform:", "pulumi:"))}
