@@ -94,6 +94,7 @@ down() {
     start_local_cloud
     pulumi destroy --yes --skip-preview --suppress-progress --stack local "$@"
     python -m localcloud stop
+    echo "$home keeps the tables of the local Snowflake, its passwords, and logs (docs/local.md); rm -r $home removes them" >&2
   else
     echo "The local cloud was never up: nothing to do." >&2
   fi

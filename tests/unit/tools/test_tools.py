@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import tomllib
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -268,6 +269,51 @@ def test_second_local_stack_is_deployed_in_the_local_environment(
     )
 
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.fixture
+def local_calls(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Run a command of the stack `local` with stand-ins for all programs; return what it called, in order."""
+    calls = tmp_path / "calls"
+    note = f'echo "$(basename $0) $*" >>{calls}'
+    write_program(path / "pulumi", note)
+    write_program(path / "date", f"{note}; echo 2026-11-28T09:00:00Z")
+    write_program(
+        tmp_path / ".venv/bin/python", f'[ "$1" != tools/pulumi/install.py ] || exec echo {path}\n{note}'
+    )
+    (tmp_path / "tools").symlink_to(ROOT / "tools")
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local/env").touch()
+    monkeypatch.setenv("MAKE", "true")  # the set-up is done
+    monkeypatch.delenv("LOCALCLOUD_HOME", raising=False)
+
+    def run(command: str) -> list[str]:
+        subprocess.run(["tools/stack.sh", command, "local"], cwd=tmp_path, check=True)
+        return calls.read_text().splitlines()
+
+    return run
+
+
+def test_up_waits_for_the_imports_that_started_since_it_began(
+    local_calls: Callable[[str], list[str]],
+) -> None:
+    calls = local_calls("up")
+    (began,) = [index for index, call in enumerate(calls) if call.startswith("date -u ")]
+    (deploys,) = [
+        index for index, call in enumerate(calls) if re.match(r"pulumi up |python tools/up\.py", call)
+    ]
+    assert began < deploys
+    assert calls[-1] == "python -m importer list --wait --since 2026-11-28T09:00:00Z"
+
+
+def test_down_says_in_one_line_what_stays(
+    local_calls: Callable[[str], list[str]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert local_calls("down")[-1] == "python -m localcloud stop"
+    assert capfd.readouterr().err == (
+        ".local keeps the tables of the local Snowflake, its passwords, and logs (docs/local.md); "
+        "rm -r .local removes them\n"
+    )
 
 
 def test_down_before_up_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
