@@ -58,13 +58,12 @@ class Imports:
 
     @property
     def outputs(self) -> dict[str, dict[str, pulumi.Input[object]]]:
-        """The names of each import's resources, its mode, and the types of its columns."""
+        """The names of each import's resources, and its mode."""
         return {
             name: {
                 "schedule": item.schedule_name,
                 "asset": item.asset_name,
                 "mode": item.mode,
-                "columns": item.columns.apply(_type_by_name),
             }
             for name, item in self.by_name.items()
         }
@@ -109,7 +108,6 @@ class Imports:
             SnowflakeImportArgs(
                 workspace=destination.workspace,
                 spec=self._spec(item),
-                columns=self._connection.columns,
                 cron=item.schedule,
                 time_zone=windows_time_zone(item.time_zone),
                 enabled=item.enabled,
@@ -152,8 +150,3 @@ def _column_options(imports: Sequence[ImportSettings]) -> dict[str, dict[str, An
         for item in imports
         if item.contract or item.incremental or item.curate
     }
-
-
-def _type_by_name(columns: list[dict[str, object]]) -> dict[str, str]:
-    """Return a query's columns for the stack's outputs, such as `SALE_PRICE: NUMBER(38,0) NOT NULL`."""
-    return {str(c["name"]): f"{c['type']}{'' if c['nullable'] else ' NOT NULL'}" for c in columns}

@@ -1,8 +1,6 @@
 """A table of Snowflake that arrives as a versioned data asset, on a schedule."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
@@ -12,10 +10,7 @@ from components.dynamic.import_schedule import ImportSchedule, ImportScheduleArg
 
 @dataclass(kw_only=True)
 class SnowflakeImportArgs(Args, ImportScheduleArgs):
-    """The arguments of the import's schedule, and the columns of its query."""
-
-    columns: pulumi.Input[Mapping[str, Any]]
-    """The columns of each import's query, by the import's name, as `SnowflakeConnection` has them."""
+    """The arguments of the import's schedule."""
 
 
 class SnowflakeImport(pulumi.ComponentResource):
@@ -31,8 +26,6 @@ class SnowflakeImport(pulumi.ComponentResource):
     mode: pulumi.Output[str]
     scheduled_since: pulumi.Output[str]
     """Since when the schedule has had its times (ISO 8601, UTC)."""
-    columns: pulumi.Output[list[Any]]
-    """The query's columns (`name`, `type`, `nullable`); empty if the deployer has no sign-in to Snowflake."""
 
     def __init__(
         self, name: str, args: SnowflakeImportArgs, opts: pulumi.ResourceOptions | None = None
@@ -44,19 +37,11 @@ class SnowflakeImport(pulumi.ComponentResource):
         self.asset_name = schedule.asset_name
         self.mode = schedule.mode
         self.scheduled_since = schedule.scheduled_since
-        import_name = pulumi.Output.from_input(args.spec["name"])
-        # Output.all would make an Output of every value in the columns of every import
-        columns = args.columns
-        known = columns if isinstance(columns, pulumi.Output) else pulumi.Output.from_input(columns)
-        self.columns = known.apply(
-            lambda by_import: import_name.apply(lambda name: list((by_import or {}).get(name, [])))
-        )
         self.register_outputs(
             {
                 "schedule_name": self.schedule_name,
                 "asset_name": self.asset_name,
                 "mode": self.mode,
                 "scheduled_since": self.scheduled_since,
-                "columns": self.columns,
             }
         )

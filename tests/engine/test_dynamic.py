@@ -33,8 +33,9 @@ connection = SnowflakeConnection("snowflake", SnowflakeConnectionArgs(
     target=SnowflakeTarget(**settings["target"]), **settings["connection"]))
 arrives = SnowflakeImport("houses", SnowflakeImportArgs(
     spec={"connection": connection.connection_name, **settings["spec"]},
-    columns=connection.columns, **settings["import"]))
-pulumi.export("columns", arrives.columns.apply(lambda columns: [column["name"] for column in columns]))
+    **settings["import"]))
+names = connection.columns.apply(lambda columns: [column["name"] for column in columns["houses"]])
+pulumi.export("columns", names)
 pulumi.export("schedule", arrives.schedule_name)
 """
 

@@ -123,13 +123,13 @@ def test_azure_ai_ml_returns_the_datastore_connection_and_schedule(clients: Loca
     assert newest.tags["rows"] == "2930"
 
 
-def test_stack_outputs_describe_each_import(stack: LocalStack) -> None:
-    outputs = stack.outputs()
-    arrived = outputs["imports"]["raw_house_data"]
-    assert arrived["schedule"] == "import_raw_house_data"
-    assert (arrived["asset"], arrived["mode"]) == ("raw_house_data", "stream")
-    assert arrived["columns"]["SALE_PRICE"] == "NUMBER(38,0)"
-    assert len(arrived["columns"]) == 74
+def test_stack_outputs_name_each_import_without_its_columns(stack: LocalStack) -> None:
+    imports = stack.outputs()["imports"]
+    assert imports["raw_house_data"] == {
+        "schedule": "import_raw_house_data",
+        "asset": "raw_house_data",
+        "mode": "stream",
+    }
 
 
 def test_a_second_up_changes_nothing_and_imports_nothing(stack: LocalStack) -> None:
