@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pulumi
@@ -33,6 +34,8 @@ class Destination:
     clean_datastore: pulumi.Input[str]
     identity_client_id: pulumi.Input[str]
     tags: Mapping[str, str]
+    now: datetime
+    """When the stack is deployed, in UTC: new times of a schedule count from then."""
     ready: Sequence[pulumi.Resource]
     """What an import and its code depend on: with `runOnCreate`, it starts as soon as its schedule exists."""
     secret_uri: pulumi.Input[str] | None = None
@@ -112,6 +115,7 @@ class Imports:
                 time_zone=windows_time_zone(item.time_zone),
                 enabled=item.enabled,
                 run_on_create=item.run_on_create,
+                scheduled_since=f"{destination.now:%Y-%m-%dT%H:%M:%SZ}",
                 image=settings.importer_image,
                 environment=self._code.environment if self._code else None,
                 code=self._code.code if self._code else None,

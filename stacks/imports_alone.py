@@ -1,5 +1,7 @@
 """The imports of a stack in an existing workspace, without the platform."""
 
+from datetime import datetime
+
 import pulumi
 from pulumi_azure_native import authorization, keyvault, storage
 from pulumi_azure_native import machinelearningservices as ml
@@ -23,10 +25,10 @@ class ImportsAlone:
     """Imports in an existing workspace, and the roles that their identity needs.
 
     Makes a datastore if the settings name only a container. The workspace, the container, the identity and
-    the vault exist already. `outputs` are the stack's outputs.
+    the vault exist already. `now` is when the stack is deployed. `outputs` are the stack's outputs.
     """
 
-    def __init__(self, settings: Settings, existing: ExistingSettings, stack: str) -> None:
+    def __init__(self, settings: Settings, existing: ExistingSettings, stack: str, now: datetime) -> None:
         self._settings = settings
         self._existing = existing
         roles = self._grant()
@@ -43,6 +45,7 @@ class ImportsAlone:
                 clean_datastore=existing.clean_datastore or CLEAN_CONTAINER,  # without one, no `curate`
                 identity_client_id=existing.identity_client_id,
                 tags={"project": PROJECT, "stack": stack, **settings.tags},
+                now=now,
                 ready=roles,
                 secret_uri=self._secret_uri(),
                 adopt=existing.adopt,

@@ -4,6 +4,8 @@ How settings become arguments: `stacks.arguments`, a module for each room of `co
 which role: `stacks.grants`.
 """
 
+from datetime import datetime
+
 import pulumi
 from pulumi_azure_native import authorization, resources
 
@@ -42,10 +44,11 @@ ARGO_NAMESPACE = "argo"
 class Platform:
     """The platform of one stack: every component, made from the stack's settings.
 
-    `outputs` are the stack's outputs: the names that people and scripts start from.
+    `now` is when it is deployed. `outputs` are the stack's outputs: the names that people and scripts start
+    from.
     """
 
-    def __init__(self, settings: Settings, stack: str) -> None:
+    def __init__(self, settings: Settings, stack: str, now: datetime) -> None:
         name = settings.name
         deployer = authorization.get_client_config_output()
         tags = {"project": PROJECT, "stack": stack, **settings.tags}
@@ -146,6 +149,7 @@ class Platform:
                 group=group,
                 lake=lake,
                 logs=logs,
+                now=now,
                 vault=vault,
                 workspace=workspace,
             ),
@@ -164,6 +168,7 @@ class Platform:
                 clean_datastore=CLEAN_CONTAINER,
                 identity_client_id=importer.client_id,
                 tags=tags,
+                now=now,
                 # an import needs the datastore, its identity's roles, and the builder of its environment
                 ready=[workspace, importer, *builds],
                 secret_uri=vault.secret_uri(secret) if secret is not None else None,

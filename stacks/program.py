@@ -10,7 +10,7 @@ from stacks.azure_aliases import without_api_versions
 from stacks.deployer import warn_of_a_person
 from stacks.imports_alone import ImportsAlone
 from stacks.platform import Platform
-from stacks.settings.deployment import check_deployment
+from stacks.settings.deployment import check_deployment, deployment_time
 from stacks.settings.explain import SettingsError
 from stacks.settings.load import load
 
@@ -37,6 +37,7 @@ def _build() -> Platform | ImportsAlone:
     for line in check_deployment(settings, stack, os.environ):
         pulumi.log.warn(f"{line} (pulumi up refuses it)")
     warn_of_a_person(settings)
+    now = deployment_time(os.environ)
     if settings.existing is not None:
-        return ImportsAlone(settings, settings.existing, stack)
-    return Platform(settings, stack)
+        return ImportsAlone(settings, settings.existing, stack, now)
+    return Platform(settings, stack, now)

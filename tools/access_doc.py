@@ -4,6 +4,7 @@ import logging
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def with_changes(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str,
 def assignments(settings: dict[str, Any]) -> set[tuple[str, str, str]]:
     """Return the role assignments: identity, role and scope."""
     stack = Settings.model_validate(settings)
-    declared = declare(lambda: Platform(stack, "prod"), arm_id)
+    declared = declare(lambda: Platform(stack, "prod", datetime.now(UTC)), arm_id)
     found = declared.all("azure-native:authorization:RoleAssignment")
     return {
         (

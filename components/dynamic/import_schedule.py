@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pulumi
 from azure.core.exceptions import ResourceNotFoundError
-from pulumi import dynamic
+from pulumi import contains_unknowns, dynamic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator
 
 from components.dynamic.ownership import (
@@ -86,6 +86,8 @@ class ImportScheduleInputs(OwnedInputs):
     time_zone: Annotated[str, AfterValidator(windows_time_zone)]
     enabled: bool = True
     run_on_create: bool = True
+    #: Since when the schedule has had its times; `check` keeps the recorded value while they stay.
+    scheduled_since: str | None = None
     image: str | None = None
     environment: str | None = None
     code: Annotated[str | None, Field(validate_default=True)] = None
@@ -121,6 +123,15 @@ class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
     """A JobSchedule of a pipeline with one command, because Azure ML cannot schedule a bare command."""
 
     inputs = ImportScheduleInputs
+    foreseen = frozenset({"schedule_name", "asset_name", "mode"})
+
+    def check(self, olds: Properties, news: Properties) -> dynamic.CheckResult:
+        """Validate, keep `scheduled_since` while the times stay, and add the names of schedule and asset."""
+        result = super().check(olds, news)
+        if not result.failures:
+            since = _scheduled_since(result.inputs, olds)
+            result.inputs |= {**_names(result.inputs), "scheduled_since": since}
+        return result
 
     def start(self, inputs: ImportScheduleInputs) -> Outputs:
         """Create or adopt the schedule, and start the first import unless one has started already.
@@ -130,7 +141,7 @@ class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
         """
         client = inputs.workspace.client()
         adopted = _claim(client, inputs, {})
-        outputs = _put(client, inputs, {})
+        outputs = _put(client, inputs)
         if inputs.enabled and inputs.run_on_create and not (adopted and _has_run(client, inputs)):
             # A retried request has the same time and starts the same version again, which does nothing.
             client.schedules.trigger(
@@ -142,7 +153,7 @@ class ImportScheduleProvider(ManagedProvider[ImportScheduleInputs]):
         """Create or replace the schedule, unless it belongs to another stack; its earlier jobs stay."""
         client = inputs.workspace.client()
         _claim(client, inputs, state)
-        return _put(client, inputs, state)
+        return _put(client, inputs)
 
     def observe(self, arm_id: ChildId, state: Properties) -> Outputs | None:
         """Return the live values of the declared properties, without what the service adds."""
@@ -191,11 +202,10 @@ def _claim(client: "MLClient", inputs: ImportScheduleInputs, state: Properties) 
     return schedule is not None
 
 
-def _put(client: "MLClient", inputs: ImportScheduleInputs, state: Properties) -> Outputs:
+def _put(client: "MLClient", inputs: ImportScheduleInputs) -> Outputs:
     """Create or replace the schedule, and return the computed outputs."""
-    since = _scheduled_since(inputs, state)
-    client.schedules.begin_create_or_update(_schedule(inputs, since)).result()
-    return _computed(inputs) | {"scheduled_since": since}
+    client.schedules.begin_create_or_update(_schedule(inputs)).result()
+    return _names(inputs.properties())
 
 
 def _has_run(client: "MLClient", inputs: ImportScheduleInputs) -> bool:
@@ -204,32 +214,34 @@ def _has_run(client: "MLClient", inputs: ImportScheduleInputs) -> bool:
     return any(True for _ in jobs) or any(True for _ in client.data.list(inputs.spec.name))
 
 
-def _scheduled_since(inputs: ImportScheduleInputs, state: Properties) -> str:
+def _scheduled_since(props: Properties, olds: Properties) -> str:
     """Return since when the schedule has had its times: no run is due before that."""
-    since: str | None = state.get("scheduled_since")
-    declared = inputs.properties()
-    unchanged = all(declared[name] == state.get(name) for name in _TIMES)
-    return since if since and unchanged else _now()
+    recorded: str | None = olds.get("scheduled_since")
+    if recorded and all(props.get(name) == olds.get(name) for name in _TIMES):
+        return recorded
+    declared: str | None = props.get("scheduled_since")
+    return declared or _now()
 
 
-def _computed(inputs: ImportScheduleInputs) -> Outputs:
-    return {
-        "schedule_name": inputs.schedule_name,
-        "asset_name": inputs.spec.name,
-        "mode": inputs.spec.mode,
-    }
+def _names(props: Properties) -> Outputs:
+    """Return the outputs that follow from the import's specification; none while a part of it is unknown."""
+    if contains_unknowns(props["spec"]):
+        return {}
+    spec = ImportSpec.model_validate(props["spec"])
+    return {"schedule_name": schedule_name(spec.name), "asset_name": spec.name, "mode": spec.mode}
 
 
-def _schedule(inputs: ImportScheduleInputs, since: str) -> "JobSchedule":
+def _schedule(inputs: ImportScheduleInputs) -> "JobSchedule":
     from azure.ai.ml.entities import CronTrigger, JobSchedule
 
+    since = {SINCE_TAG: inputs.scheduled_since} if inputs.scheduled_since else {}
     return JobSchedule(
         name=inputs.schedule_name,
         display_name=f"Import {inputs.spec.name}",
         trigger=CronTrigger(expression=inputs.cron, time_zone=inputs.time_zone),
         create_job=_job(inputs),
         is_enabled=inputs.enabled,
-        tags={**inputs.tags, IMPORT_TAG: inputs.spec.name, SINCE_TAG: since, **inputs.mark},
+        tags={**inputs.tags, IMPORT_TAG: inputs.spec.name, **since, **inputs.mark},
     )
 
 
@@ -330,6 +342,8 @@ class ImportScheduleArgs:
     enabled: pulumi.Input[bool] = True
     run_on_create: pulumi.Input[bool] = True
     """Whether the first import starts when the schedule has been created."""
+    scheduled_since: pulumi.Input[str] | None = None
+    """The time to record when the schedule gets its times (ISO 8601, UTC), instead of the current time."""
     tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None
     adopt: pulumi.Input[bool] = False
     """Whether to take over an existing schedule that this stack did not create."""
@@ -353,6 +367,6 @@ class ImportSchedule(dynamic.Resource, module="azureml", name="ImportSchedule"):
         self, name: str, args: ImportScheduleArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         declared = {field.name: getattr(args, field.name) for field in fields(ImportScheduleArgs)}
-        computed = dict.fromkeys(("schedule_name", "asset_name", "mode", "scheduled_since"))
+        computed = dict.fromkeys(("schedule_name", "asset_name", "mode"))
         properties = {**declared, **computed, MARK: mark_of(name)}
         super().__init__(ImportScheduleProvider(), name, properties, opts)

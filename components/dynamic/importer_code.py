@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
 import pulumi
 from azure.core.exceptions import AzureError, ResourceNotFoundError
-from pulumi import dynamic
+from pulumi import contains_unknowns, dynamic
 from pydantic import StringConstraints
 
 from components.dynamic.importer_snapshot import Environment, Snapshot, read_environment, read_snapshot
@@ -59,6 +59,15 @@ class ImporterCodeProvider(ManagedProvider[ImporterCodeInputs]):
     """
 
     inputs = ImporterCodeInputs
+    foreseen = frozenset({"code", "environment"})
+
+    def check(self, olds: Properties, news: Properties) -> dynamic.CheckResult:
+        """Validate, and add the ids of the declared versions, so that a preview knows them."""
+        result = super().check(olds, news)
+        if not result.failures and not contains_unknowns(result.inputs):
+            declared = self.inputs.model_validate(result.inputs)
+            result.inputs |= _registered(declared.workspace, _versions(result.inputs))
+        return result
 
     def bring_about(self, inputs: ImporterCodeInputs, state: Properties) -> Outputs:
         """Register the files unless their version is registered already, and archive the previous versions.

@@ -67,6 +67,8 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
 
     serialize_as_secret_always = False
     inputs: type[InputsT]
+    #: The outputs that follow from the inputs: `check` adds them to the inputs, so that a preview knows them.
+    foreseen: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def bring_about(self, inputs: InputsT, state: Properties) -> Outputs:
@@ -96,7 +98,8 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
 
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
         """Return the normalised inputs, or each rule that they break; unknown values pass."""
-        given = {key: value for key, value in news.items() if key != PROVIDER_KEY}
+        added = self.foreseen | {PROVIDER_KEY}
+        given = {key: value for key, value in news.items() if key not in added}
         try:
             return dynamic.CheckResult(self.inputs.model_validate(given).properties(), [])
         except ValidationError as error:
@@ -156,7 +159,7 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
 
     def inputs_of(self, props: Properties) -> Outputs:
         """Return the part of a state that stands for the program's inputs in the next diff."""
-        return self._given(props)
+        return self._given(props) | {name: props[name] for name in self.foreseen if name in props}
 
     def _given(self, props: Properties) -> Outputs:
         return {name: value for name, value in props.items() if name in self.inputs.model_fields}

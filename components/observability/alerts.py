@@ -36,6 +36,8 @@ class AlertsArgs(Args):
     """The resource group whose costs count."""
     monthly_budget: float | None = None
     """Amount a month, in the currency of the subscription; without one, there are no alerts on costs."""
+    budget_start: pulumi.Input[str] | None = None
+    """The first day of the budget, as `start_of_month` writes it; without one, the first of this month."""
 
 
 class Alerts(pulumi.ComponentResource):
@@ -168,7 +170,9 @@ class Alerts(pulumi.ComponentResource):
             category=consumption.CategoryType.COST,
             amount=amount,
             time_grain=consumption.TimeGrainType.MONTHLY,
-            time_period=consumption.BudgetTimePeriodArgs(start_date=start_of_month(datetime.now(UTC))),
+            time_period=consumption.BudgetTimePeriodArgs(
+                start_date=self._args.budget_start or start_of_month(datetime.now(UTC))
+            ),
             notifications={
                 f"actual-{threshold}": consumption.NotificationArgs(
                     enabled=True,

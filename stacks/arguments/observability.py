@@ -1,12 +1,14 @@
 """How settings become the arguments of logs and alerts."""
 
+from datetime import datetime
+
 import pulumi
 from pulumi_azure_native import resources
 
 from components.cluster.cluster import Cluster
 from components.component import AzureArgs
 from components.imports.import_alert import ImportAlertArgs
-from components.observability.alerts import Alerts, AlertsArgs
+from components.observability.alerts import Alerts, AlertsArgs, start_of_month
 from components.observability.observability import Observability, ObservabilityArgs
 from components.storage.encryption import Encryption
 from components.storage.lake import Lake
@@ -37,6 +39,7 @@ def alerts_args(
     group: resources.ResourceGroup,
     lake: Lake,
     logs: pulumi.Input[str],
+    now: datetime,
     vault: Vault,
     workspace: Workspace,
 ) -> AlertsArgs:
@@ -53,6 +56,7 @@ def alerts_args(
         storage_accounts={"lake": lake.resource_id, "workspace": workspace.storage_account_id},
         resource_group_id=group.id,
         monthly_budget=settings.alerts.monthly_budget,
+        budget_start=start_of_month(now),
     )
 
 

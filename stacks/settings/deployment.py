@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 
 from stacks.settings.explain import SettingsError, problem
@@ -9,6 +10,9 @@ from stacks.settings.stack import PROJECT, Endpoints, Settings
 
 #: Set by `tools/offline_preview.py`: stand-ins answer, and nothing is deployed.
 OFFLINE_VARIABLE = "AI_PLATFORM_OFFLINE_PREVIEW"
+
+#: The time that an offline preview shows for "now", so that two previews can be compared.
+_OFFLINE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 #: The variables that redirect Pulumi's providers and azure-ai-ml to the local cloud.
 _REDIRECTING = ("PULUMI_DEBUG_PROVIDERS", "AZUREML_DEV_URL_MFE")
@@ -46,6 +50,11 @@ def check_deployment(settings: Settings, stack: str, environment: Mapping[str, s
     if examples and not is_offline:
         raise SettingsError("\n".join(examples))
     return examples
+
+
+def deployment_time(environment: Mapping[str, str]) -> datetime:
+    """Return the current time; a fixed one in an offline preview."""
+    return _OFFLINE_TIME if environment.get(OFFLINE_VARIABLE) else datetime.now(UTC)
 
 
 def _check_cloud(

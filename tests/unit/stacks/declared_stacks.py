@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from components.identity.identity import Role
@@ -15,6 +16,9 @@ from tools.declared import RESOURCES, Declared, declare
 #: The containers of the workspace's own storage that jobs use, as `grants` writes them.
 LOGS_CONTAINER = "mlw/blobServices/default/containers/azureml"
 CODE_CONTAINER = f"{LOGS_CONTAINER}-blobstore-GUID"
+
+#: When the stacks are deployed.
+NOW = datetime(2026, 11, 24, 5, tzinfo=UTC)
 
 SCHEDULE = "pulumi-python:dynamic/azureml:ImportSchedule"
 CONNECTION = "pulumi-python:dynamic/azureml:SnowflakeConnection"
@@ -42,7 +46,7 @@ def declare_platform(**changes: Any) -> Declared:
 @functools.cache
 def _declare_platform(changes: str) -> Declared:
     settings = load(config(**json.loads(changes)))
-    return declare(lambda: Platform(settings, "test"))
+    return declare(lambda: Platform(settings, "test", NOW))
 
 
 def declare_imports_alone(existing: dict[str, Any], **changes: Any) -> Declared:
@@ -55,7 +59,7 @@ def _declare_imports_alone(changes: str) -> Declared:
     settings = load(config(**json.loads(changes)))
     existing = settings.existing
     assert existing is not None
-    return declare(lambda: ImportsAlone(settings, existing, "test"))
+    return declare(lambda: ImportsAlone(settings, existing, "test", NOW))
 
 
 def grants(declared: Declared) -> Iterator[tuple[str, str, str]]:

@@ -53,6 +53,10 @@ def test_schedule_has_the_windows_time_zone_and_the_written_one_as_a_tag(written
     assert schedule["tags"]["time_zone"] == written
 
 
+def test_new_times_of_a_schedule_count_from_the_deployment() -> None:
+    assert schedule_of()["scheduled_since"] == "2026-11-24T05:00:00Z"
+
+
 @pytest.mark.parametrize(("mode", "integration"), [("unload", "LAKE"), ("stream", None)])
 def test_only_unload_imports_get_the_storage_integration(mode: str, integration: str | None) -> None:
     spec = spec_of(imports=imports(mode=mode), snowflake=INTEGRATION)

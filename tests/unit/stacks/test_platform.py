@@ -13,6 +13,7 @@ from tests.unit.stacks.declared_stacks import (
     CODE_CONTAINER,
     CONNECTION,
     LOGS_CONTAINER,
+    NOW,
     SCHEDULE,
     declare_platform,
     grants,
@@ -51,7 +52,7 @@ UNTAGGED = {
 
 def outputs_of(settings: Settings) -> dict[str, Any]:
     outputs: dict[str, Any] = {}
-    declare(lambda: outputs.update(Platform(settings, "test").outputs))
+    declare(lambda: outputs.update(Platform(settings, "test", NOW).outputs))
     return outputs
 
 
@@ -140,7 +141,7 @@ def test_allowed_password_logs_one_warning(
     monkeypatch.setattr("pulumi.log.warn", lambda message, **_: said.append(message))
     sign_in_settings = snowflake(signIn=sign_in, user="IMPORTER", secretName="key", allowPassword=True)
     settings = load(config(snowflake=sign_in_settings))
-    declare(lambda: Platform(settings, "test"))
+    declare(lambda: Platform(settings, "test", NOW))
     assert len([message for message in said if "password" in message and "signIn" in message]) == warnings
 
 

@@ -11,6 +11,7 @@ from tests.unit.components.dynamic.fake_workspace import ROOT, WORKSPACE, FakeWo
 SCHEDULE = "schedules/import_raw_house_data"
 ID = f"{ROOT}/{SCHEDULE}"
 PROVIDER = ImportScheduleProvider()
+SINCE = "2026-11-24T05:00:00Z"
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def declared(**changes: Any) -> dict[str, Any]:
         "time_zone": "Europe/Berlin",
         "image": "importer:1",
         "identity_client_id": "c11e",
+        "scheduled_since": SINCE,
         "tags": {"stack": "dev"},
         "managed_by_stack": "ai-platform/dev/raw_house_data",
         **changes,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.unit.components.dynamic.import_schedules import (
     ID,
     PROVIDER,
     SCHEDULE,
+    SINCE,
     create,
     declared,
     live_job,
@@ -277,22 +279,43 @@ def test_changed_cron_and_query_update_the_schedule_in_place(workspace: FakeWork
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_kept"),
-    [({"image": "importer:2"}, True), ({"cron": "0 7 * * *"}, False), ({"enabled": False}, False)],
+    ("changes", "since"),
+    [
+        ({"image": "importer:2"}, SINCE),
+        ({"cron": "0 7 * * *"}, "2026-12-01T00:00:00Z"),
+        ({"time_zone": "UTC"}, "2026-12-01T00:00:00Z"),
+        ({"enabled": False}, "2026-12-01T00:00:00Z"),
+    ],
 )
 @pytest.mark.usefixtures("workspace")
-def test_scheduled_since_changes_only_with_the_times(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], is_kept: bool
+def test_preview_knows_scheduled_since_which_changes_only_with_the_times(
+    changes: dict[str, Any], since: str
 ) -> None:
-    before = create()
-    assert before["scheduled_since"].endswith("Z")
-    live = PROVIDER.read(ID, before).outs
-    assert live is not None
-    assert live["scheduled_since"] == before["scheduled_since"]
-    monkeypatch.setattr("components.dynamic.import_schedule._now", lambda: "later")
-    after = PROVIDER.update(ID, before, declared(**changes)).outs
-    assert after is not None
-    assert after["scheduled_since"] == (before["scheduled_since"] if is_kept else "later")
+    outs = create()
+    recorded = PROVIDER.read(ID, outs).inputs or {}
+    news = declared(scheduled_since="2026-12-01T00:00:00Z", **changes)
+
+    checked = PROVIDER.check(recorded, news).inputs
+
+    assert checked["scheduled_since"] == since
+    updated = PROVIDER.update(ID, outs, checked).outs or {}
+    assert updated["scheduled_since"] == since
+
+
+def test_new_schedule_has_its_times_since_now() -> None:
+    earliest = datetime.now(UTC).replace(microsecond=0)
+    since = datetime.fromisoformat(declared(scheduled_since=None)["scheduled_since"])
+    assert earliest <= since <= datetime.now(UTC)
+
+
+def test_preview_knows_the_names_of_an_import_although_its_identity_is_unknown() -> None:
+    known = PROVIDER.check({}, declared() | {"identity_client_id": UNKNOWN}).inputs
+    names = ("schedule_name", "asset_name", "mode")
+    assert [known[name] for name in names] == ["import_raw_house_data", "raw_house_data", "stream"]
+
+    spec = {"name": "raw_house_data", "connection": UNKNOWN, "query": "SELECT 1"}
+    unknown = PROVIDER.check({}, declared() | {"spec": spec}).inputs
+    assert not unknown.keys() & set(names)
 
 
 def test_job_gets_the_log_endpoint_and_rule(workspace: FakeWorkspace) -> None:

@@ -197,6 +197,14 @@ def test_unreachable_storage_is_one_line_without_the_signature(
     assert SIGNATURE not in str(raised.value)
 
 
+def test_preview_knows_the_ids_that_an_update_registers(workspace: CodeWorkspace) -> None:  # noqa: ARG001
+    foreseen = declared()
+    registered = create()
+    assert {name: foreseen[name] for name in ("code", "environment")} == {
+        name: registered[name] for name in ("code", "environment")
+    }
+
+
 def test_unchanged_importer_is_no_difference(workspace: CodeWorkspace) -> None:
     outs = create()
     assert PROVIDER.diff(ID, outs, declared()).changes is False

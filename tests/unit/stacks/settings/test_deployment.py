@@ -1,6 +1,7 @@
 """What is refused before the first resource: the environment of the other cloud, and example values."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from localcloud.environment import variables
 from localcloud.home import Home
-from stacks.settings.deployment import OFFLINE_VARIABLE, check_deployment
+from stacks.settings.deployment import OFFLINE_VARIABLE, check_deployment, deployment_time
 from stacks.settings.explain import SettingsError
 from stacks.settings.load import load
 from stacks.settings.stack import Settings
@@ -144,6 +145,12 @@ def test_stacks_of_the_repository_are_refused_until_their_example_values_are_rep
 
 def test_offline_preview_sets_the_variable_that_the_check_reads(tmp_path: Path) -> None:
     assert OFFLINE_VARIABLE in offline_preview.offline_environment(tmp_path)
+
+
+def test_deployment_time_is_fixed_in_an_offline_preview_only() -> None:
+    before = datetime.now(UTC)
+    assert before <= deployment_time(AZURE) <= datetime.now(UTC)
+    assert deployment_time(OFFLINE) == deployment_time(OFFLINE) < before
 
 
 @pytest.mark.parametrize(
