@@ -130,7 +130,7 @@ def starting_providers(
 ) -> Iterator[subprocess.Popen[str]]:
     """Start the stand-in providers on free ports, and end them with the context."""
     # The providers load the SDK's classes on one core while the program does so on another.
-    arguments = ["--home", str(home), "--ports", "0,0", "--load-all"]
+    arguments = ["--home", str(home), "--ports", "0,0", "--offline"]
     command = [sys.executable, "-m", "localcloud.providers", *arguments]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True

@@ -12,6 +12,7 @@ from localcloud.providers.azure_native import AzureNative, load_schemas
 from localcloud.providers.grpc_provider import ProviderError, serve
 from localcloud.providers.journal import Journal
 from localcloud.providers.kubernetes import Kubernetes
+from localcloud.providers.offline import OfflineAzure, OfflineKubernetes
 
 
 def main() -> None:
@@ -22,9 +23,9 @@ def main() -> None:
     )
     parser.add_argument("--ports", help="AZURE,KUBERNETES; 0 picks a free port; default: the local cloud's")
     parser.add_argument(
-        "--load-all",
+        "--offline",
         action="store_true",
-        help="load every resource type at the start, not at its first use",
+        help="serve an offline preview: know ids and outputs in advance, and load every type at the start",
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -33,10 +34,15 @@ def main() -> None:
     chosen = [home.ports["azure-native"], home.ports["kubernetes"]]
     ports = options.ports.split(",") if options.ports else chosen
     urns = home.path / "urns"
+    azure, kubernetes = (
+        (OfflineAzure(home), OfflineKubernetes(home))
+        if options.offline
+        else (AzureNative(home), Kubernetes(home))
+    )
     try:
         serving = [
             (provider.name, *serve(provider, int(port), Journal(urns / f"{provider.name}.json")))
-            for provider, port in zip((AzureNative(home), Kubernetes(home)), ports, strict=True)
+            for provider, port in zip((azure, kubernetes), ports, strict=True)
         ]
     except ProviderError as error:
         sys.exit(str(error))
@@ -44,7 +50,7 @@ def main() -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stopped.set())
     print(",".join(f"{name}:{port}" for name, _, port in serving), flush=True)  # noqa: T201 - the answer
-    if options.load_all:
+    if options.offline:
         threading.Thread(target=load_schemas, name="load-schemas", daemon=True).start()
     stopped.wait()
     for _, server, _ in serving:

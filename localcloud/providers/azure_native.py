@@ -19,7 +19,7 @@ from localcloud.providers.azure_body import (
     to_body,
     to_outputs,
 )
-from localcloud.providers.azure_outputs import add_service_outputs
+from localcloud.providers.azure_outputs import Addresses, LocalAddresses, add_service_outputs
 from localcloud.providers.azure_rules import AzureRules
 from localcloud.providers.azure_services import service_made, with_kept_values
 from localcloud.providers.azure_types import TYPES, ArmType, Naming, find, short_token
@@ -39,8 +39,8 @@ class AzureNative(Provider):
     name = "azure-native"
     version = importlib.metadata.version("pulumi_azure_native")
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, home: Home, addresses: Addresses | None = None) -> None:
+        self._addresses = addresses or LocalAddresses(home)
         self._store = ArmStore(home.arm_db)
         self._rules = AzureRules(self._store)
         self._containers = BlobContainers(home)
@@ -124,7 +124,24 @@ class AzureNative(Provider):
             if container := _CONTAINER_ID.fullmatch(arm_id):
                 self._containers.create(container[1], container[2])
             self._put(body)
-        return arm_id, to_outputs(body, flat=_is_flat(resource))
+        return arm_id, _outputs(resource, body)
+
+    def keep(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
+        """Store the resource, whether or not Azure would refuse it, and return its id and outputs."""
+        arm_id = self.id_of(resource, inputs)
+        with self._lock:
+            body = self._body(_arm_type(resource), arm_id, inputs)
+            self._put(body)
+        return arm_id, _outputs(resource, body)
+
+    def has(self, resource: Resource, inputs: Properties) -> bool:
+        """Return whether a resource with these names is stored."""
+        return self._store.get(self.id_of(resource, inputs)) is not None
+
+    @staticmethod
+    def id_of(resource: Resource, inputs: Properties) -> str:
+        """Return the ARM id of the resource."""
+        return resolve(_arm_type(resource).path, inputs, _subscription(resource))
 
     def read(
         self, resource: Resource, resource_id: str, inputs: Properties
@@ -134,7 +151,7 @@ class AzureNative(Provider):
         body = self._store.get(resource_id)
         if body is None:
             return None
-        outputs = to_outputs(body, flat=_is_flat(resource))
+        outputs = _outputs(resource, body)
         if inputs:
             return outputs, current_inputs(arm_type, inputs, outputs)
         names = path_inputs(arm_type, resource_id)
@@ -157,7 +174,7 @@ class AzureNative(Provider):
             body = self._body(arm_type, resource_id, inputs, stored)
             self._rules.check_requirements(body)
             self._put(body)
-        return to_outputs(body, flat=_is_flat(resource))
+        return _outputs(resource, body)
 
     def delete(self, resource: Resource, resource_id: str) -> None:
         """Delete the resource and its children; a soft-deleted one keeps its name reserved."""
@@ -182,7 +199,7 @@ class AzureNative(Provider):
     ) -> Document:
         """Return the document as the service stores it, with what it keeps of the `stored` one."""
         body = with_kept_values(to_body(arm_type, arm_id, inputs), stored)
-        return add_service_outputs(body, self._home, self._store)
+        return add_service_outputs(body, self._addresses, self._store)
 
     def _put(self, body: Document) -> None:
         for document in [body, *service_made(body)]:
@@ -199,7 +216,7 @@ def _arm_type(resource: Resource) -> ArmType:
 def load_schemas() -> None:
     """Load the SDK's classes of every offered type, not at its first use: loading takes seconds."""
     for token in TYPES:
-        _schema(token)
+        _schema(f"azure-native:{token}")
 
 
 def _schema(token: str) -> ResourceSchema:
@@ -207,8 +224,11 @@ def _schema(token: str) -> ResourceSchema:
     return sdk_schema.resource_schema("pulumi_azure_native", module, name)
 
 
-def _is_flat(resource: Resource) -> bool:
-    return "properties" not in _schema(resource.type).inputs
+def _outputs(resource: Resource, body: Document) -> Properties:
+    """Return the outputs; a Key takes `properties`, and returns them at the top too."""
+    schema = _schema(resource.type)
+    outputs = to_outputs(body, flat="properties" not in schema.inputs)
+    return outputs if "properties" in schema.outputs else body["properties"] | outputs
 
 
 def _subscription(resource: Resource) -> str:

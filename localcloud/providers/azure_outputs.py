@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from typing import Protocol
 
 from azure.mgmt.core.tools import parse_resource_id
 
@@ -9,16 +10,57 @@ from localcloud.arm import ArmStore, Document
 from localcloud.home import TENANT_ID, Home
 from localcloud.providers.properties import overlay
 
-_Addition = Callable[[Document, Home], Document]
+
+class Addresses(Protocol):
+    """The addresses at which services serve their resources."""
+
+    def account(self, name: str) -> str:
+        """Return the address of a storage account's Blob service."""
+
+    def vault(self, name: str) -> str:
+        """Return the address of a vault."""
+
+    def ingestion(self, name: str) -> str:
+        """Return the address that accepts logs."""
+
+    def discovery(self) -> str:
+        """Return the address that says where a workspace's services are."""
 
 
-def add_service_outputs(body: Document, home: Home, store: ArmStore) -> Document:
+class LocalAddresses:
+    """The addresses of a local cloud."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def account(self, name: str) -> str:
+        """Return the emulator's address of an account."""
+        return f"{self._home.blob_url}/{name}/"
+
+    def vault(self, name: str) -> str:
+        """Return the address of a vault in the local Azure."""
+        return f"{self._home.azure_url}/vaults/{name}/"
+
+    def ingestion(self, name: str) -> str:
+        """Return the address of the local Azure, which accepts all logs."""
+        del name
+        return self._home.azure_url
+
+    def discovery(self) -> str:
+        """Return the discovery address of the local Azure."""
+        return f"{self._home.azure_url}/discovery"
+
+
+_Addition = Callable[[Document, Addresses], Document]
+
+
+def add_service_outputs(body: Document, addresses: Addresses, store: ArmStore) -> Document:
     """Return `body` with the properties that the service adds."""
     body = body | {"properties": body["properties"] | {"provisioningState": "Succeeded"}}
     if "identity" in body:
         body["identity"] = _identity(body, store)
     addition = _ADDITIONS.get(body["type"])
-    return overlay(body, addition(body, home)) if addition else body
+    return overlay(body, addition(body, addresses)) if addition else body
 
 
 def derived_uuid(arm_id: str, purpose: str) -> str:
@@ -41,7 +83,7 @@ def _identity(body: Document, store: ArmStore) -> Document:
     return identity
 
 
-def _user_identity(body: Document, _: Home) -> Document:
+def _user_identity(body: Document, _: Addresses) -> Document:
     ids = {
         "clientId": derived_uuid(body["id"], "client"),
         "principalId": derived_uuid(body["id"], "principal"),
@@ -49,21 +91,21 @@ def _user_identity(body: Document, _: Home) -> Document:
     return {"properties": ids | {"tenantId": TENANT_ID}}
 
 
-def _storage(body: Document, home: Home) -> Document:
-    return {"properties": {"primaryEndpoints": {"blob": f"{home.blob_url}/{body['name']}/"}}}
+def _storage(body: Document, addresses: Addresses) -> Document:
+    return {"properties": {"primaryEndpoints": {"blob": addresses.account(body["name"])}}}
 
 
-def _vault(body: Document, home: Home) -> Document:
-    return {"properties": {"vaultUri": f"{home.azure_url}/vaults/{body['name']}/"}}
+def _vault(body: Document, addresses: Addresses) -> Document:
+    return {"properties": {"vaultUri": addresses.vault(body["name"])}}
 
 
-def _log_analytics(body: Document, _: Home) -> Document:
+def _log_analytics(body: Document, _: Addresses) -> Document:
     return {"properties": {"customerId": derived_uuid(body["id"], "customer")}}
 
 
-def _insights(body: Document, home: Home) -> Document:
+def _insights(body: Document, addresses: Addresses) -> Document:
     key = derived_uuid(body["id"], "instrumentation")
-    connection = f"InstrumentationKey={key};IngestionEndpoint={home.azure_url}/"
+    connection = f"InstrumentationKey={key};IngestionEndpoint={addresses.ingestion(body['name'])}/"
     return {
         "properties": {
             "instrumentationKey": key,
@@ -73,29 +115,29 @@ def _insights(body: Document, home: Home) -> Document:
     }
 
 
-def _key(body: Document, home: Home) -> Document:
+def _key(body: Document, addresses: Addresses) -> Document:
     vault = parse_resource_id(body["id"])["name"]
-    address = f"{home.azure_url}/vaults/{vault}/keys/{body['name']}"
+    address = f"{addresses.vault(vault)}keys/{body['name']}"
     return {"properties": {"keyUri": address, "keyUriWithVersion": f"{address}/1"}}
 
 
-def _collection_endpoint(_: Document, home: Home) -> Document:
-    return {"properties": {"logsIngestion": {"endpoint": home.azure_url}}}
+def _collection_endpoint(body: Document, addresses: Addresses) -> Document:
+    return {"properties": {"logsIngestion": {"endpoint": addresses.ingestion(body["name"])}}}
 
 
-def _collection_rule(body: Document, _: Home) -> Document:
+def _collection_rule(body: Document, _: Addresses) -> Document:
     return {"properties": {"immutableId": f"dcr-{derived_uuid(body['id'], 'rule').replace('-', '')}"}}
 
 
-def _registry(body: Document, _: Home) -> Document:
+def _registry(body: Document, _: Addresses) -> Document:
     return {"properties": {"loginServer": f"{body['name'].lower()}.azurecr.io"}}
 
 
-def _workspace(body: Document, home: Home) -> Document:
+def _workspace(body: Document, addresses: Addresses) -> Document:
     properties = {
         "workspaceId": derived_uuid(body["id"], "workspace"),
         "tenantId": TENANT_ID,
-        "discoveryUrl": f"{home.azure_url}/discovery",
+        "discoveryUrl": addresses.discovery(),
     }
     return {"properties": properties | _managed_network(body["properties"])}
 
@@ -125,7 +167,7 @@ def _managed_network(properties: Document) -> Document:
     return {"managedNetwork": {"status": {"status": "Active"}, "outboundRules": own}}
 
 
-def _cluster(body: Document, _: Home) -> Document:
+def _cluster(body: Document, _: Addresses) -> Document:
     cluster = derived_uuid(body["id"], "cluster")
     properties, group = body["properties"], parse_resource_id(body["id"])["resource_group"]
     location = body["location"]
@@ -156,12 +198,12 @@ def _cluster(body: Document, _: Home) -> Document:
     return {"properties": added}
 
 
-def _virtual_network(body: Document, _: Home) -> Document:
+def _virtual_network(body: Document, _: Addresses) -> Document:
     subnets = body["properties"].get("subnets", [])
     return {"properties": {"subnets": [s | {"id": f"{body['id']}/subnets/{s['name']}"} for s in subnets]}}
 
 
-def _public_ip(body: Document, _: Home) -> Document:
+def _public_ip(body: Document, _: Addresses) -> Document:
     # from the block that is reserved for documentation, https://www.rfc-editor.org/rfc/rfc5737
     host = uuid.UUID(derived_uuid(body["id"], "address")).int % 254 + 1
     return {"properties": {"ipAddress": f"203.0.113.{host}"}}

@@ -101,6 +101,15 @@ class Provider(ABC):
     def preview(self, resource: Resource, inputs: Properties) -> Properties:
         """Return the outputs that are known before the resource is created."""
 
+    def foresee(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
+        """Return what a preview knows of a new resource: its id, empty if unknown, and its outputs."""
+        return "", self.preview(resource, inputs)
+
+    def seed(self, urn: str, random: bytes) -> bytes:
+        """Return what generated names of a resource derive from: the engine's random bytes."""
+        del urn
+        return random
+
     @abstractmethod
     def create(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
         """Create the resource and return its id and outputs."""
@@ -190,7 +199,7 @@ class ProviderService(ResourceProviderServicer):
             self._resource(request, context),
             from_struct(request.news),
             from_struct(request.olds),
-            request.randomSeed,
+            self.provider.seed(request.urn, request.randomSeed),
         )
         return pb.CheckResponse(inputs=to_struct(inputs), failures=_failures(failures))
 
@@ -205,7 +214,8 @@ class ProviderService(ResourceProviderServicer):
     def Create(self, request: pb.CreateRequest, context: grpc.ServicerContext) -> Any:
         resource, inputs = self._resource(request, context), from_struct(request.properties)
         if request.preview:
-            return pb.CreateResponse(properties=to_struct(self.provider.preview(resource, inputs)))
+            resource_id, outputs = self.provider.foresee(resource, inputs)
+            return pb.CreateResponse(id=resource_id, properties=to_struct(outputs))
         try:
             resource_id, outputs = self.provider.create(resource, inputs)
         except AlreadyExistsError as error:
