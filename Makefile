@@ -1,13 +1,14 @@
 # The project's commands; `make` alone lists them. Each does the set-up it needs, and only what changed since.
 SHELL := bash
 STACK ?= local
-export OFFLINE VERBOSE
+export OFFLINE SUMMARY VERBOSE
 
 .PHONY: help up preview down test unit bench check format docs lock clean setup venv azurite pulumi
 
 help:
 	@echo "make up      [STACK=local]              set-up, then pulumi up; local: the local cloud and the first imports too"
-	@echo "make preview [STACK=local] [OFFLINE=1]  what pulumi up would change; OFFLINE=1: dev or prod without credentials"
+	@echo "make preview [STACK=local] [OFFLINE=1]  what pulumi up would change; OFFLINE=1: dev or prod without credentials;"
+	@echo "                                        SUMMARY=1: counts, and what opens, costs, keeps or loses data"
 	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
 	@echo "make test                               every test"
 	@echo "make unit                               the unit tests: no engine, no local cloud, no matrix of settings"

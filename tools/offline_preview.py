@@ -1,6 +1,9 @@
 """`pulumi preview` of a stack without account, credential or state: the local cloud's providers answer it.
 
-Usage: offline_preview.py STACK [argument of pulumi preview ...]
+Usage: python -m tools.offline_preview STACK [--summary] [argument of pulumi preview ...]
+
+Two previews of the same settings print the same text, so `diff` of the previews of two branches shows what a
+change does: names and ids derive from URNs, "now" is a fixed time, and resources are sorted.
 
 Everything is in a temporary directory: the state (empty, so every resource shows as created), the providers'
 files, a copy of the stack's configuration with nothing to decrypt, and a home directory, in which no sign-in
@@ -19,6 +22,8 @@ from typing import IO, Any, NoReturn
 
 import yaml
 
+from tools import preview_summary, preview_text
+
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What a preview takes from the user's environment: enough to run, and nothing to sign in with.
@@ -26,6 +31,9 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TERM", "NO_COLOR", "TMPDIR")
 
 #: Tells the program that nothing is deployed: `stacks/settings/deployment.py` reads it.
 OFFLINE_VARIABLE = "AI_PLATFORM_OFFLINE_PREVIEW"
+
+#: The argument that asks for the summary.
+SUMMARY = "--summary"
 
 #: Stands where the stack has an encrypted value.
 PLACEHOLDER = "offline-preview"
@@ -38,7 +46,8 @@ ENCRYPTION_KEYS = ("secretsprovider", "encryptedkey", "encryptionsalt")
 def main() -> int:
     """Preview the stack that the command line names; return pulumi's exit code."""
     signal.signal(signal.SIGTERM, stop)
-    stack, *arguments = sys.argv[1:]
+    stack, *given = sys.argv[1:]
+    arguments = [argument for argument in given if argument != SUMMARY]
     if not config_of(stack).exists():
         print(
             f"preview: there is no {config_of(stack).name}: create it, or name another STACK", file=sys.stderr
@@ -46,7 +55,7 @@ def main() -> int:
         return 1
     try:
         with tempfile.TemporaryDirectory(prefix="ai-platform-preview-") as directory:
-            return preview(config_of(stack), arguments, Path(directory))
+            return preview(config_of(stack), arguments, Path(directory), is_summary=SUMMARY in given)
     except KeyboardInterrupt:
         return 130
 
@@ -62,11 +71,16 @@ def stop(*_: object) -> NoReturn:
 
 
 def preview(
-    settings: Path, arguments: list[str], directory: Path, variables: Mapping[str, str] | None = None
+    settings: Path,
+    arguments: list[str],
+    directory: Path,
+    variables: Mapping[str, str] | None = None,
+    *,
+    is_summary: bool = False,
 ) -> int:
     """Preview the stack that has these settings, with all files in `directory`; return pulumi's exit code.
 
-    `variables` are set for pulumi and the providers in addition.
+    `variables` are set for pulumi and the providers in addition. With `is_summary`, print the summary only.
     """
     stack = settings.stem.removeprefix("Pulumi.")
     config = write_project(settings, directory / "project")
@@ -82,9 +96,22 @@ def preview(
             print(f"preview: {created.stderr.strip()}", file=sys.stderr)
             return created.returncode
         environment["PULUMI_DEBUG_PROVIDERS"] = addresses_of(providers, log)
-        command = ["pulumi", "preview", "--diff", "--stack", stack, "--config-file", str(config), *arguments]
-        with subprocess.Popen(command, cwd=ROOT, env=environment) as pulumi:
-            return wait(pulumi)
+        form = ["--json"] if is_summary else ["--diff", "--suppress-progress", "--color", color()]
+        command = ["pulumi", "preview", *form, "--stack", stack, "--config-file", str(config), *arguments]
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        ) as pulumi:
+            printed, code = wait(pulumi)
+    if is_summary:
+        return preview_summary.show(stack, printed, code)
+    is_json = {"--json", "-j"}.intersection(arguments)
+    sys.stdout.write(preview_text.json_in_order(printed) if is_json else preview_text.in_order(printed))
+    return code
+
+
+def color() -> str:
+    """Return pulumi's option for colors: it writes into a pipe, and this process perhaps to a terminal."""
+    return "always" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else "never"
 
 
 def write_project(settings: Path, directory: Path) -> Path:
@@ -150,13 +177,14 @@ def addresses_of(providers: subprocess.Popen[str], log: Path) -> str:
     return addresses
 
 
-def wait(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit code of the process, which Ctrl-C reaches too: it may end in its own way."""
+def wait(process: subprocess.Popen[str]) -> tuple[str, int]:
+    """Return what the process prints, and its exit code; Ctrl-C reaches it too: it may end in its own way."""
     try:
-        return process.wait()
+        printed, _ = process.communicate()
     except KeyboardInterrupt:
         process.terminate()
-        return process.wait()
+        printed, _ = process.communicate()
+    return printed, process.returncode
 
 
 if __name__ == "__main__":

@@ -41,8 +41,9 @@ start_local_cloud() {
   said=$(pulumi stack select --create local 2>&1) || { echo "$said" >&2 && return 1; }
 }
 
-offline() {
-  case ${OFFLINE:-} in
+# Whether the variable with this name asks for what it names.
+asks_for() {
+  case ${!1:-} in
     1 | true | yes) ;;
     *) return 1 ;;
   esac
@@ -78,9 +79,13 @@ preview() {
   set_up
   if [ "$stack" = local ]; then
     start_local_cloud
-  elif offline; then
+  elif asks_for OFFLINE; then
     echo "preview: offline and without state, so every resource shows as created" >&2
-    exec python tools/offline_preview.py "$stack" "$@"
+    ! asks_for SUMMARY || set -- --summary "$@"
+    exec python -m tools.offline_preview "$stack" "$@"
+  fi
+  if asks_for SUMMARY; then
+    exec python -m tools.preview_summary "$stack" "$@"
   fi
   pulumi preview --diff --stack "$stack" "$@"
 }
@@ -100,5 +105,5 @@ down() {
   fi
 }
 
-[ "$stack" = local ] || { [ "$command" = preview ] && offline; } || refuse_local_environment
+[ "$stack" = local ] || { [ "$command" = preview ] && asks_for OFFLINE; } || refuse_local_environment
 "$command" "$@"

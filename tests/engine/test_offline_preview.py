@@ -6,8 +6,6 @@ import subprocess
 import sys
 from collections import Counter
 
-import pytest
-
 from tests.local_cloud import REPOSITORY
 
 #: Sign-ins of the shell, which an offline preview must neither need nor use.
@@ -20,24 +18,41 @@ SIGN_INS = {
 }
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_offline_preview_shows_the_whole_program_without_credentials(stack: str) -> None:
-    settings = (REPOSITORY / f"Pulumi.{stack}.yaml").read_bytes()
-    done = subprocess.run(
-        [sys.executable, "tools/offline_preview.py", stack, "--json"],
+def start(stack: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tools.offline_preview", stack, *arguments],
         cwd=REPOSITORY,
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **SIGN_INS},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert "Canary" not in done.stdout + done.stderr
-    preview = json.loads(done.stdout)
+
+
+def answer(started: subprocess.Popen[str]) -> str:
+    """Return what a preview prints, which is no credential."""
+    printed, errors = started.communicate()
+    assert started.returncode == 0, errors
+    assert "Canary" not in printed + errors
+    return printed
+
+
+def test_offline_preview_shows_the_whole_program_without_credentials() -> None:
+    settings = (REPOSITORY / "Pulumi.dev.yaml").read_bytes()
+    preview = json.loads(answer(start("dev", "--json")))
     types = Counter(step["newState"]["type"] for step in preview["steps"])
     assert set(preview["changeSummary"]) == {"create"}
     assert types["azure-native:machinelearningservices:Workspace"] == 1
     assert types["azure-native:containerservice:ManagedCluster"] == 1
     assert types["kubernetes:helm.sh/v3:Release"] == 3
     assert types["pulumi-python:dynamic/azureml:ImportSchedule"] == 1
-    assert (REPOSITORY / f"Pulumi.{stack}.yaml").read_bytes() == settings
+    assert (REPOSITORY / "Pulumi.dev.yaml").read_bytes() == settings
+
+
+def test_two_offline_previews_are_equal_and_know_every_value() -> None:
+    one, other = map(answer, [start("prod"), start("prod")])
+    assert one == other
+    assert "[unknown]" not in one
+    assert 'resourceGroupName       : "rg-globoprod"' in one
+    assert 'rawContainer  : "rawdata"' in one
+    assert 'schedule: "import_raw_house_data"' in one

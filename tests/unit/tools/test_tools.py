@@ -197,7 +197,7 @@ def test_offline_preview_replaces_encrypted_settings(tmp_path: Path, monkeypatch
 
 
 def test_offline_preview_of_an_unknown_stack_is_one_line() -> None:
-    command = [sys.executable, "tools/offline_preview.py", "nowhere"]
+    command = [sys.executable, "-m", "tools.offline_preview", "nowhere"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert result.returncode == 1
@@ -223,13 +223,34 @@ def test_stack_other_than_local_uses_the_users_backend(
     monkeypatch.setenv("MAKE", "true")  # the set-up is done
     monkeypatch.setenv("LOCALCLOUD_HOME", str(tmp_path / "localcloud"))
     monkeypatch.setenv("PULUMI_BACKEND_URL", "azblob://state")
-    for name in ("OFFLINE", *LOCAL_ROUTES):
+    for name in ("OFFLINE", "SUMMARY", *LOCAL_ROUTES):
         monkeypatch.delenv(name, raising=False)
 
     subprocess.run(["tools/stack.sh", command, "dev", "--refresh"], cwd=ROOT, check=True)
 
     assert calls.read_text() == f"azblob://state {expected}\n"
     assert not (tmp_path / "localcloud").exists()
+
+
+def test_summary_of_a_preview_is_made_from_what_pulumi_prints_as_json(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cli(path, "v3.259.0")
+    calls = tmp_path / "calls"
+    answer = '{"changeSummary": {"same": 3}}'
+    write_program(
+        path / "pulumi", f"[ \"$1\" = version ] && echo v3.259.0 || {{ echo $* >{calls}; echo '{answer}'; }}"
+    )
+    monkeypatch.setenv("MAKE", "true")
+    monkeypatch.setenv("SUMMARY", "1")
+    for name in ("OFFLINE", *LOCAL_ROUTES):
+        monkeypatch.delenv(name, raising=False)
+
+    command = ["tools/stack.sh", "preview", "dev", "--refresh"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert calls.read_text() == "preview --json --stack dev --refresh\n"
+    assert done.stdout.startswith("dev: nothing to change, 3 unchanged\n")
 
 
 @pytest.mark.parametrize("command", ["up", "preview", "down"])
