@@ -45,7 +45,6 @@ _SIZES = {
     "count",
     "dailyQuotaGb",
     "firewallSku",
-    "kubernetesVersion",
     "maxCount",
     "maxNodeCount",
     "memory_mb",
@@ -118,9 +117,9 @@ def facts(type_: str, name: str, inputs: Inputs, *, protect: bool) -> Iterator[F
         yield Fact(Subject.DATA, f"{where}: protected from deletion by Pulumi")
     if kind == "authorization:ManagementLockByScope":
         yield Fact(Subject.DATA, f"{where}: {inputs.get('level')} lock on {_short(inputs.get('scope'))}")
-    for path, value in _leaves(inputs):
+    for path, value in leaves(inputs):
         if path[-1] in _RETENTION or (path[-1] == "days" and "Policy" in path[-2]):
-            yield Fact(Subject.DATA, f"{where}: {_dotted(path)} {_shown(value)}")
+            yield Fact(Subject.DATA, f"{where}: {dotted(path)} {shown(value)}")
 
 
 def kind_of(type_: str) -> str:
@@ -136,31 +135,42 @@ def kind_of(type_: str) -> str:
 
 
 def _openings(kind: str, inputs: Inputs) -> Iterator[str]:
+    """Yield what lets identities, the public network or other networks in, or data out."""
+    yield from _grants(kind, inputs)
+    for path, value in leaves(inputs):
+        closed = _OPENINGS.get(path[-1])
+        if closed is not None and value not in closed:
+            yield f"{dotted(path)} {shown(value)}"
+    if kind in _OPEN_BY_DEFAULT and not any(path[-1] == "publicNetworkAccess" for path, _ in leaves(inputs)):
+        yield "publicNetworkAccess is not set, which opens it"
+    for path, value in _named(inputs, _ADMITTED):
+        for item in value if isinstance(value, list) else [value]:
+            yield f"{dotted(path)} admits {shown(item)}"
+    for _, rules in _named(inputs, {"securityRules"}):
+        yield from _security_rules(rules)
+    for _, rules in _named(inputs, {"outboundRules"}):
+        yield from _outbound_rules(rules)
+
+
+def _grants(kind: str, inputs: Inputs) -> Iterator[str]:
+    """Yield what a resource opens by its kind."""
     match kind:
         case "authorization:RoleAssignment":
             yield f"{_role(inputs.get('roleDefinitionId'))} on {_short(inputs.get('scope'))}"
         case "authorization:RoleDefinition":
-            for path, value in _leaves(inputs.get("permissions")):
-                yield f"{path[-2] if path[-1].isdigit() else path[-1]} {_shown(value)}"
+            for path, value in leaves(inputs.get("permissions", {})):
+                yield f"{path[-2] if path[-1].isdigit() else path[-1]} {shown(value)}"
         case "managedidentity:FederatedIdentityCredential":
-            yield f"signs in {_shown(inputs.get('subject'))} of {_shown(inputs.get('issuer'))}"
+            yield f"signs in {shown(inputs.get('subject'))} of {shown(inputs.get('issuer'))}"
         case "network:PublicIPAddress":
             yield "a public address"
-    for path, value in _leaves(inputs):
-        closed = _OPENINGS.get(path[-1])
-        if closed is not None and value not in closed:
-            yield f"{_dotted(path)} {_shown(value)}"
-    if kind in _OPEN_BY_DEFAULT and not any(path[-1] == "publicNetworkAccess" for path, _ in _leaves(inputs)):
-        yield "publicNetworkAccess is not set, which opens it"
-    for path, value in _named(inputs, _ADMITTED):
-        for item in value if isinstance(value, Sequence) else [value]:
-            yield f"{_dotted(path)} admits {_shown(item)}"
-    for _, rules in _named(inputs, {"securityRules"}):
-        yield from _security_rules(rules)
-    for _, rules in _named(inputs, {"outboundRules"}):
-        for rule, target in rules.items() if isinstance(rules, Mapping) else []:
-            destination = target.get("destination") if isinstance(target, Mapping) else target
-            yield f"outbound rule {rule} to {_shown(destination)}"
+
+
+def _outbound_rules(rules: Value) -> Iterator[str]:
+    """Yield each destination that a workspace's managed network lets jobs reach."""
+    for rule, target in rules.items() if isinstance(rules, Mapping) else []:
+        destination = target.get("destination") if isinstance(target, Mapping) else target
+        yield f"outbound rule {rule} to {shown(destination)}"
 
 
 def _security_rules(rules: Value) -> Iterator[str]:
@@ -168,7 +178,7 @@ def _security_rules(rules: Value) -> Iterator[str]:
     for rule in rules if isinstance(rules, Sequence) else []:
         if isinstance(rule, Mapping) and rule.get("access") == "Allow":
             source, destination, ports = (
-                _shown(rule.get(name) or rule.get(f"{name}s") or rule.get(f"{name}es"))
+                shown(rule.get(name) or rule.get(f"{name}s") or rule.get(f"{name}es"))
                 for name in ("sourceAddressPrefix", "destinationAddressPrefix", "destinationPortRange")
             )
             allowed = f"{rule.get('name')} allows {rule.get('direction')} {rule.get('protocol')}"
@@ -176,19 +186,19 @@ def _security_rules(rules: Value) -> Iterator[str]:
 
 
 def _sizes(inputs: Inputs) -> Iterator[str]:
-    for path, value in _leaves(inputs):
+    for path, value in leaves(inputs):
         if path[-1] in _SIZES or (path[-1] in ("name", "tier", "capacity") and path[-2] == "sku"):
-            yield f"{_dotted(path)} {_shown(value)}"
+            yield f"{dotted(path)} {shown(value)}"
 
 
-def _leaves(value: Value, path: tuple[str, ...] = ("",)) -> Iterator[tuple[tuple[str, ...], Value]]:
+def leaves(value: Value, path: tuple[str, ...] = ("",)) -> Iterator[tuple[tuple[str, ...], Value]]:
     """Yield each plain value, with its path, which starts with an empty step."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _leaves(item, (*path, str(key)))
+            yield from leaves(item, (*path, str(key)))
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for index, item in enumerate(value):
-            yield from _leaves(item, (*path, str(index)))
+            yield from leaves(item, (*path, str(index)))
     else:
         yield path, value
 
@@ -208,20 +218,21 @@ def _named(
             yield from _named(item, names, (*path, str(index)))
 
 
-def _dotted(path: tuple[str, ...]) -> str:
+def dotted(path: tuple[str, ...]) -> str:
+    """Return a path of `leaves` as text."""
     return ".".join(step for step in path if step and step != "properties")
 
 
-def _shown(value: Value) -> str:
+def shown(value: Value) -> str:
     """Return a value as one line, without the parts of an ARM id that say nothing."""
     if value == UNKNOWN:
         return "[unknown]"
     if isinstance(value, str):
         return _short(value) if value.startswith("/subscriptions/") else value
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in sorted(value.items()))
+        return ", ".join(f"{key} {shown(item)}" for key, item in sorted(value.items()))
     if isinstance(value, Sequence):
-        return " and ".join(map(_shown, value))
+        return " and ".join(map(shown, value))
     return json.dumps(value)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
-from tools.preview_facts import Fact, Subject, facts, kind_of
+from tools.preview_facts import Fact, Subject, dotted, facts, kind_of, leaves, shown
 
 
 class State(TypedDict):
@@ -47,6 +47,12 @@ class Preview(TypedDict):
 
 #: The operations that a summary counts, in the order of their columns.
 _COUNTED = ("create", "update", "replace", "delete")
+
+#: The property in which a dynamic resource has its provider's code.
+_PROVIDER = "__provider"
+
+#: The longest value that a summary shows.
+_LONGEST_VALUE = 40
 
 #: The operations after which the old resource is gone.
 _LOSING = ("replace", "delete")
@@ -90,6 +96,8 @@ def summary(stack: str, preview: Preview) -> str:
         parts.append(_kinds(resources))
     if lost := [line for step in resources for line in _losses(step)]:
         parts.append(_section("Deleted or replaced", sorted(lost)))
+    if updated := [step for step in resources if step["op"] == "update"]:
+        parts.append(_section("Updated", _updates(updated)))
     gained, gone = _facts(resources)
     for subject in Subject:
         lines = [*_lines("+", subject, gained), *_lines("-", subject, gone)]
@@ -121,6 +129,28 @@ def _losses(step: Step) -> Iterator[str]:
         reasons = sorted(step.get("replaceReasons", []))
         why = f", for {', '.join(reasons)}" if reasons else ""
         yield f"  ! {step['op']} {kind_of(_state(step)['type'])} {_name(step)}{why}"
+
+
+def _updates(steps: Sequence[Step]) -> list[str]:
+    """Return which properties change; resources of a kind with the same changes share a line."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for step in steps:
+        changes = ", ".join(_changes(step)) or "no input"
+        names.setdefault((kind_of(_state(step)["type"]), changes), []).append(_name(step))
+    return sorted(
+        f"  ~ {kind} {found[0]}: {changes}" if len(found) == 1 else f"  ~ {len(found)} x {kind}: {changes}"
+        for (kind, changes), found in names.items()
+    )
+
+
+def _changes(step: Step) -> Iterator[str]:
+    """Yield each input that changes, with its values if they are short."""
+    old, new = (dict(leaves(state.get("inputs", {}))) for state in (step["oldState"], step["newState"]))
+    for path in sorted(old.keys() | new.keys()):
+        if path[1] != _PROVIDER and old.get(path) != new.get(path):
+            before, after = (shown(side[path]) if path in side else "none" for side in (old, new))
+            is_short = all(len(text) <= _LONGEST_VALUE and "\n" not in text for text in (before, after))
+            yield f"{dotted(path)} {before} => {after}" if is_short else dotted(path)
 
 
 def _facts(steps: Sequence[Step]) -> tuple[Counter[Fact], Counter[Fact]]:

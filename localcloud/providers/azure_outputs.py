@@ -116,7 +116,7 @@ def _insights(body: Document, addresses: Addresses) -> Document:
 
 
 def _key(body: Document, addresses: Addresses) -> Document:
-    vault = parse_resource_id(body["id"])["name"]
+    vault = str(parse_resource_id(body["id"])["name"])
     address = f"{addresses.vault(vault)}keys/{body['name']}"
     return {"properties": {"keyUri": address, "keyUriWithVersion": f"{address}/1"}}
 

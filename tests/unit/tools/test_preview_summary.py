@@ -34,6 +34,9 @@ def test_changed_resource_shows_only_the_facts_that_change() -> None:
         "dev: 1 to update, 1 unchanged\n\n"
         " update  kind\n"
         "      1  storage:StorageAccount\n\n"
+        "Updated\n"
+        "  ~ storage:StorageAccount lake: publicNetworkAccess Disabled => Enabled, "
+        "sku.name Standard_GZRS => Standard_LRS\n\n"
         "Opens\n"
         "  + storage:StorageAccount lake: publicNetworkAccess Enabled\n\n"
         "Costs\n"
@@ -57,6 +60,16 @@ def test_replaced_and_deleted_resources_are_named_with_the_reason() -> None:
     assert "  ! delete storage:BlobContainer lake\n" in shown
     assert "  ! replace storage:StorageAccount lake, for isHnsEnabled\n" in shown
     assert "  - storage:BlobContainer lake: protected from deletion by Pulumi" in shown
+
+
+def test_resources_with_the_same_changes_share_a_line_and_long_values_are_left_out() -> None:
+    schedule = "pulumi-python:dynamic/azureml:ImportSchedule"
+    old = {"cron": "0 6 * * *", "query": "SELECT 1", "__provider": "a"}
+    new = {"cron": "30 5 * * *", "query": f"SELECT {'1' * 40}", "__provider": "b", "adopt": True}
+    preview: Preview = {"steps": [step("update", schedule, old, new)] * 2, "changeSummary": {"update": 2}}
+    assert (
+        "Updated\n  ~ 2 x azureml:ImportSchedule: adopt none => true, cron 0 6 * * * => 30 5 * * *, query\n\n"
+    ) in summary("dev", preview)
 
 
 def test_components_are_counted_but_have_no_kind() -> None:
