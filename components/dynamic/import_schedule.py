@@ -227,7 +227,7 @@ def _names(props: Properties) -> Outputs:
     """Return the outputs that follow from the import's specification; none while a part of it is unknown."""
     if contains_unknowns(props["spec"]):
         return {}
-    spec = ImportSpec.model_validate(props["spec"])
+    spec = ScheduledSpec.model_validate(props["spec"])
     return {"schedule_name": schedule_name(spec.name), "asset_name": spec.name, "mode": spec.mode}
 
 
