@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,9 @@ import yaml
 from localcloud.arm import ArmStore
 from localcloud.home import SUBSCRIPTION_ID, Home
 from stacks.settings.load import load
-from tests.local_cloud import REPOSITORY, Cloud, new_cloud
+from tests.importer_process import run_importer
+from tests.local_cloud import Cloud, new_cloud
+from tests.unit.stacks.stack_config import IMAGE
 
 GROUP = f"/subscriptions/{SUBSCRIPTION_ID}/resourceGroups/rg"
 KIND = "Microsoft.MachineLearningServices/workspaces"
@@ -101,15 +102,7 @@ def _put_schedule(
 
 def _migrate(cloud: Cloud, workspace: str) -> subprocess.CompletedProcess[str]:
     environment = {**cloud.env, "AZURE_RESOURCE_GROUP": "rg", "AZUREML_WORKSPACE": workspace}
-    return subprocess.run(
-        [sys.executable, "-m", "importer", "migrate", "--workspace"],
-        env=environment,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_importer(["migrate", "--workspace"], environment)
 
 
 def test_live_workspace_becomes_settings_that_load(cloud: Cloud) -> None:
@@ -120,7 +113,7 @@ def test_live_workspace_becomes_settings_that_load(cloud: Cloud) -> None:
         {
             "ai-platform:name": "globodev",
             "ai-platform:location": "westeurope",
-            "ai-platform:importerImage": "r.azurecr.io/importer@sha256:" + "0" * 64,
+            "ai-platform:importerImage": IMAGE,
             **config,
         }
     )

@@ -17,6 +17,7 @@ from importer.commands.migrate.timing import read_timing
 from stacks.settings.explain import SettingsError
 from stacks.settings.load import load
 from stacks.settings.stack import Settings
+from tests.unit.stacks.stack_config import IMAGE
 
 HERE = Path(__file__).parent / "migrate"
 CONNECTION, IMPORT = HERE / "connection.yml", HERE / "import.yml"
@@ -37,7 +38,7 @@ def loaded(text: str) -> Settings:
         {
             "ai-platform:name": "globodev",
             "ai-platform:location": "westeurope",
-            "ai-platform:importerImage": "r.azurecr.io/importer@sha256:" + "0" * 64,
+            "ai-platform:importerImage": IMAGE,
             **{key: json.dumps(value) for key, value in yaml.safe_load(text)["config"].items()},
         }
     )
