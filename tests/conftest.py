@@ -22,6 +22,8 @@ def pytest_configure() -> None:
     # the tests start hundreds of processes, which would compile our modules again and again
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    # a test makes many objects and little garbage: searching for it would take a third of a platform's time
+    gc.set_threshold(100_000, 20, 20)
     os.environ["PATH"] = os.pathsep.join(map(str, [Path(sys.executable).parent, *found, os.environ["PATH"]]))
 
 
