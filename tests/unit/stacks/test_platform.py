@@ -299,6 +299,28 @@ def test_longest_dependency_chain_has_only_dependencies_that_azure_needs() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"customerManagedKey": True},
+        {"isolation": "public", "network": {"allowedAddressRanges": ["203.0.113.0/24"]}},
+    ],
+    ids=["private", "public"],
+)
+def test_private_endpoints_of_a_subnet_are_made_one_after_the_other(changes: dict[str, Any]) -> None:
+    declared = declare_platform(**changes)
+    type_ = "azure-native:network:PrivateEndpoint"
+    subnets = {endpoint.name: endpoint.inputs["subnet"]["id"] for endpoint in declared.all(type_)}
+    assert len(set(subnets.values())) == 1
+    before = {
+        urn.rsplit("::", 1)[1]: {other for other in waits_for if f"{type_}::" in other}
+        for urn, waits_for in declared.dependencies.items()
+        if f"{type_}::" in urn
+    }
+    assert sorted(map(len, before.values())) == [0] + [1] * (len(subnets) - 1)
+    assert len({frozenset(others) for others in before.values()}) == len(subnets)
+
+
 def test_children_are_named_after_their_component() -> None:
     of_components = {
         n: parent for n, parent in declare_platform().parents.items() if parent != "ai-platform-test"
