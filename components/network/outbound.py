@@ -61,6 +61,21 @@ def managed_network(
     )
 
 
+def changes_of_the_service(
+    hosts: Sequence[str], service_tags: Sequence[str], services: Mapping[str, OutboundServiceArgs]
+) -> list[str]:
+    """Return the properties of a managed network that Azure changes as the network comes up.
+
+    Each rule is named: a wildcard would also mean the rules that Azure makes of its own, which no program
+    declares.
+    """
+    rules = _outbound_rules(hosts, service_tags, services)
+    return [
+        "managedNetwork.status",
+        *(f'managedNetwork.outboundRules["{name}"].status' for name in rules),
+    ]
+
+
 def _outbound_rules(
     hosts: Sequence[str], service_tags: Sequence[str], services: Mapping[str, OutboundServiceArgs]
 ) -> dict[str, OutboundRule]:

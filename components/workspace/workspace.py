@@ -9,7 +9,7 @@ from pulumi_azure_native import machinelearningservices as ml
 from components.arm_id import resource_group_id
 from components.component import Args, ServiceArgs
 from components.identity.identity import Identity, Role
-from components.network.outbound import OutboundServiceArgs, managed_network
+from components.network.outbound import OutboundServiceArgs, changes_of_the_service, managed_network
 from components.network.private_link import add_private_endpoint
 from components.observability.diagnostics import add_diagnostics
 from components.storage.encryption import EncryptionKeyArgs
@@ -304,9 +304,9 @@ class Workspace(pulumi.ComponentResource):
                     "encryption.keyVaultProperties.keyIdentifier",
                     # a workspace keeps the kind of encryption that it was made with
                     "enableServiceSideCMKEncryption",
-                    # Azure changes it as the network comes up
-                    "managedNetwork.status",
-                    "managedNetwork.outboundRules.*.status",
+                    *changes_of_the_service(
+                        args.outbound_hosts, args.outbound_service_tags, args.outbound_services
+                    ),
                 ],
                 custom_timeouts=pulumi.CustomTimeouts(create=NETWORK_TIMEOUT, update=NETWORK_TIMEOUT),
             ),

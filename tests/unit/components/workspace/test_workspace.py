@@ -375,3 +375,9 @@ def test_private_endpoints_to_services_elsewhere_are_approved_by_a_role_on_each(
         if a.inputs["roleDefinitionId"].endswith(approver)
     }
     assert registry in scopes
+
+
+def test_only_the_status_of_rules_that_the_program_declares_is_ignored() -> None:
+    ignored = options_of(WORKSPACE, outbound_hosts=["pypi.org"]).ignore_changes or []
+    network = {path for path in ignored if path.startswith("managedNetwork")}
+    assert network == {"managedNetwork.status", 'managedNetwork.outboundRules["pypi-org"].status'}
