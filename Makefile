@@ -40,6 +40,7 @@ check: venv
 	@.venv/bin/python -m tools.settings_doc --check
 	@.venv/bin/python -m tools.access_doc --check
 	@.venv/bin/python -m tools.links
+	@.venv/bin/python -m tools.types_doc --check
 
 format: venv
 	@.venv/bin/ruff check --fix .
@@ -48,6 +49,7 @@ format: venv
 docs: venv
 	@.venv/bin/python -m tools.settings_doc
 	@.venv/bin/python -m tools.access_doc
+	@.venv/bin/python -m tools.types_doc
 
 # Each lock's header has its command, which Renovate repeats: so only options that Renovate knows.
 LOCK = .venv/bin/uv pip compile pyproject.toml --quiet --universal --python-version=3.11 --generate-hashes

@@ -15,7 +15,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from azure.storage.blob import ContainerClient
-from snowflake.connector.cursor import SnowflakeCursor
 
 import importer.job.run  # noqa: F401 - what a job imports is part of its memory
 from importer import __version__
@@ -27,8 +26,9 @@ from importer.lake.datastore import Datastore
 from importer.lake.manifest import Manifest, Written, schema_hash
 from importer.lake.parquet import PARQUET_OPTIONS, PART_BYTES, ROW_GROUP_BYTES
 from importer.lake.stored_versions import StoredVersions
-from importer.snowflake.columns import arrow_schema
+from importer.snowflake.cursor import DescribingCursor
 from importer.snowflake.session import connect
+from importer.snowflake.type_table import TypeOptions, arrow_schema
 from importer.spec.curate import Curate
 from importer.spec.import_spec import ImportSpec
 from importer.spec.memory import DEFAULT_MEMORY_MB
@@ -76,7 +76,7 @@ def container(home: Home) -> ContainerClient:
     )
 
 
-def open_result(home: Home, query_id: str) -> SnowflakeCursor:
+def open_result(home: Home, query_id: str) -> DescribingCursor:
     """Return a cursor on the result of an earlier query."""
     target = SnowflakeTarget(
         account="local",
@@ -89,7 +89,7 @@ def open_result(home: Home, query_id: str) -> SnowflakeCursor:
         sign_in=SignIn.PASSWORD,
     )
     connection = connect(target, os.environ["SNOWFLAKE_PASSWORD"], "bench")
-    cursor = connection.cursor()
+    cursor = connection.cursor(DescribingCursor)
     cursor.query_result(query_id)
     return cursor
 
@@ -99,7 +99,7 @@ def _asset(home: Home, name: str) -> AssetBlobs:
     return AssetBlobs(store, name)
 
 
-def measure_import(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
+def measure_import(home: Home, cursor: DescribingCursor) -> Iterator[int]:
     """Import the result as a job does, from the query's end to the last byte in Blob storage."""
     blobs = _asset(home, "raw")
     blobs.list_blobs(blobs.folder)  # signs in, as a run has done by now
@@ -107,11 +107,11 @@ def measure_import(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     yield _import(cursor, blobs).rows
 
 
-def _import(cursor: SnowflakeCursor, blobs: AssetBlobs) -> Manifest:
+def _import(cursor: DescribingCursor, blobs: AssetBlobs) -> Manifest:
     started = datetime.now(UTC)
     with StoredVersions(blobs).new_attempt(str(uuid.uuid4())) as attempt:
         with Enforcement(SPEC, None, Silence()) as contract:
-            written = stream(cursor, DEFAULT_MEMORY_MB, attempt, contract)
+            written = stream(cursor, DEFAULT_MEMORY_MB, TypeOptions(), attempt, contract)
         attempt.complete(_manifest(attempt, written, started))
     return attempt.manifest
 
@@ -134,7 +134,7 @@ def _manifest(attempt: Attempt, written: Written, started: datetime) -> Manifest
     )
 
 
-def measure_curate(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
+def measure_curate(home: Home, cursor: DescribingCursor) -> Iterator[int]:
     """Make a clean version and its quarantine from a raw version of the same process, as a job does."""
     from importer.job.curate.write import (
         Curation,
@@ -150,9 +150,9 @@ def measure_curate(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
     yield attempt.manifest.rows + attempt.manifest.quarantined
 
 
-def measure_limit(_: Home, cursor: SnowflakeCursor) -> Iterator[int]:
+def measure_limit(_: Home, cursor: DescribingCursor) -> Iterator[int]:
     """Write the result's Arrow batches from memory to local files, with the importer's settings."""
-    schema, total = arrow_schema(cursor.description), cursor.rowcount or 0
+    schema, total = arrow_schema(cursor.columns, "stream", TypeOptions()), cursor.rowcount or 0
     tables = cycle(_some_chunks(cursor, schema))
     groups: list[pa.Table] = []
     rows = 0
@@ -173,13 +173,13 @@ def measure_limit(_: Home, cursor: SnowflakeCursor) -> Iterator[int]:
         yield rows
 
 
-def _some_chunks(cursor: SnowflakeCursor, schema: pa.Schema) -> list[pa.Table]:
+def _some_chunks(cursor: DescribingCursor, schema: pa.Schema) -> list[pa.Table]:
     """Return the chunks that the table repeats (see `bench.tables`)."""
     chunks = (cursor.get_result_batches() or [])[2:10]
     return [chunk.to_arrow().cast(schema) for chunk in chunks]
 
 
-def measure_pandas(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
+def measure_pandas(home: Home, cursor: DescribingCursor) -> Iterator[int]:
     """Read the result as a data frame, write that to a file, and upload the file, as scripts often do."""
     blobs = container(home)
     with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
@@ -191,7 +191,7 @@ def measure_pandas(home: Home, cursor: SnowflakeCursor) -> Iterator[int]:
         yield len(frame)
 
 
-WAYS: dict[str, Callable[[Home, SnowflakeCursor], Iterator[int]]] = {
+WAYS: dict[str, Callable[[Home, DescribingCursor], Iterator[int]]] = {
     "import": measure_import,
     "curate": measure_curate,
     "limit": measure_limit,

@@ -55,6 +55,7 @@ from localcloud.snowflake_chunks import StoredResults, inline_ipc
 from localcloud.snowflake_copy import Unload, is_unload
 from localcloud.snowflake_parameters import Parameters
 from localcloud.snowflake_refusal import RefusedError
+from localcloud.snowflake_types import define_functions, rowtype
 from localcloud.snowflake_users import Users, is_alter_user
 
 # How many results RESULT_SCAN can find; fakesnow would keep all of them in memory.
@@ -117,11 +118,12 @@ class Session:
             raise RefusedError("000606", message, "57P03")
 
     def show_in(self, connection: FakeSnowflakeConnection) -> None:
-        """Define `current_user()`, `current_role()` and the like on the session's DuckDB connection."""
+        """Define functions such as `current_user()` on the session's DuckDB connection."""
         values = {"user": self.user, "role": self.role, "warehouse": self.warehouse, "account": "LOCAL"}
         for name, value in values.items():
             constant = exp.Literal.string(value).sql("duckdb") if value else "NULL::VARCHAR"
             connection._duck_conn.execute(f"CREATE OR REPLACE TEMP MACRO current_{name}() AS {constant}")
+        define_functions(connection)
 
 
 class SnowflakeServer:
@@ -325,6 +327,7 @@ def serve(home: Home) -> None:
     end_with(home)
     fakesnow.arrow.timestamp_to_sf_struct = timestamps_with_nulls
     fakesnow.server.to_ipc = inline_ipc  # type: ignore[attr-defined] # a function has the module's name
+    fakesnow.server.describe_as_rowtype = rowtype  # type: ignore[attr-defined]
     open_databases(home.path / "snowflake")
     app = SnowflakeServer(home).build_app()
     port = home.ports["snowflake"]

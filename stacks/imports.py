@@ -152,5 +152,5 @@ def _column_options(imports: Sequence[ImportSettings]) -> dict[str, dict[str, An
     return {
         item.name: {name: value for name, value in item.options().items() if name in COLUMN_OPTIONS}
         for item in imports
-        if item.contract or item.incremental or item.curate
+        if item.contract or item.incremental or item.curate or item.decimal
     }

@@ -31,7 +31,8 @@ from importer.spec.snowflake_target import SnowflakeTarget
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import WorkspaceConnection
-    from snowflake.connector.cursor import ResultMetadata
+
+    from importer.snowflake.columns import DescribedColumn
 
 SKIPPED = "skipped: the deployer has no sign-in to Snowflake"
 
@@ -44,7 +45,7 @@ _TARGET = SnowflakeTarget.model_fields.keys() - {"secret_uri", "concurrent_impor
 _QUERIES = TypeAdapter(dict[AssetName, Query])
 
 #: The options of an import that must fit the columns of its query, and the mode, which decides their types.
-COLUMN_OPTIONS = ("mode", "contract", "incremental", "curate")
+COLUMN_OPTIONS = ("mode", "nanoseconds", "decimal", "contract", "incremental", "curate")
 
 #: The properties that only the state has: the service does not return them.
 _NOT_IN_THE_SERVICE = ("adopt", "queries", "column_options", "columns", "observed_columns", "probe")
@@ -79,7 +80,7 @@ class SnowflakeConnectionInputs(OwnedInputs, SnowflakeTarget):
 class Probe(NamedTuple):
     """Snowflake's answer to each import's query: its columns, or why Snowflake refuses it."""
 
-    described: dict[str, list["ResultMetadata"]]
+    described: dict[str, list["DescribedColumn"]]
     refusals: dict[str, str]
 
     @property
@@ -220,15 +221,15 @@ def probe_queries(target: SnowflakeTarget, queries: Mapping[str, str]) -> Probe 
     if sign_in is None:
         return None
     # Importing the connector and pyarrow takes a second, and a preview without changes probes nothing.
-    from importer.snowflake.columns import check_column_names
     from importer.snowflake.session import deployer_connection, describe
+    from importer.snowflake.type_table import check_columns
 
     probe = Probe({}, {})
     with closing(deployer_connection(target, sign_in)) as connection:
         for name, query in queries.items():
             try:
                 described = describe(connection, query)
-                check_column_names([column.name for column in described])
+                check_columns(described)
             except ImporterError as error:
                 probe.refusals[name] = str(error)
             else:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from snowflake.connector import SnowflakeConnection
-from snowflake.connector.cursor import ResultMetadata
 from sqlglot import exp
 
 from importer.job.contract.values import Family, RowValue, family_of
-from importer.snowflake.columns import check_column_names, type_text
+from importer.snowflake.columns import DescribedColumn, type_text
 from importer.snowflake.query_rows import column_of, is_nan, is_null, select_from
 from importer.snowflake.session import describe
+from importer.snowflake.type_table import check_columns
 
 #: Columns per statement: counting distinct values takes memory of the warehouse.
 _COLUMNS_AT_ONCE = 50
@@ -62,7 +62,7 @@ class _Measures(NamedTuple):
 def profile_query(connection: SnowflakeConnection, query: str) -> Profile:
     """Return the profile of a query; an ImporterError has Snowflake's own message."""
     columns = describe(connection, query)
-    check_column_names([column.name for column in columns])
+    check_columns(columns)
     rows = 0
     measured: list[_Measures] = []
     for start in range(0, len(columns), _COLUMNS_AT_ONCE):
@@ -79,7 +79,7 @@ def profile_query(connection: SnowflakeConnection, query: str) -> Profile:
     )
 
 
-def _measures(column: ResultMetadata) -> list[exp.Expr]:
+def _measures(column: DescribedColumn) -> list[exp.Expr]:
     """Return an expression for each field of `_Measures`."""
     value, family = column_of(column.name), family_of(column)
     has_extremes = family.is_ordered and family != Family.TEXT
@@ -111,7 +111,7 @@ def _values(connection: SnowflakeConnection, query: str, names: list[str]) -> di
     }
 
 
-def _profile(column: ResultMetadata, measures: _Measures, values: list[str]) -> ColumnProfile:
+def _profile(column: DescribedColumn, measures: _Measures, values: list[str]) -> ColumnProfile:
     has_range = not measures.not_numbers
     return ColumnProfile(
         name=column.name,

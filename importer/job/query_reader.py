@@ -12,7 +12,9 @@ from importer.job.unload import snowflake_access, unload
 from importer.lake.attempt import Attempt
 from importer.lake.manifest import Written
 from importer.progress import Progress
+from importer.snowflake.columns import DescribedColumn
 from importer.snowflake.session import describe, execute
+from importer.snowflake.type_table import TypeOptions, check_columns, check_options
 from importer.spec.import_spec import ImportSpec
 
 
@@ -28,17 +30,18 @@ class QueryReader:
 
     def read(self, query: str) -> Written:
         """Write the rows of a query; an ImporterError if Snowflake reports another number of rows."""
+        types = TypeOptions.of(self.spec)
         match self.spec.mode:
             case "stream":
                 cursor = execute(self.connection, query)
-                self.contract.check_columns(cursor.description)
-                written = stream(cursor, self.spec.memory_mb, self.attempt, self.contract)
+                self._check(cursor.columns, types)
+                written = stream(cursor, self.spec.memory_mb, types, self.attempt, self.contract)
             case "unload":
                 columns = describe(self.connection, query)
-                self.contract.check_columns(columns)
+                self._check(columns, types)
                 self.contract.check_in_snowflake(self.connection, query)
                 access = snowflake_access(self.spec.storage_integration, self.attempt, self.progress)
-                written = unload(self.connection, query, columns, self.attempt, access, self.contract)
+                written = unload(self.connection, query, columns, types, self.attempt, access, self.contract)
             case _:
                 assert_never(self.spec.mode)
         rows = sum(part.rows for part in written.parts)
@@ -48,6 +51,12 @@ class QueryReader:
                 "import again"
             )
         return written
+
+    def _check(self, columns: list[DescribedColumn], types: TypeOptions) -> None:
+        """Raise an ImporterError if the query's columns fit neither Parquet nor the import's options."""
+        check_columns(columns)
+        check_options(columns, types)
+        self.contract.check_columns(columns)
 
     def discard(self, written: Written) -> None:
         """Delete the parts of what was written."""

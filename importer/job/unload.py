@@ -9,20 +9,20 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 from snowflake.connector import SnowflakeConnection
-from snowflake.connector.constants import FIELD_ID_TO_NAME
-from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
+from snowflake.connector.cursor import SnowflakeCursor
 
 from importer.errors import ImporterError
 from importer.job.contract.enforce import Enforcement
 from importer.lake.attempt import Attempt
 from importer.lake.azure import awaiting_roles
 from importer.lake.folder_signature import delegation_key, folder_token
-from importer.lake.manifest import Cast, Part, Written
+from importer.lake.manifest import Part, Written
 from importer.lake.parquet import row_groups, write_parts
 from importer.progress import Progress
-from importer.snowflake.columns import arrow_schema, check_column_names, manifest_columns, type_text
-from importer.snowflake.session import describe, execute
-from importer.spec.sql import identifier, literal
+from importer.snowflake.columns import DescribedColumn
+from importer.snowflake.session import execute
+from importer.snowflake.type_table import TypeOptions, arrow_schema, casts, manifest_columns, selected
+from importer.spec.sql import literal
 
 #: How long Snowflake may take; then its access to the data lake expires.
 UNLOAD_TIMEOUT = timedelta(hours=6)
@@ -33,24 +33,6 @@ MAX_FILE_BYTES = 256 * 2**20
 #: How much of a file's end is fetched at first, in bytes. The footer of a wide table with many row groups may
 #: be longer, and takes a second call.
 _FOOTER_BYTES = 64 * 2**10
-
-#: The expressions that make text of the types that Snowflake does not unload to Parquet, or unloads nested.
-_TO_TEXT = {
-    "VARIANT": "TO_JSON({})",
-    "OBJECT": "TO_JSON({})",
-    "ARRAY": "TO_JSON({})",
-    "MAP": "TO_JSON({}::OBJECT)",
-    "VECTOR": "TO_JSON({}::ARRAY)",
-    "GEOGRAPHY": "TO_JSON(ST_ASGEOJSON({}))",
-    "GEOMETRY": "TO_JSON(ST_ASGEOJSON({}))",
-}
-
-
-class _Selected(NamedTuple):
-    """How the statement selects a column, and the type that it casts the column to, if it does."""
-
-    expression: str
-    cast_to: str | None = None
 
 
 class _File(NamedTuple):
@@ -76,56 +58,47 @@ def snowflake_access(storage_integration: str | None, attempt: Attempt, progress
 def unload(
     connection: SnowflakeConnection,
     query: str,
-    described: list[ResultMetadata],
+    columns: list[DescribedColumn],
+    types: TypeOptions,
     attempt: Attempt,
     access: str,
     contract: Enforcement,
 ) -> Written:
-    """Make Snowflake write the rows of a query, which returns the `described` columns, into the attempt.
+    """Make Snowflake write the rows of a query, which returns the `columns`, into the attempt.
 
-    `access` is the clause of `snowflake_access`. The files are checked against what Snowflake reports, and
-    the contract sees their footers.
+    `access` is the clause of `snowflake_access`. The files are checked against what Snowflake reports and
+    against the columns, and the contract sees their footers.
     """
-    check_column_names([column.name for column in described])
-    selected = [_select(column) for column in described]
-    casts = [
-        Cast(column.name, type_text(column), cast_to)
-        for column, (_, cast_to) in zip(described, selected, strict=True)
-        if cast_to
-    ]
+    schema = arrow_schema(columns, "unload", types)
     # a query may end in a comment, so the parenthesis is on a line of its own
-    select = f"SELECT {', '.join(s.expression for s in selected)}\nFROM (\n{query}\n)"
-    unloaded = describe(connection, select)
+    select = f"SELECT {', '.join(selected(column, types) for column in columns)}\nFROM (\n{query}\n)"
     url = attempt.blobs.datastore.snowflake_url(attempt.folder)
-    cursor = execute(connection, _statement(url, select, access), UNLOAD_TIMEOUT)
+    cursor = _copy(connection, _statement(url, select, access), schema)
     files = _reported_files(cursor)
     if files:
         sizes = attempt.blobs.sizes(attempt.folder)
-        parts, schema = _check_files(attempt, files, sizes, [column.name for column in unloaded], contract)
+        parts = _check_files(attempt, files, sizes, schema, contract)
         for name in sizes.keys() - {file.name for file in files}:
             attempt.delete(name)  # a retry within Snowflake has left it
     else:  # Snowflake writes no file for an empty result
-        schema = arrow_schema(unloaded)
         parts = write_parts(row_groups([], schema), schema, attempt)
     rows = sum(file.rows for file in files)
-    return Written(parts, manifest_columns(described, schema), casts, rows, cursor.sfqid or "")
+    written = manifest_columns(columns, schema)
+    return Written(parts, written, casts(columns, "unload", types), rows, cursor.sfqid or "")
 
 
-def _select(column: ResultMetadata) -> _Selected:
-    """Return how a column is selected, so that Parquet holds it in the type that mode `stream` gives it."""
-    name = identifier(column.name)
-    kind = FIELD_ID_TO_NAME[column.type_code]
-    if kind in ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"):
-        # Snowflake does not unload time zones to Parquet: the time is stored in UTC
-        target = f"TIMESTAMP_NTZ({column.scale})"
-        return _Selected(f"CONVERT_TIMEZONE('UTC', {name})::{target} AS {name}", target)
-    if kind in _TO_TEXT:
-        return _Selected(f"{_TO_TEXT[kind].format(name)} AS {name}", "VARCHAR")
-    if kind == "FIXED" and not column.scale:
-        # 64 bits: without the cast it would be a decimal, see
-        # https://docs.snowflake.com/en/user-guide/data-unload-considerations
-        return _Selected(f"{name}::BIGINT AS {name}")
-    return _Selected(name)
+def _copy(connection: SnowflakeConnection, statement: str, schema: pa.Schema) -> SnowflakeCursor:
+    """Run the COPY INTO; the error of a number that does not fit names the columns and the setting."""
+    try:
+        return execute(connection, statement, UNLOAD_TIMEOUT)
+    except ImporterError as error:
+        whole = [field.name for field in schema if pa.types.is_integer(field.type)]
+        if not whole or "out of range" not in str(error).lower():
+            raise
+        raise ImporterError(
+            f"{error}; if {' or '.join(whole)} has whole numbers beyond 64 bits, add it to the import's "
+            "setting decimal"
+        ) from None
 
 
 def _statement(url: str, select: str, access: str) -> str:
@@ -150,11 +123,10 @@ def _reported_files(cursor: SnowflakeCursor) -> list[_File]:
 
 
 def _check_files(
-    attempt: Attempt, files: list[_File], sizes: dict[str, int], names: list[str], contract: Enforcement
-) -> tuple[list[Part], pa.Schema]:
-    """Return the files as parts, and their schema; an ImporterError if one is not as Snowflake reports it."""
+    attempt: Attempt, files: list[_File], sizes: dict[str, int], schema: pa.Schema, contract: Enforcement
+) -> list[Part]:
+    """Return the files as parts; an ImporterError if one is not as reported, or has other types."""
     parts: list[Part] = []
-    schema = pa.schema([])
     for file in files:
         path = attempt.folder + file.name
         if file.name not in sizes:
@@ -162,20 +134,27 @@ def _check_files(
                 f"Snowflake reports {path}, but it does not exist; nothing is registered: import again"
             )
         footer = _read_footer(attempt, file.name, sizes[file.name])
-        rows, found = footer.num_rows, footer.schema.to_arrow_schema().remove_metadata()
-        if rows != file.rows:
+        if footer.num_rows != file.rows:
             raise ImporterError(
-                f"Snowflake reports {file.rows} rows in {path}, but it has {rows}; nothing is registered: "
-                "import again"
+                f"Snowflake reports {file.rows} rows in {path}, but it has {footer.num_rows}; nothing is "
+                "registered: import again"
             )
-        if found.names != names or (parts and found != schema):
-            raise ImporterError(
-                f"{path} has other columns than the query; nothing is registered: import again"
-            )
+        _check_schema(path, footer.schema.to_arrow_schema().remove_metadata(), schema)
         contract.see_footer(footer)
-        schema = found
-        parts.append(Part(file.name, rows, sizes[file.name]))
-    return parts, schema
+        parts.append(Part(file.name, footer.num_rows, sizes[file.name]))
+    return parts
+
+
+def _check_schema(path: str, found: pa.Schema, expected: pa.Schema) -> None:
+    """Raise an ImporterError if a file has other columns or types: the unit of a time, its UTC flag, any."""
+    if found.names != expected.names:
+        raise ImporterError(f"{path} has other columns than the query; nothing is registered: import again")
+    for written, field in zip(found, expected, strict=True):
+        if written.type != field.type:
+            raise ImporterError(
+                f"Snowflake wrote column {field.name} as {written.type} instead of {field.type} into {path}; "
+                "nothing is registered: cast it in the query, or use the mode stream"
+            )
 
 
 def _read_footer(attempt: Attempt, name: str, size: int) -> pq.FileMetaData:

@@ -35,21 +35,13 @@ _CONVERTED_BYTES = 2 * 2**20
 _BUFFER_BYTES = 2**20
 
 
-class NarrowColumnError(Exception):
-    """A value does not fit the type of its column: all rows must be read again with the type of `field`."""
-
-    def __init__(self, field: pa.Field) -> None:
-        super().__init__(f"column {field.name} needs the type {field.type}")
-        self.field = field
-
-
 def row_groups(
     tables: Iterable[pa.Table], schema: pa.Schema, size: int = ROW_GROUP_BYTES
 ) -> Generator[pa.Table, None, None]:
     """Yield the rows of `tables` in the schema, in tables of about `size` bytes, whatever size they come in.
 
     Without rows, yield one table without rows.
-    A NarrowColumnError names a column that needs a wider type, an ImporterError one that no type fits.
+    An ImporterError names a column with a value that does not fit its type.
     """
     pending = [schema.empty_table()]
     pending_bytes = 0
@@ -98,26 +90,15 @@ def write_parts(
     return parts
 
 
-def _misfit(table: pa.Table, schema: pa.Schema) -> NarrowColumnError | ImporterError:
+def _misfit(table: pa.Table, schema: pa.Schema) -> ImporterError:
     """Return the error that names the first column of a table whose values do not fit the schema."""
     for column, field in zip(table.columns, schema, strict=True):
         try:
             column.cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             break
-    if (wider := _wider(field)) is not None:
-        return NarrowColumnError(wider)
-    hint = " (timestamps with nanoseconds end in the year 2261)" if pa.types.is_timestamp(field.type) else ""
-    return ImporterError(
-        f"column {field.name} has values of type {column.type} that do not fit {field.type}: "
-        f"cast it in the query{hint}"
-    )
-
-
-def _wider(field: pa.Field) -> pa.Field | None:
-    """Return the field with a type that holds more values, if there is one."""
-    if field.type == pa.int64():
-        return field.with_type(pa.decimal128(38, 0))
-    if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
-        return field.with_type(pa.timestamp("us", field.type.tz))
-    return None
+    if pa.types.is_decimal(column.type) and pa.types.is_int64(field.type):
+        problem = "has a whole number beyond 64 bits: add it to the import's setting decimal"
+    else:
+        problem = f"has values of type {column.type} that do not fit {field.type}: cast it in the query"
+    return ImporterError(f"column {field.name} {problem}")

@@ -11,37 +11,46 @@ from importer.errors import ImporterError
 
 _TIMESTAMPS = ("TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ")
 
+_MICROSECONDS, _NANOSECONDS = 6, 9
+_UNITS = {_MICROSECONDS: "us", _NANOSECONDS: "ns"}
+
 #: Fractions of a second in a field of their own are nanoseconds, whatever the column's scale is.
-_FRACTION_SCALE = 9
+_FRACTION_SCALE = _NANOSECONDS
 
 
-def decode(table: pa.Table) -> pa.Table:
+def decode(table: pa.Table, *, nanoseconds: bool = False) -> pa.Table:
     """Return a chunk's rows with decimals, times and timestamps in Arrow's own types.
 
-    Times have microseconds, or nanoseconds if the column's scale is above 6. If a timestamp is beyond the
-    range of nanoseconds, its chunk has microseconds; an ImporterError names the column if these lose digits.
-    Other columns are unchanged.
+    Times have microseconds, and lose further digits; with `nanoseconds` those of a scale above 6 have
+    nanoseconds. An ImporterError names a column with a timestamp beyond the range of its unit. Other columns
+    are unchanged.
     """
-    columns = [_decode(column, field) for column, field in zip(table.columns, table.schema, strict=True)]
+    columns = [
+        _decode(column, field, nanoseconds) for column, field in zip(table.columns, table.schema, strict=True)
+    ]
     return pa.table(columns, names=table.schema.names)
 
 
-def _decode(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+def _decode(column: pa.ChunkedArray, field: pa.Field, nanoseconds: bool) -> pa.ChunkedArray:
     metadata: dict[bytes, bytes] = field.metadata or {}
     kind = metadata.get(b"logicalType", b"").decode().upper()
     scale = int(metadata.get(b"scale", b"0"))
     if kind == "FIXED" and scale and pa.types.is_integer(field.type):
         return _decimals(column, scale)
+    unit_scale = _NANOSECONDS if nanoseconds and scale > _MICROSECONDS else _MICROSECONDS
     if kind == "TIME" and pa.types.is_integer(field.type):
-        return _times(column, scale)
+        return _scaled(column, scale, unit_scale).cast(pa.time64(_UNITS[unit_scale]))
     if kind not in _TIMESTAMPS:
         return column
+    zone = None if kind == "TIMESTAMP_NTZ" else "UTC"
     try:
-        return _timestamps(column, scale, None if kind == "TIMESTAMP_NTZ" else "UTC")
+        return _since_epoch(column, scale, unit_scale).cast(pa.timestamp(_UNITS[unit_scale], zone))
     except pa.ArrowInvalid:
+        if unit_scale == _MICROSECONDS:
+            raise
         raise ImporterError(
-            f"column {field.name} has a timestamp with nanoseconds outside the years 1678 to 2261: "
-            f"cast it in the query to {kind}(6)"
+            f"column {field.name} has a timestamp outside the years 1678 to 2261, which nanoseconds cannot "
+            f"hold: remove the import's setting nanoseconds, or cast the column in the query to {kind}(6)"
         ) from None
 
 
@@ -52,20 +61,6 @@ def _decimals(column: pa.ChunkedArray, scale: int) -> pa.ChunkedArray:
     return pa.chunked_array(
         [pa.Array.from_buffers(kind, len(c), c.buffers(), offset=c.offset) for c in digits.chunks], kind
     )
-
-
-def _times(column: pa.ChunkedArray, scale: int) -> pa.ChunkedArray:
-    unit, unit_scale = ("us", 6) if scale <= 6 else ("ns", 9)
-    return _scaled(column, scale, unit_scale).cast(pa.time64(unit))
-
-
-def _timestamps(column: pa.ChunkedArray, scale: int, zone: str | None) -> pa.ChunkedArray:
-    if scale > 6:
-        try:
-            return _since_epoch(column, scale, 9).cast(pa.timestamp("ns", zone))
-        except pa.ArrowInvalid:  # beyond 64 bits
-            pass
-    return _since_epoch(column, scale, 6).cast(pa.timestamp("us", zone))
 
 
 def _since_epoch(column: pa.ChunkedArray, scale: int, unit_scale: int) -> pa.ChunkedArray:
@@ -80,12 +75,11 @@ def _since_epoch(column: pa.ChunkedArray, scale: int, unit_scale: int) -> pa.Chu
 
 
 def _scaled(column: pa.ChunkedArray, scale: int, unit_scale: int) -> pa.ChunkedArray:
-    """Convert numbers of scale `scale` to `unit_scale`; raise ArrowInvalid if that loses digits."""
+    """Convert numbers of scale `scale` to `unit_scale`, rounding down; raise ArrowInvalid beyond 64 bits."""
     numbers = column.cast(pa.int64())
     if unit_scale >= scale:
         return pc.multiply_checked(numbers, 10 ** (unit_scale - scale)) if unit_scale > scale else numbers
     divisor = 10 ** (scale - unit_scale)
-    units = pc.divide(numbers, divisor)
-    if not pc.all(pc.equal(pc.multiply(units, divisor), numbers), min_count=0).as_py():
-        raise pa.ArrowInvalid("a time has more digits than its unit")
-    return units
+    units = pc.divide(numbers, divisor)  # towards zero
+    is_above = pc.greater(pc.multiply(units, divisor), numbers)
+    return pc.subtract(units, is_above.cast(pa.int64()))

@@ -1,27 +1,26 @@
-"""The columns of a query's result: their types in Snowflake and in Parquet."""
+"""The columns of a query's result, as Snowflake describes them."""
 
-from typing import NamedTuple
-
-import pyarrow as pa
-from snowflake.connector.constants import FIELD_ID_TO_NAME
-from snowflake.connector.cursor import ResultMetadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
 
 from importer.errors import ImporterError
-from importer.lake.manifest import ManifestColumn
+from importer.spec.snowflake_types import SnowflakeType
 
-#: Snowflake's names of the types that the connector names differently
-#: (https://docs.snowflake.com/en/sql-reference/intro-summary-data-types).
-_TYPE_NAMES = {"FIXED": "NUMBER", "REAL": "FLOAT", "TEXT": "VARCHAR"}
-_WITH_SCALE = {"TIME", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ", "TIMESTAMP_TZ"}
-_LONGEST_TEXT = 16_777_216
-
-#: The Arrow types that do not depend on precision or scale; all other types are text, such as JSON.
-_TYPES = {
-    "REAL": pa.float64(),
-    "DATE": pa.date32(),
-    "BOOLEAN": pa.bool_(),
-    "BINARY": pa.binary(),
+#: The types that a response names differently than Snowflake's documentation does.
+_RESPONSE_NAMES = {
+    "FIXED": SnowflakeType.NUMBER,
+    "REAL": SnowflakeType.FLOAT,
+    "TEXT": SnowflakeType.VARCHAR,
 }
+_ELEMENTS = {"FIXED": "INT", "REAL": "FLOAT"}
+_WITH_SCALE = (
+    SnowflakeType.TIME,
+    SnowflakeType.TIMESTAMP_NTZ,
+    SnowflakeType.TIMESTAMP_LTZ,
+    SnowflakeType.TIMESTAMP_TZ,
+)
+_LONGEST_TEXT = 16_777_216
 
 
 class Column(NamedTuple):
@@ -32,54 +31,70 @@ class Column(NamedTuple):
     nullable: bool
 
 
-def type_text(column: ResultMetadata) -> str:
-    """Return the type of a described column as Snowflake writes it."""
-    name = _TYPE_NAMES.get(kind := FIELD_ID_TO_NAME[column.type_code], kind)
-    if name == "NUMBER":
-        return f"NUMBER({column.precision},{column.scale})"
-    if name in _WITH_SCALE:
-        return f"{name}({column.scale})"
-    if name == "VARCHAR" and 0 < (column.internal_size or 0) < _LONGEST_TEXT:
-        return f"VARCHAR({column.internal_size})"
-    return name
+@dataclass(frozen=True)
+class DescribedColumn:
+    """A column with its type, as a response describes it.
 
-
-def columns_of(description: list[ResultMetadata]) -> list[Column]:
-    """Return the described columns with their types as Snowflake writes them."""
-    return [Column(column.name, type_text(column), column.is_nullable) for column in description]
-
-
-def arrow_schema(description: list[ResultMetadata]) -> pa.Schema:
-    """Return the Parquet schema of a query's result: it depends on the columns' types, not on the rows.
-
-    So the versions of an asset have one schema until the query's columns change. Integers have 64 bits, and
-    times with a scale above 6 are in nanoseconds; `write_parts` widens a column whose values do not fit.
+    The importer does not use the connector's description: that has no elements of a VECTOR, and a type that
+    the connector (4.8) does not know becomes a NUMBER in it (`FIELD_NAME_TO_ID` in its constants.py).
     """
-    names = [column.name for column in description]
-    check_column_names(names)
-    return pa.schema([pa.field(column.name, _arrow_type(column)) for column in description])
+
+    name: str
+    kind: SnowflakeType
+    precision: int | None = None
+    scale: int | None = None
+    length: int | None = None
+    is_nullable: bool = True
+    element: str | None = None
+    """The type of a VECTOR's elements: `FLOAT` or `INT`."""
+    dimension: int | None = None
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> Self:
+        """Return the column of an entry of `rowtype`; an ImporterError names a column of an unknown type."""
+        name = str(described.get("extTypeName") or described["type"]).upper()
+        try:
+            kind = _RESPONSE_NAMES.get(name) or SnowflakeType(name)
+        except ValueError:
+            raise ImporterError(
+                f"column {described['name']} has the type {name}, which the importer does not know: cast it "
+                "in the query, for example to VARCHAR"
+            ) from None
+        fields = described.get("fields") or []
+        if fields and kind is not SnowflakeType.VECTOR:
+            raise ImporterError(
+                f"column {described['name']} is a structured {kind}: cast it in the query to VARIANT"
+            )
+        element = str(fields[0]["type"]).upper() if fields else None
+        return cls(
+            described["name"],
+            kind,
+            described.get("precision"),
+            described.get("scale"),
+            described.get("length"),
+            bool(described.get("nullable", True)),
+            _ELEMENTS.get(element, element) if element else None,
+            described.get("vectorDimension"),
+        )
 
 
-def _arrow_type(column: ResultMetadata) -> pa.DataType:
-    kind = FIELD_ID_TO_NAME[column.type_code]
-    unit = "us" if (column.scale or 0) <= 6 else "ns"
-    if kind == "FIXED":
-        return pa.decimal128(column.precision or 38, column.scale) if column.scale else pa.int64()
-    if kind == "TIME":
-        return pa.time64(unit)
-    if kind in ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"):
-        return pa.timestamp(unit, "UTC")
-    if kind.startswith("TIMESTAMP"):
-        return pa.timestamp(unit)
-    return _TYPES.get(kind, pa.string())
+def type_text(column: DescribedColumn) -> str:
+    """Return the type of a described column as Snowflake writes it."""
+    kind = column.kind
+    if kind is SnowflakeType.NUMBER:
+        return f"NUMBER({column.precision},{column.scale})"
+    if kind in _WITH_SCALE:
+        return f"{kind}({column.scale})"
+    if kind is SnowflakeType.VARCHAR and 0 < (column.length or 0) < _LONGEST_TEXT:
+        return f"VARCHAR({column.length})"
+    if kind is SnowflakeType.VECTOR:
+        return f"VECTOR({column.element},{column.dimension})"
+    return kind.value
 
 
-def manifest_columns(description: list[ResultMetadata], schema: pa.Schema) -> list[ManifestColumn]:
-    """Return a query's columns with their types in Snowflake and in the Parquet files."""
-    return [
-        ManifestColumn(column.name, type_text(column), str(field.type))
-        for column, field in zip(description, schema, strict=True)
-    ]
+def columns_of(described: Sequence[DescribedColumn]) -> list[Column]:
+    """Return the described columns with their types as Snowflake writes them."""
+    return [Column(column.name, type_text(column), column.is_nullable) for column in described]
 
 
 def check_column_names(names: list[str]) -> None:

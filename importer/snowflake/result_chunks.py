@@ -53,13 +53,17 @@ CHUNK_RETRIES = Retrying(
 )
 
 
-def arrow_batches(cursor: SnowflakeCursor, ahead_bytes: int) -> Generator[pa.Table, None, None]:
+def arrow_batches(
+    cursor: SnowflakeCursor, ahead_bytes: int, *, nanoseconds: bool = False
+) -> Generator[pa.Table, None, None]:
     """Yield the rows of a query in the result's order, and fetch the next chunks meanwhile.
+
+    Times have microseconds, or with `nanoseconds` up to nanoseconds.
 
     The chunks that are fetched ahead have at most `ahead_bytes` uncompressed, or there is one of them. An
     ImporterError names a chunk that cannot be read.
     """
-    result = _Result(cursor)
+    result = _Result(cursor, nanoseconds)
     chunks = deque(enumerate(result.sizes))
     fetched: deque[tuple[Future[pa.Table], int]] = deque()
     with ThreadPoolExecutor(_DOWNLOADS, "fetch") as pool:
@@ -78,8 +82,9 @@ def arrow_batches(cursor: SnowflakeCursor, ahead_bytes: int) -> Generator[pa.Tab
 class _Result:
     """The chunks of one result; a failed chunk is retried, with a new URL if the old one has expired."""
 
-    def __init__(self, cursor: SnowflakeCursor) -> None:
+    def __init__(self, cursor: SnowflakeCursor, nanoseconds: bool) -> None:
         self._connection: SnowflakeConnection = cursor.connection
+        self._nanoseconds = nanoseconds
         self._query_id = cursor.sfqid or ""
         self._chunks = _arrow_chunks(cursor)
         self._renewing = threading.Lock()
@@ -112,7 +117,7 @@ class _Result:
                 raise
         if encoded.num_rows != chunk.rowcount:
             raise _ChunkError(f"it has {encoded.num_rows} rows instead of {chunk.rowcount}")
-        return decode(encoded)
+        return decode(encoded, nanoseconds=self._nanoseconds)
 
     def _renew(self, number: int, refused: ArrowResultBatch) -> None:
         """Get new URLs for the same chunks: URLs expire after about 6 hours, results after 24.

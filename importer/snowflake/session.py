@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from snowflake.connector import SnowflakeConnection
-from snowflake.connector.cursor import ResultMetadata, SnowflakeCursor
 from snowflake.connector.errors import Error, OperationalError
 from snowflake.connector.vendored.requests.exceptions import RequestException
 from tenacity import (
@@ -18,7 +17,8 @@ from tenacity import (
 )
 
 from importer.errors import ImporterError
-from importer.snowflake.columns import Column, columns_of
+from importer.snowflake.columns import Column, DescribedColumn, columns_of
+from importer.snowflake.cursor import DescribingCursor
 from importer.snowflake.deployer import deployer_client_id
 from importer.snowflake.session_parameters import session_parameters
 from importer.snowflake.sign_in import client_id_of, open_connection, sign_in_arguments
@@ -67,13 +67,14 @@ def deployer_connection(target: SnowflakeTarget, sign_in: Mapping[str, str]) -> 
     return _open(target, {**where, **sign_in}, "ai-platform probe", deployer_client_id(sign_in))
 
 
-def describe(connection: SnowflakeConnection, query: str) -> list[ResultMetadata]:
+def describe(connection: SnowflakeConnection, query: str) -> list[DescribedColumn]:
     """Return the columns of `query` without running it; an ImporterError has Snowflake's own message."""
-    with connection.cursor() as cursor:
+    with connection.cursor(DescribingCursor) as cursor:
         try:
-            return list(_STATEMENT_RETRIES.copy()(cursor.describe, query) or [])
+            _STATEMENT_RETRIES.copy()(cursor.describe, query)
         except (Error, RequestException) as error:
             raise ImporterError(f"Snowflake refuses the query: {error_text(error)}") from None
+        return cursor.columns
 
 
 def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:
@@ -81,12 +82,14 @@ def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:
     return columns_of(describe(connection, query))
 
 
-def execute(connection: SnowflakeConnection, query: str, timeout: timedelta | None = None) -> SnowflakeCursor:
+def execute(
+    connection: SnowflakeConnection, query: str, timeout: timedelta | None = None
+) -> DescribingCursor:
     """Run `query` and return its cursor; an ImporterError has Snowflake's own message.
 
     Snowflake cancels the query after `timeout`.
     """
-    cursor = connection.cursor()
+    cursor = connection.cursor(DescribingCursor)
     try:
         seconds = int(timeout.total_seconds()) if timeout else None
         _STATEMENT_RETRIES.copy()(cursor.execute, query, timeout=seconds)

@@ -16,7 +16,7 @@ from importer.spec.contract import Contract
 from importer.spec.curate import Curate
 from importer.spec.incremental import Incremental
 from importer.spec.memory import DEFAULT_MEMORY_MB, MemoryMB
-from importer.spec.names import AssetName, Identifier
+from importer.spec.names import AssetName, ColumnName, Identifier
 from importer.spec.query import normalise_query
 
 Query = Annotated[str, AfterValidator(normalise_query)]
@@ -52,6 +52,14 @@ class ImportOptions(BaseModel):
         default=None,
         description="Number of days to keep every version, even if there are more than `keepVersions`.",
     )
+    nanoseconds: bool = Field(
+        default=False,
+        description="Whether times keep nanoseconds, which Spark and mltable cannot read; only in `stream`.",
+    )
+    decimal: list[ColumnName] = Field(
+        default=[],
+        description="Columns of whole numbers to store as decimals: those with numbers beyond 64 bits.",
+    )
     incremental: Incremental | None = Field(
         default=None, description="Imports only new and changed rows: docs/incremental.md."
     )
@@ -59,6 +67,13 @@ class ImportOptions(BaseModel):
         default=None, description="Rules that the rows must meet before a version is registered."
     )
     curate: Curate | None = Field(default=None, description="Makes a clean asset from every version.")
+
+    @field_validator("nanoseconds")
+    @classmethod
+    def _check_nanoseconds(cls, nanoseconds: bool, info: ValidationInfo) -> bool:
+        if nanoseconds and info.data.get("mode") == "unload":
+            raise ValueError("needs the mode stream: Snowflake unloads times in microseconds")
+        return nanoseconds
 
     def options(self) -> dict[str, Any]:
         """Return the options alone, as JSON by the names of an `ImportSpec`."""

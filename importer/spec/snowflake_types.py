@@ -1,9 +1,37 @@
-"""The names of Snowflake's types: many types have several.
+"""Snowflake's types and their names: many types have several.
 
 https://docs.snowflake.com/en/sql-reference/intro-summary-data-types
 """
 
 import re
+from enum import StrEnum
+
+
+class SnowflakeType(StrEnum):
+    """A type, by the name that Snowflake's documentation prefers."""
+
+    NUMBER = "NUMBER"
+    DECFLOAT = "DECFLOAT"
+    FLOAT = "FLOAT"
+    VARCHAR = "VARCHAR"
+    BINARY = "BINARY"
+    BOOLEAN = "BOOLEAN"
+    DATE = "DATE"
+    TIME = "TIME"
+    TIMESTAMP_NTZ = "TIMESTAMP_NTZ"
+    TIMESTAMP_LTZ = "TIMESTAMP_LTZ"
+    TIMESTAMP_TZ = "TIMESTAMP_TZ"
+    INTERVAL_YEAR_MONTH = "INTERVAL_YEAR_MONTH"
+    INTERVAL_DAY_TIME = "INTERVAL_DAY_TIME"
+    VARIANT = "VARIANT"
+    OBJECT = "OBJECT"
+    ARRAY = "ARRAY"
+    MAP = "MAP"
+    VECTOR = "VECTOR"
+    GEOGRAPHY = "GEOGRAPHY"
+    GEOMETRY = "GEOMETRY"
+    FILE = "FILE"
+
 
 _WRITTEN = re.compile(r"([A-Z][A-Z0-9_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?")
 
@@ -27,10 +55,11 @@ _MOMENTS = {
     "TIMESTAMPTZ": "TIMESTAMP_TZ",
     "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_TZ",
 }
-_PLAIN = (
-    *("BOOLEAN", "DATE", "VARIANT", "OBJECT", "ARRAY", "MAP", "GEOGRAPHY", "GEOMETRY", "VECTOR", "FILE"),
-    *("INTERVAL_YEAR_MONTH", "INTERVAL_DAY_TIME"),
-)
+#: https://docs.snowflake.com/en/sql-reference/data-types-vector
+_VECTOR = re.compile(r"VECTOR\s*\(\s*(FLOAT|INT)\s*,\s*([1-9]\d*)\s*\)")
+
+#: The types without parameters; VECTOR has no default for its own.
+_PLAIN = frozenset(SnowflakeType) - {SnowflakeType.VECTOR}
 
 #: The length of a VARCHAR that is declared without one.
 _LONGEST_TEXT = 16_777_216
@@ -39,6 +68,8 @@ _LONGEST_TEXT = 16_777_216
 def normal_type(written: str) -> str:
     """Return a type as Snowflake describes it; a ValueError if Snowflake has no such type."""
     found = _WRITTEN.fullmatch(" ".join(written.upper().split()))
+    if vector := _VECTOR.fullmatch(written.upper().strip()):
+        return f"VECTOR({vector[1]},{vector[2]})"
     name, *numbers = found.groups() if found else ("",)
     first, second = (None if number is None else int(number) for number in numbers or (None, None))
     if name in _NUMBERS:
@@ -59,5 +90,5 @@ def normal_type(written: str) -> str:
         if name in _PLAIN:
             return name
     raise ValueError(
-        f"{written} is not a Snowflake type; expected one such as NUMBER(12,2) or TIMESTAMP_NTZ(9)"
+        f"{written} is not a Snowflake type; expected one such as NUMBER(12,2), TIMESTAMP_NTZ(9) or ARRAY"
     )

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import assert_never
 
-from snowflake.connector.cursor import ResultMetadata
-
 from importer.errors import ImporterError
 from importer.job.contract.values import Family, RowValue, RuleValue, family_of, rule_value, value_text
 from importer.lake.contract_result import EXAMPLES, RuleResult
+from importer.snowflake.columns import DescribedColumn
 from importer.spec.contract import ColumnRules, Contract, Value
 
 #: Begins the measured text of a `Fresh` check: a later version reads it back from the manifest.
@@ -104,7 +103,7 @@ class Found:
     measured: RowValue | None = None
 
 
-def plan_checks(asset: str, contract: Contract, columns: list[ResultMetadata]) -> list[Check]:
+def plan_checks(asset: str, contract: Contract, columns: list[DescribedColumn]) -> list[Check]:
     """Return the checks of the rows; a MisfitError names a rule that does not fit its column's type.
 
     A NotImplementedError names a rule that the contract declares and that no check is known for.
@@ -127,7 +126,7 @@ def plan_checks(asset: str, contract: Contract, columns: list[ResultMetadata]) -
 
 
 def _unique_checks(
-    asset: str, groups: list[list[str]], described: dict[str, ResultMetadata]
+    asset: str, groups: list[list[str]], described: dict[str, DescribedColumn]
 ) -> Iterator[Check]:
     for number, names in enumerate(groups):
         rule = f"unique[{number}]"
@@ -138,7 +137,7 @@ def _unique_checks(
             yield Unique(rule, tuple(names))
 
 
-def _column_checks(asset: str, rules: ColumnRules, described: ResultMetadata) -> Iterator[Check]:
+def _column_checks(asset: str, rules: ColumnRules, described: DescribedColumn) -> Iterator[Check]:
     column = _Column(asset, described)
     for rule in type(rules).model_fields:
         match rule:
@@ -173,7 +172,7 @@ def _column_checks(asset: str, rules: ColumnRules, described: ResultMetadata) ->
 class _Column:
     """A column of the query, whose type the rules must fit."""
 
-    def __init__(self, asset: str, described: ResultMetadata) -> None:
+    def __init__(self, asset: str, described: DescribedColumn) -> None:
         self._asset = asset
         self._decimals = described.scale or 0
         self.name = described.name

@@ -8,7 +8,6 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 from snowflake.connector import SnowflakeConnection
-from snowflake.connector.cursor import ResultMetadata
 
 from importer.job.contract.checks import NEWEST, Check, Found, Fresh, judge, plan_checks
 from importer.job.contract.in_footers import FooterChecks
@@ -18,7 +17,7 @@ from importer.job.contract.table_rules import check_columns, check_rows
 from importer.lake.contract_result import ContractBreachError, RuleResult
 from importer.lake.manifest import Manifest
 from importer.progress import Progress
-from importer.snowflake.columns import check_column_names
+from importer.snowflake.columns import DescribedColumn
 from importer.spec.contract import Contract
 from importer.spec.import_spec import ImportSpec
 
@@ -48,14 +47,13 @@ class Enforcement:
     def __exit__(self, *_: object) -> None:
         self._stream.close()
 
-    def check_columns(self, columns: list[ResultMetadata]) -> None:
+    def check_columns(self, columns: list[DescribedColumn]) -> None:
         """Start again with the query's columns; raise a ContractBreachError where they breach the contract.
 
         An ImporterError names a rule that does not fit its column's type.
         """
         self._stream.close()
         self._found = None
-        check_column_names([column.name for column in columns])
         self._columns = check_columns(self._contract, columns)
         self._raise_breaches(self._columns)
         self._checks = plan_checks(self._asset, self._contract, columns)

@@ -1,15 +1,12 @@
 """The rules of a contract on a whole result: its columns with their types, and the number of its rows."""
 
-from snowflake.connector.cursor import ResultMetadata
-
 from importer.lake.contract_result import RuleResult
-from importer.snowflake.columns import type_text
+from importer.snowflake.columns import DescribedColumn, type_text
 from importer.spec.contract import ColumnRules, Contract, RowRules
 from importer.spec.names import nearest_column
-from importer.spec.snowflake_types import normal_type
 
 
-def check_columns(contract: Contract, columns: list[ResultMetadata]) -> list[RuleResult]:
+def check_columns(contract: Contract, columns: list[DescribedColumn]) -> list[RuleResult]:
     """Return whether the contract's columns are present with their types, and whether there are others."""
     types = {column.name: type_text(column) for column in columns}
     wanted = [*contract.columns, *(name for names in contract.unique for name in names)]
@@ -32,7 +29,7 @@ def _check_column(name: str, rules: ColumnRules, types: dict[str, str]) -> RuleR
         return RuleResult(f"columns.{name}", "present", problem, False)
     if rules.type is None:
         return RuleResult(f"columns.{name}", "present", "present", True)
-    is_same = normal_type(found) == rules.type
+    is_same = found == rules.type
     measured = found if is_same else f"the type is {found}, not {rules.type}"
     return RuleResult(f"columns.{name}.type", rules.type, measured, is_same)
 

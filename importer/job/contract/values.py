@@ -5,11 +5,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperati
 from enum import StrEnum
 from typing import TypeVar, assert_never
 
-from snowflake.connector.constants import FIELD_ID_TO_NAME
-from snowflake.connector.cursor import ResultMetadata
-
 from importer.lake.contract_result import shortened
+from importer.snowflake.columns import DescribedColumn
 from importer.spec.contract import Value
+from importer.spec.snowflake_types import SnowflakeType
 
 #: A value that a rule compares with; for a column of type NUMBER it is a decimal.
 RuleValue = bool | Decimal | float | str | date | time
@@ -64,24 +63,42 @@ class Family(StrEnum):
         return self in (Family.DATE, Family.MOMENT, Family.ZONED)
 
 
-_FAMILIES = {
-    "FIXED": Family.NUMBER,
-    "REAL": Family.FLOAT,
-    "TEXT": Family.TEXT,
-    "BOOLEAN": Family.BOOLEAN,
-    "DATE": Family.DATE,
-    "TIME": Family.TIME,
-    "TIMESTAMP": Family.MOMENT,
-    "TIMESTAMP_NTZ": Family.MOMENT,
-    "TIMESTAMP_LTZ": Family.ZONED,
-    "TIMESTAMP_TZ": Family.ZONED,
-    "BINARY": Family.BYTES,
-}
-
-
-def family_of(column: ResultMetadata) -> Family:
+def family_of(column: DescribedColumn) -> Family:
     """Return the kind of a described column's values."""
-    return _FAMILIES.get(FIELD_ID_TO_NAME[column.type_code], Family.NESTED)
+    match column.kind:
+        case SnowflakeType.NUMBER | SnowflakeType.DECFLOAT:
+            return Family.NUMBER
+        case SnowflakeType.FLOAT:
+            return Family.FLOAT
+        case SnowflakeType.VARCHAR:
+            return Family.TEXT
+        case SnowflakeType.BOOLEAN:
+            return Family.BOOLEAN
+        case SnowflakeType.DATE:
+            return Family.DATE
+        case SnowflakeType.TIME:
+            return Family.TIME
+        case SnowflakeType.TIMESTAMP_NTZ:
+            return Family.MOMENT
+        case SnowflakeType.TIMESTAMP_LTZ | SnowflakeType.TIMESTAMP_TZ:
+            return Family.ZONED
+        case SnowflakeType.BINARY:
+            return Family.BYTES
+        case (
+            SnowflakeType.VARIANT
+            | SnowflakeType.OBJECT
+            | SnowflakeType.ARRAY
+            | SnowflakeType.MAP
+            | SnowflakeType.VECTOR
+            | SnowflakeType.GEOGRAPHY
+            | SnowflakeType.GEOMETRY
+            | SnowflakeType.FILE
+            | SnowflakeType.INTERVAL_YEAR_MONTH
+            | SnowflakeType.INTERVAL_DAY_TIME
+        ):
+            return Family.NESTED
+        case _:
+            assert_never(column.kind)
 
 
 def rule_value(value: Value, family: Family) -> RuleValue:

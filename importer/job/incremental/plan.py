@@ -3,13 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Self, assert_never
 
-from snowflake.connector.cursor import ResultMetadata
-
 from importer.errors import ImporterError
 from importer.job.incremental.watermark import Mark, WatermarkColumn
 from importer.lake.manifest import Manifest
 from importer.lake.run_notes import RunNotes
 from importer.lake.stored_versions import StoredVersions
+from importer.snowflake.columns import DescribedColumn
 from importer.spec.import_spec import ImportSpec
 from importer.spec.incremental import Incremental
 from importer.spec.query import query_hash
@@ -94,7 +93,7 @@ def make_plan(
     spec: ImportSpec,
     rules: Incremental,
     previous: Previous | FullRead,
-    columns: list[ResultMetadata],
+    columns: list[DescribedColumn],
     stored: StoredVersions,
 ) -> Plan:
     """Return what an import reads, whose query returns `columns`."""

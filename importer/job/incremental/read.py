@@ -3,11 +3,8 @@
 from typing import Protocol, assert_never
 
 from importer.job.incremental.plan import FullRead, NewRows, Plan
-from importer.lake.manifest import Manifest, Written, schema_hash
+from importer.lake.manifest import Written, schema_hash
 from importer.progress import Progress
-
-#: The wider type of a type, in which a full read stores a column that needs it.
-_WIDER = {"int64": "decimal128(38, 0)"}
 
 
 class Reader(Protocol):
@@ -26,8 +23,7 @@ def read_step(plan: Plan, query: str, reader: Reader, progress: Progress) -> tup
     written = reader.read(plan.query(query))
     if plan.base is None:
         return plan, written
-    # an empty result has no types of its own, and narrower types are widened
-    if written.rows == 0 or _is_narrower(written, plan.base):
+    if written.rows == 0:  # without rows, the version has those of the base alone
         written = written._replace(columns=plan.base.columns, casts=plan.base.casts)
     if schema_hash(written.columns) == plan.base.schema_hash:
         return plan, written
@@ -35,14 +31,6 @@ def read_step(plan: Plan, query: str, reader: Reader, progress: Progress) -> tup
     full = plan.in_full("the types of the query's columns changed")
     _report(full, progress)
     return full, reader.read(full.query(query))
-
-
-def _is_narrower(written: Written, base: Manifest) -> bool:
-    """Return whether every column has the type of the base, or one that can be widened to it."""
-    return all(
-        old.type in (new.type, _WIDER.get(new.type))
-        for new, old in zip(written.columns, base.columns, strict=True)
-    )
 
 
 def _report(plan: Plan, progress: Progress) -> None:

@@ -9,13 +9,12 @@ from typing import Self, assert_never
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from snowflake.connector.constants import FIELD_ID_TO_NAME
-from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
-from importer.snowflake.columns import type_text
+from importer.snowflake.columns import DescribedColumn, type_text
 from importer.spec.incremental import Overlap
 from importer.spec.names import nearest_column
+from importer.spec.snowflake_types import SnowflakeType
 from importer.spec.sql import identifier
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +33,16 @@ class Kind(StrEnum):
     DATE = "date"
     MOMENT = "moment"
     NUMBER = "number"
+
+
+#: The kind of each type that increases.
+_KINDS = {
+    SnowflakeType.DATE: Kind.DATE,
+    SnowflakeType.NUMBER: Kind.NUMBER,
+    SnowflakeType.TIMESTAMP_NTZ: Kind.MOMENT,
+    SnowflakeType.TIMESTAMP_LTZ: Kind.MOMENT,
+    SnowflakeType.TIMESTAMP_TZ: Kind.MOMENT,
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -98,11 +107,11 @@ class WatermarkColumn:
 
     name: str
     kind: Kind
-    snowflake_type: str
+    snowflake_type: SnowflakeType
     digits: int
 
     @classmethod
-    def of(cls, name: str, key: list[str], columns: list[ResultMetadata]) -> Self:
+    def of(cls, name: str, key: list[str], columns: list[DescribedColumn]) -> Self:
         """Return the column; an ImporterError if the query lacks it or a key, or its type has no order."""
         known = {column.name: column for column in columns}
         for setting, wanted in (("column", name), *(("key", part) for part in key)):
@@ -112,14 +121,12 @@ class WatermarkColumn:
                     f"{nearest_column(wanted, known)}"
                 )
         found = known[name]
-        snowflake_type = FIELD_ID_TO_NAME[found.type_code]
-        kinds = {"DATE": Kind.DATE, "FIXED": Kind.NUMBER}
-        if snowflake_type not in kinds and not snowflake_type.startswith("TIMESTAMP"):
+        kind = _KINDS.get(found.kind)
+        if kind is None:
             raise ImporterError(
                 f"incremental.column: {name} is a {type_text(found)}: use a DATE, TIMESTAMP or NUMBER column"
             )
-        kind = kinds.get(snowflake_type, Kind.MOMENT)
-        return cls(name, kind, snowflake_type, 0 if kind == Kind.DATE else found.scale or 0)
+        return cls(name, kind, found.kind, 0 if kind == Kind.DATE else found.scale or 0)
 
     def check_overlap(self, overlap: Overlap | None) -> None:
         """Raise an ImporterError if `overlap` does not fit the type of the column."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from importer.spec.import_spec import ImportOptions, ImportSpec
+from stacks.settings.explain import SettingsError
 from stacks.settings.load import load
 from tests.unit.stacks.declared_stacks import EXISTING_WORKSPACE, SCHEDULE, declare_imports_alone
 from tests.unit.stacks.stack_config import config, imports, snowflake
@@ -26,6 +27,7 @@ def schedule_of(**changes: Any) -> dict[str, Any]:
 def test_every_option_of_an_import_reaches_its_job() -> None:
     declared = imports(
         mode="unload",
+        decimal=["ID"],
         memoryMb=500,
         keepVersions=3,
         keepDays=9,
@@ -37,8 +39,16 @@ def test_every_option_of_an_import_reaches_its_job() -> None:
     spec = spec_of(imports=declared)
     for option, field in ImportOptions.model_fields.items():
         value = getattr(settings, option)
+        if option == "nanoseconds":  # it contradicts the mode above
+            assert spec_of(imports=imports(nanoseconds=True)).nanoseconds
+            continue
         assert value != field.default, f"declare {option} above, with another value than its default"
         assert getattr(spec, option) == value, option
+
+
+def test_nanoseconds_of_unloaded_times_are_refused() -> None:
+    with pytest.raises(SettingsError, match="nanoseconds: needs the mode stream"):
+        load(config(existing=EXISTING, imports=imports(mode="unload", nanoseconds=True)))
 
 
 def test_specification_names_the_connection_and_the_datastores() -> None:

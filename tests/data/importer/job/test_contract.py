@@ -156,7 +156,7 @@ def sorted_examples(text: str) -> str:
 @MODES
 def test_every_breach_is_named_and_counted_and_nothing_is_registered(home: Home, mode: str) -> None:
     name = f"odd_{mode}"
-    broken = spec(name, BREACHES, f"{ALL_ODD} -- all", mode=mode)
+    broken = spec(name, BREACHES, f"{ALL_ODD} -- all", mode=mode, decimal=["D38"])
     line = error_line(command("run", name, "--version", "2026-11-23T06:00:00Z", spec=broken))
     said, _, next_step = line.removeprefix(f"error: contract of {name}: ").partition(
         " (nothing is registered)"

@@ -103,7 +103,9 @@ def test_row_count_that_differs_from_snowflakes_registers_nothing(
         yield next(tables).slice(1)
         yield from tables
 
-    monkeypatch.setattr("importer.job.stream.arrow_batches", lambda *given: short(whole(*given)))
+    monkeypatch.setattr(
+        "importer.job.stream.arrow_batches", lambda *given, **options: short(whole(*given, **options))
+    )
 
     with pytest.raises(ImporterError, match="Snowflake reports 2930 rows, but 2929 were written"):
         run(spec("short"))

@@ -22,7 +22,6 @@ from importer.lake.manifest import Manifest
 from importer.lake.run_notes import RunNotes
 from importer.lake.stored_versions import StoredVersions
 from importer.progress import JsonLines
-from importer.snowflake.columns import arrow_schema
 from importer.spec.contract import Contract
 from importer.spec.import_spec import ImportSpec
 from importer.spec.incremental import Incremental
@@ -437,27 +436,6 @@ def test_changed_query_key_or_columns_read_all_rows_in_the_same_run(
     third = t.run(3, **again)
     assert third.step is not None
     assert third.step.base == version(2)
-
-
-def test_new_rows_are_widened_to_the_types_of_the_base(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def wide(description: Any) -> pa.Schema:
-        schema = arrow_schema(description)
-        return schema.set(0, schema.field(0).with_type(pa.decimal128(38, 0)))
-
-    t = Table(home, "stream", "widened")
-    t.add(row(1, 1))
-    with monkeypatch.context() as patch:
-        patch.setattr("importer.job.stream.arrow_schema", wide)
-        first = t.run(1)
-    t.add(row(2, 2))
-    second = t.run(2)
-    assert second.step is not None
-    assert not second.step.full
-    assert second.columns == first.columns
-    assert [str(r[0]) for r in t.rows(2, tmp_path)] == ["1", "2"]
-    assert len([n for n in blob_names(home, t.name) if version(2) in n and n.endswith(".parquet")]) == 1
 
 
 @pytest.mark.parametrize(

@@ -192,13 +192,54 @@ def plain(value: Value) -> Value:
 BEYOND = f"SELECT {10**38 - 1} AS N UNION ALL SELECT -{2**63 + 1}"
 
 
-def test_whole_numbers_beyond_64_bits_arrive(home: Home, tmp_path: Path) -> None:
-    run(spec("beyond", BEYOND))
-    found, _ = arrived(home, "beyond", tmp_path)
+@pytest.mark.parametrize("mode", MODES)
+def test_whole_numbers_beyond_64_bits_arrive_if_they_are_declared(
+    home: Home, tmp_path: Path, mode: Mode
+) -> None:
+    run(spec(f"beyond_{mode}", BEYOND, mode=mode, decimal=["N"]))
+    found, _ = arrived(home, f"beyond_{mode}", tmp_path)
     assert sorted(map(int, found["N"].to_pylist())) == [-(2**63) - 1, 10**38 - 1]
 
 
-def test_whole_numbers_beyond_64_bits_are_not_unloaded_as_others(home: Home) -> None:
-    with pytest.raises(ImporterError, match=r"the query failed in Snowflake: .*out of range"):
-        run(spec("beyond_unloaded", BEYOND, mode="unload"))
-    assert blob_names(home, "beyond_unloaded") == []
+@pytest.mark.parametrize("mode", MODES)
+def test_whole_numbers_beyond_64_bits_are_an_error_with_column_and_setting(home: Home, mode: Mode) -> None:
+    with pytest.raises(
+        ImporterError, match=r"N has .*beyond 64 bits.* add it to the import's setting decimal"
+    ):
+        run(spec(f"too_long_{mode}", BEYOND, mode=mode))
+    assert blob_names(home, f"too_long_{mode}") == []
+
+
+def test_schema_follows_from_the_columns_and_not_from_the_rows(home: Home, tmp_path: Path) -> None:
+    """The same columns with near and far times, small and large numbers, and no rows."""
+    hashes = set()
+    for name, rows in {
+        "near": "SELECT 1 AS N, '2020-01-01'::TIMESTAMP_NTZ AS MOMENT",
+        "far": f"SELECT {2**62} AS N, '9999-12-31'::TIMESTAMP_NTZ AS MOMENT",
+        "none": "SELECT 1 AS N, '2020-01-01'::TIMESTAMP_NTZ AS MOMENT WHERE 1 = 0",
+    }.items():
+        for mode in MODES:
+            run(spec(f"{name}_{mode}", f"SELECT N::NUMBER(38,0) AS N, MOMENT FROM ({rows})", mode=mode))  # noqa: S608
+            hashes.add(download(home, f"{name}_{mode}", V1, tmp_path).schema_hash)
+    assert len(hashes) == 1
+
+
+def test_vector_arrives_as_a_list_of_floats(home: Home, tmp_path: Path) -> None:
+    run(spec("vector", "SELECT LOCAL_VECTOR('[1.5, 2.5, 3.5]') AS V UNION ALL SELECT LOCAL_VECTOR(NULL)"))
+    found, manifest = arrived(home, "vector", tmp_path)
+    assert found.schema.field("V").type.value_type == pa.float32()
+    assert sorted(found["V"].to_pylist(), key=str) == [None, [1.5, 2.5, 3.5]]
+    assert manifest.columns[0].snowflake_type == "VECTOR(FLOAT,3)"
+    assert len(mltable.load(str(tmp_path)).to_pandas_dataframe()) == 2
+
+
+REFUSED = {"INTERVAL_DAY_TIME": "INTERVAL '1 day'", "DECFLOAT": "LOCAL_DECFLOAT(1)"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", REFUSED)
+def test_type_that_parquet_does_not_have_is_refused(home: Home, mode: Mode, kind: str) -> None:
+    asset = f"refused_{kind}_{mode}".lower()
+    with pytest.raises(ImporterError, match=rf"column C has the type {kind}, .*: cast it in the query"):
+        run(spec(asset, f"SELECT {REFUSED[kind]} AS C", mode=mode))
+    assert blob_names(home, asset) == []

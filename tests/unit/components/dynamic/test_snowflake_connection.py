@@ -1,12 +1,11 @@
 """The whole life of a Snowflake connection, against the real azure-ai-ml client and a Snowflake in memory."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pulumi import dynamic
 from pulumi.output import UNKNOWN
-from snowflake.connector.constants import FIELD_NAME_TO_ID
-from snowflake.connector.cursor import ResultMetadata
 
 from components.dynamic.provider import ResourceError
 from components.dynamic.snowflake_connection import (
@@ -16,17 +15,18 @@ from components.dynamic.snowflake_connection import (
 from components.dynamic.workspace import WorkspaceRef
 from importer.errors import ImporterError
 from importer.snowflake import session as snowflake
-from importer.snowflake.columns import type_text
+from importer.snowflake.columns import DescribedColumn, type_text
 from importer.snowflake.deployer import deployer_sign_in
 from importer.spec.snowflake_target import SnowflakeTarget
+from importer.spec.snowflake_types import SnowflakeType
 from tests.unit.components.dynamic.fake_workspace import ROOT, WORKSPACE, FakeWorkspace
 
 CONNECTION = "connections/snowflake"
 ID = f"{ROOT}/{CONNECTION}"
 PROVIDER = SnowflakeConnectionProvider()
-PRICE = ResultMetadata("PRICE", FIELD_NAME_TO_ID["FIXED"], None, None, 12, 2, True)
-STYLE = ResultMetadata("STYLE", FIELD_NAME_TO_ID["TEXT"], None, 20, None, None, True)
-SEEN_AT = ResultMetadata("SEEN_AT", FIELD_NAME_TO_ID["TIMESTAMP_TZ"], None, None, 0, 9, True)
+PRICE = DescribedColumn("PRICE", SnowflakeType.NUMBER, 12, 2)
+STYLE = DescribedColumn("STYLE", SnowflakeType.VARCHAR, length=20)
+SEEN_AT = DescribedColumn("SEEN_AT", SnowflakeType.TIMESTAMP_TZ, 0, 9)
 
 
 class FakeSnowflake:
@@ -45,7 +45,7 @@ class FakeSnowflake:
         self.targets.append(target)
         return self
 
-    def describe(self, query: str) -> list[ResultMetadata]:
+    def describe(self, query: str) -> list[DescribedColumn]:
         if query not in self.columns:
             raise ImporterError("Snowflake refuses the query: 904: invalid identifier 'NOPE'")
         return self.columns[query]
@@ -111,7 +111,7 @@ def create(**changes: Any) -> dict[str, Any]:
     return outs
 
 
-def column(described: ResultMetadata) -> dict[str, Any]:
+def column(described: DescribedColumn) -> dict[str, Any]:
     return {"name": described.name, "type": type_text(described), "nullable": described.is_nullable}
 
 
@@ -194,13 +194,13 @@ def test_read_after_create_shows_no_drift(workspace: FakeWorkspace) -> None:
     [
         ([PRICE], [PRICE, STYLE]),
         ([PRICE, STYLE], [PRICE]),
-        ([PRICE], [PRICE._replace(precision=14)]),
-        ([PRICE], [PRICE._replace(is_nullable=False)]),
+        ([PRICE], [replace(PRICE, precision=14)]),
+        ([PRICE], [replace(PRICE, is_nullable=False)]),
     ],
     ids=["appears", "goes", "changes-type", "changes-nullability"],
 )
 def test_changed_column_shows_after_a_refresh_and_an_update_records_it(
-    server: FakeSnowflake, before: list[ResultMetadata], now: list[ResultMetadata]
+    server: FakeSnowflake, before: list[DescribedColumn], now: list[DescribedColumn]
 ) -> None:
     server.columns["SELECT * FROM raw"] = before
     outs = create()

@@ -103,7 +103,19 @@ def test_misfit_of_curate_is_found(rules: dict[str, Any], problem: str) -> None:
     assert found(curate=curate(**rules)) == [problem]
 
 
-@pytest.mark.parametrize(("mode", "type_"), [("stream", "TIMESTAMPTZ_NS"), ("unload", "TIMESTAMP")])
+@pytest.mark.parametrize(
+    ("decimal", "problem"),
+    [
+        (["ID", "PRICE"], None),
+        (["IDD"], "decimal: the query returns no column IDD; did you mean ID?"),
+        (["NAME"], "decimal: NAME is a VARCHAR, and no NUMBER"),
+    ],
+)
+def test_column_of_decimal_must_be_a_number(decimal: list[str], problem: str | None) -> None:
+    assert found(decimal=decimal) == ([problem] if problem else [])
+
+
+@pytest.mark.parametrize(("mode", "type_"), [("stream", "TIMESTAMP WITH TIME ZONE"), ("unload", "TIMESTAMP")])
 def test_type_of_a_timestamp_with_a_time_zone_depends_on_the_mode(mode: str, type_: str) -> None:
     (problem,) = found(mode=mode, curate=curate(columns={"TZ": {"trim": True}}))
     assert problem.startswith(f"curate.columns.TZ.trim: the column must be text, and is {type_}")

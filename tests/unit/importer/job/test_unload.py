@@ -11,8 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from azure.storage.blob import UserDelegationKey
 from pydantic import ValidationError
-from snowflake.connector.constants import FIELD_NAME_TO_ID
-from snowflake.connector.cursor import ResultMetadata
 from snowflake.connector.errors import ProgrammingError
 
 from importer.errors import ImporterError
@@ -24,9 +22,12 @@ from importer.lake.datastore import Datastore
 from importer.lake.folder_signature import folder_token
 from importer.lake.manifest import Cast, Part, Written
 from importer.progress import JsonLines
+from importer.snowflake.columns import DescribedColumn
 from importer.snowflake.session import connect, execute
+from importer.snowflake.type_table import TypeOptions, arrow_schema
 from importer.spec.import_spec import ImportSpec
 from importer.spec.snowflake_target import SignIn, SnowflakeTarget
+from importer.spec.snowflake_types import SnowflakeType
 
 VERSION = "20261123T060000Z"
 FOLDER = f"houses/version={VERSION}/attempt=0123456789ab/"
@@ -49,8 +50,8 @@ INCLUDE_QUERY_ID = TRUE
 DETAILED_OUTPUT = TRUE"""  # noqa: S608 - compared, not run
 
 
-def column(name: str, kind: str, precision: int | None = None, scale: int | None = None) -> ResultMetadata:
-    return ResultMetadata(name, FIELD_NAME_TO_ID[kind], None, None, precision, scale, True)
+def column(name: str, kind: str, precision: int | None = None, scale: int | None = None) -> DescribedColumn:
+    return DescribedColumn(name, SnowflakeType(kind), precision, scale)
 
 
 def key() -> UserDelegationKey:
@@ -81,13 +82,10 @@ class Blobs(AssetBlobs):
 class Snowflake:
     """A Snowflake that returns the same columns for every query, and reports one file."""
 
-    def __init__(self, columns: list[ResultMetadata], rows: int, path: str = "") -> None:
+    def __init__(self, columns: list[DescribedColumn], rows: int, path: str = "") -> None:
         self.columns = columns
         self.statements: list[str] = []
         self._rows = [(f"{path}data_1.snappy.parquet", 1, rows)]
-
-    def describe(self, _connection: object, _query: str) -> list[ResultMetadata]:
-        return self.columns
 
     def execute(self, _connection: object, query: str, timeout: timedelta) -> SimpleNamespace:
         assert timeout == UNLOAD_TIMEOUT
@@ -103,7 +101,6 @@ def run(
     blobs: Blobs,
     delegation_key: UserDelegationKey | None = None,
 ) -> Written:
-    monkeypatch.setattr("importer.job.unload.describe", snowflake.describe)
     monkeypatch.setattr("importer.job.unload.execute", snowflake.execute)
     spec = ImportSpec(
         name="houses",
@@ -117,19 +114,32 @@ def run(
     monkeypatch.setattr("importer.job.unload.delegation_key", lambda *_: delegation_key)
     access = snowflake_access(spec.storage_integration, attempt, JsonLines())
     contract = Enforcement(spec, None, JsonLines())
-    return unload(connection, spec.query, snowflake.columns, attempt, access, contract)
+    return unload(connection, spec.query, snowflake.columns, TypeOptions(), attempt, access, contract)
 
 
-def parquet(names: list[str], rows: int = 2) -> bytes:
+def parquet(schema: pa.Schema, rows: int = 2) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({name: list(range(rows)) for name in names}), sink)
+    columns = [
+        pa.array(range(rows)) if pa.types.is_int64(field.type) else pa.nulls(rows, field.type)
+        for field in schema
+    ]
+    pq.write_table(pa.table(columns, schema=schema), sink)
     return bytes(sink.getvalue())
 
 
+def file_of(columns: list[DescribedColumn], rows: int = 2) -> bytes:
+    """Return the file that Snowflake writes for a query with these columns."""
+    return parquet(arrow_schema(columns, "unload", TypeOptions()), rows)
+
+
+def one_text(name: str = "C", rows: int = 2) -> bytes:
+    return parquet(pa.schema([(name, pa.string())]), rows)
+
+
 def test_statement_matches_the_golden_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = [column("ID", "FIXED", 38, 0), column("PRICE", "FIXED", 12, 2), column('a "b', "TEXT")]
+    columns = [column("ID", "NUMBER", 38, 0), column("PRICE", "NUMBER", 12, 2), column('a "b', "VARCHAR")]
     snowflake = Snowflake(columns, rows=2)
-    content = parquet(["ID", "PRICE", 'a "b'])
+    content = file_of(columns)
     written = run(monkeypatch, snowflake, Blobs(content))
     assert snowflake.statements == [GOLDEN]
     assert written.parts == [Part("data_1.snappy.parquet", 2, len(content))]
@@ -139,16 +149,17 @@ def test_statement_matches_the_golden_one(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("described", "selected", "cast"),
     [
-        (column("C", "FIXED", 38, 0), '"C"::BIGINT AS "C"', None),
-        (column("C", "FIXED", 12, 2), '"C"', None),
-        (column("C", "REAL"), '"C"', None),
+        (column("C", "NUMBER", 38, 0), '"C"::BIGINT AS "C"', None),
+        (column("C", "NUMBER", 12, 2), '"C"', None),
+        (column("C", "FLOAT"), '"C"::DOUBLE AS "C"', None),
         (column("C", "BINARY"), '"C"', None),
-        (column("C", "TIME", scale=9), '"C"', None),
-        (column("C", "TIMESTAMP_NTZ", scale=9), '"C"', None),
+        (column("C", "TIME", scale=9), '"C"', ("TIME(9)", "TIME(6)")),
+        (column("C", "TIMESTAMP_NTZ", scale=9), '"C"', ("TIMESTAMP_NTZ(9)", "TIMESTAMP_NTZ(6)")),
+        (column("C", "TIMESTAMP_NTZ", scale=6), '"C"', None),
         (
             column("C", "TIMESTAMP_TZ", scale=9),
             'CONVERT_TIMEZONE(\'UTC\', "C")::TIMESTAMP_NTZ(9) AS "C"',
-            ("TIMESTAMP_TZ(9)", "TIMESTAMP_NTZ(9)"),
+            ("TIMESTAMP_TZ(9)", "TIMESTAMP_NTZ(6)"),
         ),
         (
             column("C", "TIMESTAMP_LTZ", scale=3),
@@ -158,25 +169,29 @@ def test_statement_matches_the_golden_one(monkeypatch: pytest.MonkeyPatch) -> No
         (column("C", "VARIANT"), 'TO_JSON("C") AS "C"', ("VARIANT", "VARCHAR")),
         (column("C", "OBJECT"), 'TO_JSON("C") AS "C"', ("OBJECT", "VARCHAR")),
         (column("C", "ARRAY"), 'TO_JSON("C") AS "C"', ("ARRAY", "VARCHAR")),
-        (column("C", "VECTOR"), 'TO_JSON("C"::ARRAY) AS "C"', ("VECTOR", "VARCHAR")),
+        (
+            DescribedColumn("C", SnowflakeType.VECTOR, element="FLOAT", dimension=3),
+            'TO_JSON("C"::ARRAY) AS "C"',
+            ("VECTOR(FLOAT,3)", "VARCHAR"),
+        ),
         (column("C", "GEOGRAPHY"), 'TO_JSON(ST_ASGEOJSON("C")) AS "C"', ("GEOGRAPHY", "VARCHAR")),
     ],
 )
 def test_column_that_parquet_does_not_hold_is_cast_and_listed(
     monkeypatch: pytest.MonkeyPatch,
-    described: ResultMetadata,
+    described: DescribedColumn,
     selected: str,
     cast: tuple[str, str] | None,
 ) -> None:
     snowflake = Snowflake([described], rows=2)
-    written = run(monkeypatch, snowflake, Blobs(parquet(["C"])))
+    written = run(monkeypatch, snowflake, Blobs(file_of([described])))
     assert f"\nSELECT {selected}\nFROM (\n" in snowflake.statements[0]
     assert written.casts == ([Cast("C", *cast)] if cast else [])
 
 
 def test_token_gives_access_to_the_attempts_folder_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    snowflake = Snowflake([column("C", "TEXT")], rows=2)
-    run(monkeypatch, snowflake, Blobs(parquet(["C"])), key())
+    snowflake = Snowflake([column("C", "VARCHAR")], rows=2)
+    run(monkeypatch, snowflake, Blobs(one_text()), key())
     (token,) = re.findall(r"CREDENTIALS = \(AZURE_SAS_TOKEN = '(.*)'\)", snowflake.statements[0])
     granted = {name: values[0] for name, values in parse_qs(token).items()}
     assert (granted["sr"], granted["sdd"]) == ("d", "3")  # a directory, three levels deep
@@ -201,24 +216,25 @@ def test_footer_longer_than_the_first_read_takes_a_second_one(
 ) -> None:
     monkeypatch.setattr("importer.job.unload._FOOTER_BYTES", guess)
     names = [f"C{n}" for n in range(50)]
-    blobs = Blobs(parquet(names, rows=10_000))
-    snowflake = Snowflake([column(name, "FIXED", 38, 0) for name in names], rows=10_000)
+    columns = [column(name, "NUMBER", 38, 0) for name in names]
+    blobs = Blobs(file_of(columns, rows=10_000))
+    snowflake = Snowflake(columns, rows=10_000)
     assert run(monkeypatch, snowflake, blobs).rows == 10_000
     assert len(blobs.reads) == reads
     assert sum(blobs.reads) < len(blobs._content)
 
 
 def test_file_reported_with_its_path_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    snowflake = Snowflake([column("C", "TEXT")], rows=2, path=FOLDER)
-    assert run(monkeypatch, snowflake, Blobs(parquet(["C"]))).parts[0].name == "data_1.snappy.parquet"
+    snowflake = Snowflake([column("C", "VARCHAR")], rows=2, path=FOLDER)
+    assert run(monkeypatch, snowflake, Blobs(one_text())).parts[0].name == "data_1.snappy.parquet"
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (parquet(["C"], rows=3), "reports 2 rows in .*, but it has 3"),
-        (parquet(["D"]), "has other columns than the query"),
-        (parquet(["C"])[:-20], "is not a complete Parquet file"),
+        (one_text(rows=3), "reports 2 rows in .*, but it has 3"),
+        (one_text("D"), "has other columns than the query"),
+        (one_text()[:-20], "is not a complete Parquet file"),
         (b"", "is not a complete Parquet file"),
     ],
 )
@@ -226,13 +242,47 @@ def test_file_that_differs_from_the_report_raises_an_error(
     monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
 ) -> None:
     with pytest.raises(ImporterError, match=message):
-        run(monkeypatch, Snowflake([column("C", "TEXT")], rows=2), Blobs(content))
+        run(monkeypatch, Snowflake([column("C", "VARCHAR")], rows=2), Blobs(content))
+
+
+@pytest.mark.parametrize(
+    ("described", "written"),
+    [
+        (column("AT", "TIMESTAMP_NTZ", scale=9), pa.timestamp("ms")),
+        (column("AT", "TIMESTAMP_NTZ", scale=9), pa.timestamp("us", "UTC")),
+        (column("AT", "TIMESTAMP_TZ", scale=9), pa.timestamp("us", "UTC")),
+        (column("AT", "TIME", scale=9), pa.time32("ms")),
+        (column("AT", "FLOAT"), pa.float32()),
+        (column("AT", "NUMBER", 38, 0), pa.decimal128(38, 0)),
+        (column("AT", "NUMBER", 12, 2), pa.decimal128(4, 2)),
+    ],
+    ids=lambda value: getattr(value, "kind", None) or str(value),
+)
+def test_file_with_another_type_than_the_description_gives_raises_an_error(
+    monkeypatch: pytest.MonkeyPatch, described: DescribedColumn, written: pa.DataType
+) -> None:
+    content = parquet(pa.schema([("AT", written)]))
+    expected = arrow_schema([described], "unload", TypeOptions()).field(0).type
+    message = rf"Snowflake wrote column AT as {re.escape(str(written))} instead of {re.escape(str(expected))}"
+    with pytest.raises(ImporterError, match=message):
+        run(monkeypatch, Snowflake([described], rows=2), Blobs(content))
+
+
+def test_number_out_of_range_names_the_column_and_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    snowflake = Snowflake([column("ID", "NUMBER", 38, 0), column("P", "NUMBER", 12, 2)], rows=2)
+
+    def fail(*_: object) -> None:
+        raise ImporterError("the query failed in Snowflake: 100132: Numeric value is out of range")
+
+    monkeypatch.setattr(snowflake, "execute", fail)
+    with pytest.raises(ImporterError, match=r"out of range; if ID has .* to the import's setting decimal$"):
+        run(monkeypatch, snowflake, Blobs())
 
 
 def test_statement_is_sent_with_its_timeout() -> None:
     given: dict[str, object] = {}
     cursor = SimpleNamespace(execute=lambda _, **options: given.update(options))
-    connection: Any = SimpleNamespace(cursor=lambda: cursor)
+    connection: Any = SimpleNamespace(cursor=lambda _: cursor)
     execute(connection, "COPY INTO …", timedelta(hours=1))
     assert given == {"timeout": 3600}
 
@@ -266,7 +316,7 @@ def test_error_that_quotes_the_statement_hides_the_signature(quoted: str) -> Non
         def execute(self, *_: object, **__: object) -> None:
             raise ProgrammingError(quoted, errno=1003)
 
-    connection: Any = SimpleNamespace(cursor=Cursor)
+    connection: Any = SimpleNamespace(cursor=lambda _: Cursor())
     with pytest.raises(ImporterError, match=r"(sig|SIG)=\.\.\.") as refused:
         execute(connection, "COPY INTO …")
     assert "canary" not in str(refused.value)

@@ -1,24 +1,27 @@
 """Arrow tables, as the connector sends them, to Parquet parts."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from snowflake.connector.constants import FIELD_NAME_TO_ID
-from snowflake.connector.cursor import ResultMetadata
 
 from importer.errors import ImporterError
 from importer.lake.asset_blobs import AssetBlobs
 from importer.lake.attempt import Attempt
-from importer.lake.parquet import ROW_GROUP_BYTES, NarrowColumnError, row_groups, write_parts
-from importer.snowflake.columns import arrow_schema
+from importer.lake.parquet import ROW_GROUP_BYTES, row_groups, write_parts
+from importer.snowflake import type_table
+from importer.snowflake.columns import DescribedColumn
+from importer.snowflake.type_table import TypeOptions
+from importer.spec.snowflake_types import SnowflakeType
 
 
-def column(name: str, kind: str, precision: int | None = None, scale: int | None = None) -> ResultMetadata:
-    return ResultMetadata(name, FIELD_NAME_TO_ID[kind], None, None, precision, scale, True)
+def column(name: str, kind: str, precision: int | None = None, scale: int | None = None) -> DescribedColumn:
+    return DescribedColumn(name, SnowflakeType(kind), precision, scale)
+
+
+def arrow_schema(columns: list[DescribedColumn]) -> pa.Schema:
+    return type_table.arrow_schema(columns, "stream", TypeOptions())
 
 
 class Blobs(AssetBlobs):
@@ -57,83 +60,25 @@ class Parts:
         return pa.concat_tables(self.tables.values())
 
 
-@pytest.mark.parametrize(
-    ("described", "type_"),
-    [
-        (column("C", "FIXED", 38, 0), pa.int64()),
-        (column("C", "FIXED", 12, 2), pa.decimal128(12, 2)),
-        (column("C", "REAL"), pa.float64()),
-        (column("C", "TEXT"), pa.string()),
-        (column("C", "VARIANT"), pa.string()),
-        (column("C", "BINARY"), pa.binary()),
-        (column("C", "DATE"), pa.date32()),
-        (column("C", "TIME", scale=3), pa.time64("us")),
-        (column("C", "TIMESTAMP_NTZ", scale=9), pa.timestamp("ns")),
-        (column("C", "TIMESTAMP_TZ", scale=6), pa.timestamp("us", "UTC")),
-    ],
-)
-def test_parquet_type_follows_from_the_type_in_snowflake(
-    described: ResultMetadata, type_: pa.DataType
-) -> None:
-    assert arrow_schema([described]) == pa.schema([pa.field("C", type_)])
-
-
-def test_two_columns_of_the_same_name_raise_an_error() -> None:
-    with pytest.raises(ImporterError, match="returns column A twice"):
-        arrow_schema([column("A", "TEXT"), column("A", "REAL")])
-
-
 def test_batches_of_different_integer_widths_make_one_table() -> None:
-    schema = arrow_schema([column("N", "FIXED", 38, 0)])
+    schema = arrow_schema([column("N", "NUMBER", 38, 0)])
     batches = [pa.table({"N": pa.array([n], width)}) for n, width in ((1, pa.int8()), (40000, pa.int32()))]
     assert Parts().write(batches, schema) == pa.table({"N": pa.array([1, 40000], pa.int64())})
 
 
-@pytest.mark.parametrize(
-    ("described", "batches"),
-    [
-        (
-            column("C", "FIXED", 38, 0),
-            [pa.array([7]), pa.array([Decimal(10**30)], pa.decimal128(38, 0)), pa.array([8], pa.int8())],
-        ),
-        (
-            column("C", "TIMESTAMP_TZ", scale=9),
-            [
-                pa.array([datetime(2026, 1, 1, tzinfo=UTC)], pa.timestamp("ns", "UTC")),
-                pa.array([datetime(9999, 12, 31, tzinfo=UTC)], pa.timestamp("us", "UTC")),
-            ],
-        ),
-    ],
-    ids=["number", "timestamp"],
-)
-def test_late_value_that_does_not_fit_names_the_wider_column_that_holds_all_values(
-    described: ResultMetadata, batches: list[pa.Array]
-) -> None:
-    tables = [pa.table({"C": batch}) for batch in batches]
-    with pytest.raises(NarrowColumnError) as narrow:
-        Parts().write(tables, arrow_schema([described]), 1)
-    written = Parts().write(tables, pa.schema([narrow.value.field]), 1)
-    assert written["C"].to_pylist() == [value for batch in batches for value in batch.to_pylist()]
-
-
-def test_value_that_would_lose_digits_raises_an_error_with_its_column() -> None:
-    nanosecond = pa.array([1], pa.timestamp("ns"))
-    far = pa.array([datetime(9999, 12, 31)], pa.timestamp("us"))
-    batches: list[Any] = [pa.table({"WHEN": values}) for values in (nanosecond, far)]
-    with pytest.raises(NarrowColumnError) as narrow:
-        Parts().write(batches, arrow_schema([column("WHEN", "TIMESTAMP_NTZ", scale=9)]))
+def test_whole_number_beyond_64_bits_raises_an_error_with_column_and_setting() -> None:
+    batches = [pa.table({"N": pa.array([Decimal(10**30)], pa.decimal128(38, 0))})]
     with pytest.raises(ImporterError) as refused:
-        Parts().write(batches, pa.schema([narrow.value.field]))
+        Parts().write(batches, arrow_schema([column("N", "NUMBER", 38, 0)]))
     assert str(refused.value) == (
-        "column WHEN has values of type timestamp[ns] that do not fit timestamp[us]: "
-        "cast it in the query (timestamps with nanoseconds end in the year 2261)"
+        "column N has a whole number beyond 64 bits: add it to the import's setting decimal"
     )
 
 
 def test_value_of_another_type_raises_an_error_with_both_types() -> None:
     batches = [pa.table({"TAGS": pa.array([["a"]])})]
     with pytest.raises(ImporterError) as refused:
-        Parts().write(batches, arrow_schema([column("TAGS", "TEXT")]))
+        Parts().write(batches, arrow_schema([column("TAGS", "VARCHAR")]))
     assert str(refused.value) == (
         "column TAGS has values of type list<item: string> that do not fit string: cast it in the query"
     )
@@ -143,7 +88,7 @@ def test_many_small_batches_make_few_row_groups_and_parts_of_bounded_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importer.lake.parquet.PART_BYTES", 8 * 2000)
-    schema = arrow_schema([column("N", "FIXED", 38, 0)])
+    schema = arrow_schema([column("N", "NUMBER", 38, 0)])
     parts = Parts()
 
     numbers = parts.write([pa.table({"N": range(i * 100, i * 100 + 100)}) for i in range(100)], schema, 8000)
@@ -154,6 +99,6 @@ def test_many_small_batches_make_few_row_groups_and_parts_of_bounded_size(
 
 
 def test_empty_result_makes_one_part_with_the_schema() -> None:
-    schema = arrow_schema([column("N", "FIXED", 38, 0)])
+    schema = arrow_schema([column("N", "NUMBER", 38, 0)])
     assert list(row_groups([], schema)) == [schema.empty_table()]
     assert Parts().write([], schema) == schema.empty_table()

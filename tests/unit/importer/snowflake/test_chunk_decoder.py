@@ -14,10 +14,10 @@ from importer.errors import ImporterError
 from importer.snowflake.chunk_decoder import decode
 
 
-def decoded(values: pa.Array, kind: str, scale: int = 0) -> pa.ChunkedArray:
+def decoded(values: pa.Array, kind: str, scale: int = 0, *, nanoseconds: bool = False) -> pa.ChunkedArray:
     """Return a column of that logical type; the first value is left out, as in a slice of a chunk."""
     field = pa.field("C", values.type, metadata={"logicalType": kind, "scale": str(scale)})
-    return decode(pa.table([values], schema=pa.schema([field])).slice(1))["C"]
+    return decode(pa.table([values], schema=pa.schema([field])).slice(1), nanoseconds=nanoseconds)["C"]
 
 
 def parts(*rows: dict[str, int] | None, zone: bool = False) -> pa.Array:
@@ -51,21 +51,41 @@ def test_times_keep_the_digits_of_their_scale() -> None:
         time(0, 0, 1, 500_000),
         None,
     ]
-    nanoseconds = decoded(pa.array([0, 1_000_000_001]), "TIME", 9)
+    nanoseconds = decoded(pa.array([0, 1_000_000_001]), "TIME", 9, nanoseconds=True)
     assert nanoseconds.cast(pa.int64()).to_pylist() == [1_000_000_001]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "microseconds"),
+    [
+        (pa.array([0, 1_000_001_999]), "TIME", 1_000_001),
+        (pa.array([0, 1_999]), "TIMESTAMP_NTZ", 1),
+        (pa.array([0, -1]), "TIMESTAMP_NTZ", -1),
+        (pa.array([0, -1000]), "TIMESTAMP_NTZ", -1),
+    ],
+)
+def test_digits_beyond_microseconds_are_cut_to_the_earlier_microsecond(
+    values: pa.Array, kind: str, microseconds: int
+) -> None:
+    column = decoded(values, kind, 9)
+    assert column.type.unit == "us"
+    assert column.cast(pa.int64()).to_pylist() == [microseconds]
 
 
 @pytest.mark.parametrize(("scale", "unit"), [(0, "us"), (3, "us"), (6, "us"), (7, "ns"), (9, "ns")])
 def test_timestamp_in_one_number_is_read_by_its_scale(scale: int, unit: str) -> None:
-    column = decoded(pa.array([0, -(10**scale), None]), "TIMESTAMP_NTZ", scale)
+    values = pa.array([0, -(10**scale), None])
+    assert decoded(values, "TIMESTAMP_NTZ", scale).type == pa.timestamp("us")
+    column = decoded(values, "TIMESTAMP_NTZ", scale, nanoseconds=True)
     assert column.type == pa.timestamp(unit)
     assert column.cast(pa.timestamp("us")).to_pylist() == [datetime(1969, 12, 31, 23, 59, 59), None]
 
 
 def test_timestamp_in_seconds_and_fraction_is_their_sum() -> None:
     before_1970: Any = parts({"epoch": -1, "fraction": 999_999_999}, None)
-    column = decoded(before_1970, "TIMESTAMP_NTZ", 9)
+    column = decoded(before_1970, "TIMESTAMP_NTZ", 9, nanoseconds=True)
     assert column.cast(pa.int64()).to_pylist() == [-1, None]
+    assert decoded(before_1970, "TIMESTAMP_NTZ", 9).cast(pa.int64()).to_pylist() == [-1, None]
 
 
 @pytest.mark.parametrize("kind", ["TIMESTAMP_TZ", "TIMESTAMP_LTZ"])
@@ -80,15 +100,18 @@ def test_short_timestamp_with_a_zone_has_no_fraction() -> None:
     assert decoded(rows, "TIMESTAMP_TZ", 3).to_pylist() == [datetime(1970, 1, 1, 0, 0, 1, 500_000, UTC)]
 
 
-def test_timestamp_beyond_the_range_of_nanoseconds_has_microseconds() -> None:
+def test_year_9999_has_microseconds() -> None:
     year_9999 = 253_402_300_799
-    column = decoded(parts({"epoch": year_9999, "fraction": 1000}), "TIMESTAMP_NTZ", 9)
+    column = decoded(parts({"epoch": year_9999, "fraction": 1001}), "TIMESTAMP_NTZ", 9)
     assert column.to_pylist() == [datetime(9999, 12, 31, 23, 59, 59, 1)]
 
 
-def test_timestamp_beyond_both_units_is_an_error_with_the_cast_to_use() -> None:
-    with pytest.raises(ImporterError, match=r"^column C has a timestamp .*: cast it .* TIMESTAMP_NTZ\(6\)$"):
-        decoded(parts({"epoch": 253_402_300_799, "fraction": 1}), "TIMESTAMP_NTZ", 9)
+def test_timestamp_beyond_nanoseconds_is_an_error_with_the_setting_and_the_cast_to_use() -> None:
+    with pytest.raises(
+        ImporterError,
+        match=r"^column C has a timestamp outside .*: remove .* setting nanoseconds, .* TIMESTAMP_NTZ\(6\)$",
+    ):
+        decoded(parts({"epoch": 253_402_300_799, "fraction": 1}), "TIMESTAMP_NTZ", 9, nanoseconds=True)
 
 
 def stored(kind: str, scale: int, values: pa.Array) -> tuple[pa.Field, pa.Array]:
@@ -162,7 +185,7 @@ def test_decoded_values_equal_those_of_the_connector(encoding: tuple[pa.Field, p
         None, sink.getvalue().to_pybytes(), context, False, False, True, True, False
     )
     (expected,) = iterator
-    found = decode(table).column(0)
+    found = decode(table, nanoseconds=True).column(0)
 
     if pa.types.is_decimal(found.type):
         assert found.to_pylist() == expected.column(0).cast(found.type).to_pylist()

@@ -4,19 +4,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-from snowflake.connector.constants import FIELD_NAME_TO_ID
-from snowflake.connector.cursor import ResultMetadata
 
+from importer.snowflake.columns import DescribedColumn
 from importer.spec.contract import Contract
+from importer.spec.snowflake_types import SnowflakeType
 
 #: The largest number of 38 digits.
 BIG = 10**38 - 1
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TYPES = {
-    "ID": ("FIXED", 38, 0),
-    "PRICE": ("FIXED", 12, 2),
-    "R": ("REAL", None, None),
-    "NAME": ("TEXT", None, None),
+    "ID": ("NUMBER", 38, 0),
+    "PRICE": ("NUMBER", 12, 2),
+    "R": ("FLOAT", None, None),
+    "NAME": ("VARCHAR", None, None),
     "D": ("DATE", None, None),
     "T": ("TIME", 0, 9),
     "AT": ("TIMESTAMP_NTZ", 0, 9),
@@ -26,7 +26,7 @@ TYPES = {
     "BIN": ("BINARY", None, None),
 }
 COLUMNS = [
-    ResultMetadata(name, FIELD_NAME_TO_ID[kind], None, None, precision, scale, True)
+    DescribedColumn(name, SnowflakeType(kind), precision, scale)
     for name, (kind, precision, scale) in TYPES.items()
 ]
 

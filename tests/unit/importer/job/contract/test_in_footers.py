@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from importer.job.contract.checks import plan_checks
 from importer.job.contract.in_footers import FooterChecks
@@ -51,3 +52,12 @@ def test_footers_show_nulls_and_values_out_of_range() -> None:
         "columns.D.min": "a value is 1959-12-31, expected at least 1960-01-01",
         "columns.TZ.max": "a value is 2020-01-01 01:00:00Z, expected at most 2020-01-01 00:00:00Z",
     }
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_times_are_compared_whether_or_not_the_file_says_that_they_are_in_utc(zone: str | None) -> None:
+    rules = columns(AT={"max": "2020-01-01"}, TZ={"max": "2020-01-01T00:00Z"})
+    late = pa.array([datetime(2020, 1, 1, 1)], pa.timestamp("us", zone))
+    watch = FooterChecks(plan_checks("houses", rules, COLUMNS))
+    watch.see(footer(pa.table({"AT": late, "TZ": late})))
+    assert [result.rule for result in watch.breached()] == ["columns.AT.max", "columns.TZ.max"]

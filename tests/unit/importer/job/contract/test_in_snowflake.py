@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from snowflake.connector.constants import FIELD_NAME_TO_ID
-from snowflake.connector.cursor import ResultMetadata
 
 from importer.job.contract.checks import Found, plan_checks
 from importer.job.contract.in_snowflake import find_in_snowflake
+from importer.snowflake.columns import DescribedColumn
+from importer.spec.snowflake_types import SnowflakeType
 from tests.unit.importer.job.contract.contracts import COLUMNS, NOW, contract
 
 
@@ -31,7 +31,7 @@ def test_checks_in_snowflake_are_one_statement_and_one_for_each_breach(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = 'a "b'
-    described = [*COLUMNS, ResultMetadata(name, FIELD_NAME_TO_ID["TEXT"], None, None, None, None, True)]
+    described = [*COLUMNS, DescribedColumn(name, SnowflakeType.VARCHAR)]
     rules = contract(
         columns={
             "PRICE": {"nullable": False, "min": "0.005", "allowed": [1, 0.001]},

@@ -19,6 +19,7 @@ from importer.lake.datastore import Datastore
 from importer.lake.manifest import UP, Manifest, ManifestColumn, Part, Written, mltable, part_path
 from importer.progress import JsonLines
 from importer.spec.incremental import Incremental, Overlap
+from importer.spec.snowflake_types import SnowflakeType
 
 D37 = "1.0000000000000000000000000000000000001"
 
@@ -68,7 +69,8 @@ def test_moment_after_the_year_9999_raises_an_error() -> None:
         str(Mark(10**15, Kind.MOMENT, 3))
 
 
-NTZ = WatermarkColumn('w"1', Kind.MOMENT, "TIMESTAMP_NTZ", 9)
+PRICE = WatermarkColumn("W", Kind.NUMBER, SnowflakeType.NUMBER, 2)
+NTZ = WatermarkColumn('w"1', Kind.MOMENT, SnowflakeType.TIMESTAMP_NTZ, 9)
 NANO, MICRO = Mark(1_700_000_000_123_456_789, Kind.MOMENT, 9), Mark(1_700_000_000_123_456, Kind.MOMENT, 6)
 FF6 = "'YYYY-MM-DD HH24:MI:SS.FF6'"
 
@@ -95,23 +97,35 @@ FF6 = "'YYYY-MM-DD HH24:MI:SS.FF6'"
             f">= TO_TIMESTAMP_NTZ('0001-01-01 00:00:00.000000', {FF6})",
         ),
         (
-            WatermarkColumn("W", Kind.DATE, "DATE", 0),
+            WatermarkColumn("W", Kind.DATE, SnowflakeType.DATE, 0),
             Mark(0, Kind.DATE),
             False,
             None,
             "> TO_DATE('1970-01-01', 'YYYY-MM-DD')",
         ),
         (
-            WatermarkColumn("W", Kind.DATE, "DATE", 0),
+            WatermarkColumn("W", Kind.DATE, SnowflakeType.DATE, 0),
             Mark(0, Kind.DATE),
             True,
             "36h",
             ">= TO_DATE('1969-12-31', 'YYYY-MM-DD')",
         ),
-        (WatermarkColumn("W", Kind.NUMBER, "FIXED", 2), Mark(-150, Kind.NUMBER, 2), False, None, "> -1.50"),
-        (WatermarkColumn("W", Kind.NUMBER, "FIXED", 2), Mark(-150, Kind.NUMBER, 2), True, 2, ">= -3.50"),
         (
-            WatermarkColumn("W", Kind.NUMBER, "FIXED", 0),
+            PRICE,
+            Mark(-150, Kind.NUMBER, 2),
+            False,
+            None,
+            "> -1.50",
+        ),
+        (
+            PRICE,
+            Mark(-150, Kind.NUMBER, 2),
+            True,
+            2,
+            ">= -3.50",
+        ),
+        (
+            WatermarkColumn("W", Kind.NUMBER, SnowflakeType.NUMBER, 0),
             Mark(1 - 10**38, Kind.NUMBER),
             True,
             5,
@@ -146,7 +160,7 @@ def test_rows_of_other_types_are_discarded_and_all_rows_are_read() -> None:
     before = Manifest.model_construct(
         version="1", columns=[ManifestColumn("W", "NUMBER(38,0)", "int64")], schema_hash="other"
     )
-    column = WatermarkColumn("W", Kind.DATE, "DATE", 0)
+    column = WatermarkColumn("W", Kind.DATE, SnowflakeType.DATE, 0)
     rules = Incremental.model_validate({"column": "W"})
     plan = Plan(rules, column, 400, NewRows(before, Mark(0, Kind.DATE)))
     found, written = read_step(plan, "SELECT", Reader(), JsonLines())
