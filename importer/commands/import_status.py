@@ -10,7 +10,7 @@ from importer.errors import ImporterError
 from importer.lake.run_notes import RunNote
 from importer.spec.import_spec import ImportSpec
 from importer.spec.run_alerts import FAILED_TITLE, LATE_TITLE, LOOK_BACK_DAYS
-from importer.spec.schedule import next_tick
+from importer.spec.schedule import is_older, next_tick
 from importer.versions.workspace import AssetVersion, ImportJob, ScheduledImport, Workspace
 
 #: How many imports are asked for at once; each takes two calls.
@@ -137,7 +137,9 @@ def _add_job(status: ImportStatus, job: ImportJob, note: RunNote | None) -> None
 def _is_overtaken(job: ImportJob, status: ImportStatus) -> bool:
     """Return whether the raw version of a failed job, and its clean one, are there or have newer ones."""
     newest = [status.version] if status.clean is None else [status.version, status.clean.version]
-    return job.version is not None and all(found is not None and found >= job.version for found in newest)
+    return job.version is not None and all(
+        found is not None and not is_older(found, job.version) for found in newest
+    )
 
 
 def _clean_status(asset: str, raw: list[AssetVersion], workspace: Workspace) -> CleanStatus:
@@ -149,7 +151,7 @@ def _clean_status(asset: str, raw: list[AssetVersion], workspace: Workspace) -> 
             bytes=number_of(newest, "bytes"),
             quarantined=number_of(newest, "quarantined"),
             registered=newest.registered,
-            behind=sum(found.version > newest.version for found in raw),
+            behind=sum(is_older(newest.version, found.version) for found in raw),
         )
     return CleanStatus(asset=asset, behind=len(raw))
 

@@ -15,6 +15,9 @@ _FIELDS = {
     "weekday": (4, r"[0-6]|SUN|MON|TUE|WED|THU|FRI|SAT", "0 (Sunday) to 6, or SUN to SAT"),
 }
 
+#: The version of a scheduled time, see `version_of`.
+_TICK = re.compile(r"\d{8}T\d{6}Z")
+
 
 def check_cron(expression: str) -> str:
     """Return `expression` with single spaces; a ValueError says why Azure ML would not run it as written.
@@ -85,6 +88,20 @@ def parse_tick(text: str) -> datetime:
     except ValueError:
         raise ValueError("expected a time such as 2026-11-23T06:00:00Z") from None
     return tick if tick.tzinfo else tick.replace(tzinfo=UTC)
+
+
+def version_order(version: str) -> tuple[bool, int, str]:
+    """Return the key by which versions are sorted, oldest first.
+
+    Scheduled times are newer than versions that something else made: those count up, as Azure ML does.
+    """
+    is_tick = _TICK.fullmatch(version) is not None
+    return is_tick, int(version) if version.isdecimal() and not is_tick else 0, version
+
+
+def is_older(version: str, other: str) -> bool:
+    """Return whether a version is older than another."""
+    return version_order(version) < version_order(other)
 
 
 def version_of(tick: datetime) -> str:

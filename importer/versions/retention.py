@@ -9,7 +9,7 @@ from importer.lake.manifest import listed_versions
 from importer.lake.stored_versions import ABANDONED_AFTER, StoredVersion, StoredVersions
 from importer.progress import Progress
 from importer.spec.import_spec import ImportSpec
-from importer.spec.schedule import parse_tick
+from importer.spec.schedule import is_older, parse_tick, version_order
 from importer.versions.workspace import Workspace
 
 
@@ -38,15 +38,21 @@ def expired_versions(
     """
     found = {v: there for v, there in stored.all().items() if there.attempts or there.is_committed}
     active = {registered.version for registered in workspace.versions(stored.asset)}
-    ours = sorted((v for v in active if v in found and found[v].is_committed), reverse=True)
+    ours = sorted(
+        (v for v in active if v in found and found[v].is_committed), key=version_order, reverse=True
+    )
     kept = {v for n, v in enumerate(ours) if n < spec.keep_versions or _is_recent(v, spec.keep_days)}
     if not kept:
         return []
+    oldest_kept = min(kept, key=version_order)
     archived = workspace.all_versions(stored.asset) - active
     past = {v for v in ours if v not in kept} | {
         v
         for v, there in found.items()
-        if there.is_committed and v in archived and v < min(kept) and not _is_recent(v, spec.keep_days)
+        if there.is_committed
+        and v in archived
+        and is_older(v, oldest_kept)
+        and not _is_recent(v, spec.keep_days)
     }
     past &= past if among is None else among
     listed_by = _listed(past, found, stored) if past else {}
@@ -59,7 +65,7 @@ def expired_versions(
             is_active=version in active,
             is_marked=found[version].is_retired,
         )
-        for version in sorted(past)
+        for version in sorted(past, key=version_order)
     ]
 
 
@@ -84,7 +90,7 @@ def _listed(past: set[str], found: dict[str, StoredVersion], stored: StoredVersi
     kept as a whole, with the versions that it lists itself.
     """
     listed_by: dict[str, str] = {}
-    waiting = sorted((v for v in found if v not in past), reverse=True)
+    waiting = sorted((v for v in found if v not in past), key=version_order, reverse=True)
     while waiting:
         version = waiting.pop(0)
         for listed in _lists(version, found[version], stored) & (past - listed_by.keys()):

@@ -19,7 +19,7 @@ from importer.lake.emulator import is_emulator
 from importer.lake.manifest import Manifest
 from importer.spec.import_spec import ImportSpec
 from importer.spec.run_alerts import LateRule
-from importer.spec.schedule import windows_time_zone
+from importer.spec.schedule import is_older, version_order, windows_time_zone
 from importer.spec.scheduled_job import IMPORT_TAG, SPEC_VARIABLE, TIME_ZONE_TAG, step_variables
 from importer.spec.snowflake_target import SnowflakeTarget
 
@@ -184,7 +184,7 @@ class Workspace:
 
     def register(self, manifest: Manifest, datastore: str, folder: str) -> None:
         """Register the attempt of `manifest`, in `folder` of `datastore`, as the asset's version."""
-        older = [v.version for v in self.versions(manifest.asset) if v.version < manifest.version]
+        older = [v.version for v in self.versions(manifest.asset) if is_older(v.version, manifest.version)]
         tags = {
             "rows": str(manifest.rows),
             "bytes": str(manifest.bytes),
@@ -275,7 +275,8 @@ def _first(error: ValidationError) -> str:
 
 
 def _newest_first(found: Iterable[Data]) -> list[AssetVersion]:
-    return sorted((_asset_version(data) for data in found), reverse=True)
+    versions = (_asset_version(data) for data in found)
+    return sorted(versions, key=lambda found: version_order(found.version), reverse=True)
 
 
 def _asset_version(data: Data) -> AssetVersion:

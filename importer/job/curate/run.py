@@ -11,6 +11,7 @@ from importer.lake.stored_versions import StoredVersions
 from importer.progress import Progress
 from importer.spec.curate import Curate, rules_hash
 from importer.spec.import_spec import ImportSpec
+from importer.spec.schedule import is_older
 from importer.versions.asset import Asset
 from importer.versions.recipe import Recipe
 from importer.versions.workspace import Workspace
@@ -59,7 +60,7 @@ class CleanAsset:
     def _newer_than(self, version: str) -> list[str]:
         """Return the raw versions that are newer than a version, oldest first."""
         raw = [found.version for found in self._workspace.versions(self._spec.name)]
-        return [found for found in reversed(raw) if found > version]
+        return [found for found in reversed(raw) if is_older(version, found)]
 
     def _make(self, version: str) -> None:
         if self._asset.is_registered(version):

@@ -12,6 +12,7 @@ from importer.snowflake.columns import DescribedColumn
 from importer.spec.import_spec import ImportSpec
 from importer.spec.incremental import Incremental
 from importer.spec.query import query_hash
+from importer.spec.schedule import is_older, version_order
 
 
 @dataclass(frozen=True)
@@ -145,10 +146,10 @@ def _reads_after(
 def find_previous(version: str, registered: list[str], stored: StoredVersions) -> Previous | FullRead:
     """Return the newest version before this one, of those that are `registered` and made by the importer."""
     found = stored.all()
-    older = [v for v in registered if v < version and v in found and found[v].is_committed]
+    older = [v for v in registered if is_older(v, version) and v in found and found[v].is_committed]
     if not older:
         return FullRead("it is the first")
-    newest = max(older)
+    newest = max(older, key=version_order)
     try:
         return Previous(stored.committed_manifest(newest), version)
     except (ImporterError, ValueError, KeyError):

@@ -2,7 +2,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from importer.spec.schedule import check_cron, last_tick, next_tick, parse_tick, version_of, windows_time_zone
+from importer.spec.schedule import (
+    check_cron,
+    is_older,
+    last_tick,
+    next_tick,
+    parse_tick,
+    version_of,
+    version_order,
+    windows_time_zone,
+)
 
 
 @pytest.mark.parametrize("expression", ["*/15 8-17/2 * * MON-FRI", "0,30 23 * * 0,3-6", "5/10 06 * * sun"])
@@ -70,6 +79,13 @@ def test_next_tick_follows_daylight_saving_of_its_zone(after: datetime, tick: da
 )
 def test_every_form_of_a_scheduled_time_gives_the_same_version(text: str) -> None:
     assert version_of(parse_tick(text)) == "20261123T060000Z"
+
+
+def test_scheduled_times_are_newer_than_versions_that_something_else_made() -> None:
+    versions = ["20261123T060000Z", "9", "20251123T060000Z", "10", "first"]
+    assert sorted(versions, key=version_order) == ["first", "9", "10", "20251123T060000Z", "20261123T060000Z"]
+    assert is_older("9", "20251123T060000Z")
+    assert not is_older("9", "9")
 
 
 def test_next_tick_of_a_wrong_cron_is_an_error() -> None:

@@ -125,6 +125,11 @@ def test_expired_versions_are_deleted_unless_a_kept_one_lists_them(
     assert fate(lake, *keep) == (goes, held)
 
 
+def test_version_with_a_number_is_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.DAYS", [*DAYS[:5], "9", *DAYS[6:]])
+    assert fate(Lake(ALONE), 2) == ([5, 6, 7], {})
+
+
 def test_unreadable_manifest_of_a_kept_version_raises_an_error() -> None:
     with pytest.raises(ImporterError, match="no manifest"):
         fate(Lake(ALONE, without_manifest={9}), 1)
