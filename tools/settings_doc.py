@@ -20,6 +20,10 @@ Every setting of a stack, below `{PROJECT}:` in `Pulumi.<stack>.yaml`. A **requi
 section, such as `existing.workspaceId`, is required only if the stack has the section.
 This page is generated from `stacks/settings/`: `make docs`.
 
+YAML and Pulumi change some values before the program sees them. It refuses what it recognises: a date that is
+not in quotes, and a number from 2^53 on. It cannot recognise others, such as
+`010`, which arrives as 8. Put dates, times and unusual numbers in quotes.
+
 The program refuses example values: the account `myorg-myaccount`, an image digest or an id of zeros, and
 addresses and domains that are reserved for documentation. An offline preview accepts them with a warning.
 

@@ -9,7 +9,8 @@ import pulumi
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from stacks.settings.explain import SettingsError, explain
+from stacks.settings.altered import altered_values
+from stacks.settings.explain import SettingsError, explain, problem
 from stacks.settings.stack import PROJECT, Settings
 
 #: How alike a namespace and the project's are, if one is a typo of the other: one letter of ten may differ.
@@ -31,8 +32,12 @@ def load(config: Mapping[str, str] | None = None, secret_keys: frozenset[str] = 
         if key.startswith(f"{PROJECT}:")
     }
     problems = list(_misspelt_namespaces(config))
+    parsed = {key: _parse(key, value) for key, value in own.items()}
+    for path, rule, value in altered_values(parsed, []):
+        is_secret = f"{PROJECT}:{path[0]}" in secret_keys
+        problems.append(problem(PROJECT, path, rule, "(secret)" if is_secret else value))
     try:
-        settings = Settings.model_validate({key: _parse(key, value) for key, value in own.items()})
+        settings = Settings.model_validate(parsed)
     except ValidationError as error:
         problems += explain(error, PROJECT, pulumi.get_stack(), Settings, secret_keys)
     if problems:
