@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from importer.commands.table import open_console
-from importer.snowflake.columns import Column
-from importer.snowflake.session import connect, describe_query, execute
+from importer.snowflake.columns import Column, columns_of
+from importer.snowflake.session import connect, describe, execute
 from importer.snowflake.sign_in import stored_secret
+from importer.snowflake.type_table import TypeOptions, check_columns, check_options
 from importer.spec.import_spec import ImportSpec
 from importer.versions.workspace import Workspace
 
@@ -31,15 +32,20 @@ def show_preview(name: str, *, as_json: bool) -> None:
 
 
 def preview_query(spec: ImportSpec, workspace: Workspace) -> Preview:
-    """Run the import's query with the importer's sign-in, and return what it returns; write nothing."""
+    """Run the import's query with the importer's sign-in, and return what it returns; write nothing.
+
+    An ImporterError names a column that the import would refuse.
+    """
     target = workspace.connection(spec.connection)
     secret = stored_secret(target)
     with closing(connect(target, secret, f"ai-platform preview {spec.name}")) as connection:
-        columns = describe_query(connection, spec.query)
+        columns = describe(connection, spec.query)
+        check_columns(columns)
+        check_options(columns, TypeOptions.of(spec))
         # a query may end in a comment, so the closing parenthesis is on a line of its own
         [(total,)] = execute(connection, f"SELECT COUNT(*) FROM (\n{spec.query}\n)").fetchall()  # noqa: S608
         rows = execute(connection, f"SELECT * FROM (\n{spec.query}\n) LIMIT {_ROWS}").fetchall()  # noqa: S608
-    return Preview(columns, total, rows)
+    return Preview(columns_of(columns), total, rows)
 
 
 def print_preview(preview: Preview, *, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from tenacity import (
 )
 
 from importer.errors import ImporterError
-from importer.snowflake.columns import Column, DescribedColumn, columns_of
+from importer.snowflake.columns import DescribedColumn
 from importer.snowflake.cursor import DescribingCursor
 from importer.snowflake.deployer import deployer_client_id
 from importer.snowflake.session_parameters import session_parameters
@@ -75,11 +75,6 @@ def describe(connection: SnowflakeConnection, query: str) -> list[DescribedColum
         except (Error, RequestException) as error:
             raise ImporterError(f"Snowflake refuses the query: {error_text(error)}") from None
         return cursor.columns
-
-
-def describe_query(connection: SnowflakeConnection, query: str) -> list[Column]:
-    """Return the columns of `query` with their types as Snowflake writes them."""
-    return columns_of(describe(connection, query))
 
 
 def execute(

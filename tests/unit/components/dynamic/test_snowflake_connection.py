@@ -307,6 +307,22 @@ def test_check_of_a_refused_new_query_fails(workspace_ref: object) -> None:
     ]
 
 
+def test_check_of_a_query_with_a_type_that_parquet_does_not_have_fails(server: FakeSnowflake) -> None:
+    server.columns["SELECT * FROM raw"] = [PRICE, DescribedColumn("RATE", SnowflakeType.DECFLOAT)]
+    result = PROVIDER.check({}, given())
+    assert [failure.reason for failure in result.failures] == [
+        "imports[raw_house_data].query: column RATE has the type DECFLOAT, which Parquet does not have: "
+        "cast it in the query to NUMBER(38,10), FLOAT or VARCHAR"
+    ]
+
+
+def test_check_of_decimal_names_a_column_that_the_query_lacks() -> None:
+    result = PROVIDER.check({}, given(column_options={"raw_house_data": {"decimal": ["PRIZE"]}}))
+    assert [failure.reason for failure in result.failures] == [
+        "imports[raw_house_data].decimal: the query returns no column PRIZE; did you mean PRICE?"
+    ]
+
+
 def test_dropped_table_fails_its_own_import_only(server: FakeSnowflake) -> None:
     outs = create()
     del server.columns["SELECT * FROM raw"]
