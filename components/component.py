@@ -38,6 +38,12 @@ def _instance(hint: object, value: object) -> object:
     return value
 
 
+def after(value: pulumi.Input[str], resources: Sequence[pulumi.Resource]) -> pulumi.Output[str]:
+    """Return `value` as an output: what is made of it depends on `resources` too."""
+    urns = pulumi.Output.from_input([resource.urn for resource in resources])
+    return pulumi.Output.all(value, urns).apply(lambda known: str(known[0]))
+
+
 @dataclass(kw_only=True)
 class AzureArgs(Args):
     """Where a component makes its Azure resources, and their tags."""

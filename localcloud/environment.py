@@ -17,6 +17,9 @@ from localcloud.snowflake_account import DATABASE, ROLES, SCHEMA, WAREHOUSE, rea
 #: The variable with the directory of the Pulumi CLI, if it is not the one on PATH.
 PULUMI_BIN_VARIABLE = "AI_PLATFORM_PULUMI_BIN"
 
+#: The variable that tells the program how long the local cloud's roles take.
+ROLE_SECONDS_VARIABLE = "AI_PLATFORM_ROLE_SECONDS"
+
 _LAKE_DATASTORE = "rawdata"
 
 #: The name of the connection to the local Snowflake.
@@ -41,6 +44,7 @@ def _azure(home: Home) -> dict[str, str]:
         "AZURE_TENANT_ID": TENANT_ID,
         "AZUREML_DEV_URL_MFE": home.azure_url,
         "IDENTITY_ENDPOINT": home.identity_url,
+        ROLE_SECONDS_VARIABLE: f"{home.role_seconds:g}",
         "IDENTITY_HEADER": "local",
         "REQUESTS_CA_BUNDLE": str(home.ca_bundle),
         "SSL_CERT_FILE": str(home.ca_bundle),

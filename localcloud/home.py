@@ -36,18 +36,22 @@ class Home:
 
     path: Path
     ports: dict[str, int]
+    role_seconds: float = 0
+    """How long a new role assignment or role definition takes to work: in Azure it is minutes."""
 
     @classmethod
     def open(cls, path: Path | None = None) -> "Home":
         """Return the local cloud in `path` (LOCALCLOUD_HOME, else `.local` of the repository).
 
-        The first call chooses its ports and stores them; they never change afterwards.
+        The first call chooses its ports and stores them; they never change afterwards. `roleSeconds` in the
+        file sets `role_seconds`.
         """
         path = (path or Path(os.environ.get("LOCALCLOUD_HOME", _REPOSITORY / ".local"))).resolve()
         file = path / _FILE
         if not file.exists():
             write_atomically(file, json.dumps({"ports": _free_ports()}, indent=2) + "\n")
-        return cls(path, json.loads(file.read_text())["ports"])
+        stored = json.loads(file.read_text())
+        return cls(path, stored["ports"], stored.get("roleSeconds", 0))
 
     @property
     def arm_db(self) -> Path:

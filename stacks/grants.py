@@ -21,21 +21,16 @@ def grant_importer(
     settings: Settings,
     importer: Identity,
     *,
-    group: resources.ResourceGroup,
     lake: Lake,
     observability: Observability,
     registry: Registry,
     vault: Vault,
-    workspace: Workspace,
 ) -> None:
-    """Let imports write data, register it in the workspace, log their outcome and read their one secret."""
-    register = data_registrar(settings.name, group.id)
+    """Let imports write data, log their outcome and read their one secret."""
     importer.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, RAW_CONTAINER, lake.raw_container_id)
     if any(item.curate for item in settings.imports):
         importer.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, CLEAN_CONTAINER, lake.clean_container_id)
-    importer.grant(register, "workspace", workspace.resource_id)
     importer.grant(Role.ACR_PULL, "registry", settings.importer_registry_id or registry.resource_id)
-    _grant_code_and_logs(importer, workspace)
     importer.grant(Role.MONITORING_METRICS_PUBLISHER, "import-log", observability.ingestion_rule_id)
     secret = settings.snowflake.secret_name
     if secret is not None:
@@ -43,6 +38,14 @@ def grant_importer(
     if settings.unloads and settings.snowflake.unload.storage_integration is None:
         # to sign the shared access signatures by which Snowflake writes
         importer.grant(Role.STORAGE_BLOB_DELEGATOR, "lake", lake.resource_id)
+
+
+def grant_registration(
+    settings: Settings, importer: Identity, group: resources.ResourceGroup, workspace: Workspace
+) -> None:
+    """Let imports use the workspace: it refers to their identity, so it is made after their other roles."""
+    importer.grant(data_registrar(settings.name, group.id), "workspace", workspace.resource_id)
+    _grant_code_and_logs(importer, workspace)
 
 
 def _grant_code_and_logs(identity: Identity, workspace: Workspace) -> None:
@@ -116,12 +119,6 @@ def grant_data_scientists(settings: Settings, workspace: Workspace, lake: Lake) 
             authorization.PrincipalType.GROUP,
             pulumi.ResourceOptions(),
         )
-
-
-def grant_studio(workspace: Workspace, lake: Lake) -> None:
-    """Let the studio show the lake's data: it reads as the workspace's identity."""
-    workspace.let_studio_read(RAW_CONTAINER, lake.raw_container_id)
-    workspace.let_studio_read(CLEAN_CONTAINER, lake.clean_container_id)
 
 
 def grant_jobs(jobs: Identity, lake: Lake, registry: Registry, workspace: Workspace) -> None:

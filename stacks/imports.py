@@ -33,10 +33,11 @@ class Destination:
     datastore: pulumi.Input[str]
     clean_datastore: pulumi.Input[str]
     identity_client_id: pulumi.Input[str]
+    """The client id, known once the identity's roles are in effect."""
     tags: Mapping[str, str]
     now: datetime
     """When the stack is deployed, in UTC: new times of a schedule count from then."""
-    ready: Sequence[pulumi.Resource]
+    ready: Sequence[pulumi.Resource] = ()
     """What an import and its code depend on: with `runOnCreate`, it starts as soon as its schedule exists."""
     secret_uri: pulumi.Input[str] | None = None
     """The Key Vault secret of the sign-in to Snowflake."""

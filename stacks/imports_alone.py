@@ -7,6 +7,8 @@ from pulumi_azure_native import authorization, keyvault, storage
 from pulumi_azure_native import machinelearningservices as ml
 
 from components.arm_id import part_of
+from components.component import after
+from components.dynamic.roles_in_effect import RolesInEffect, RolesInEffectArgs
 from components.identity.custom_role import CustomRole, data_registrar
 from components.identity.identity import Role, assign_role
 from components.storage.lake import CLEAN_CONTAINER, storage_endpoint
@@ -31,7 +33,7 @@ class ImportsAlone:
     def __init__(self, settings: Settings, existing: ExistingSettings, stack: str, now: datetime) -> None:
         self._settings = settings
         self._existing = existing
-        roles = self._grant()
+        roles = RolesInEffect(f"{settings.name}-importer-roles", RolesInEffectArgs(roles=self._grant()))
         self._imports = Imports(
             settings,
             Destination(
@@ -43,10 +45,9 @@ class ImportsAlone:
                 connection=f"{CONNECTION}_{settings.name}",
                 datastore=self._datastore(),
                 clean_datastore=existing.clean_datastore or CLEAN_CONTAINER,  # without one, no `curate`
-                identity_client_id=existing.identity_client_id,
+                identity_client_id=after(existing.identity_client_id, [roles]),
                 tags={"project": PROJECT, "stack": stack, **settings.tags},
                 now=now,
-                ready=roles,
                 secret_uri=self._secret_uri(),
                 adopt=existing.adopt,
             ),
@@ -56,7 +57,7 @@ class ImportsAlone:
             "imports": self._imports.outputs,
         }
 
-    def _grant(self) -> list[pulumi.Resource]:
+    def _grant(self) -> list[authorization.RoleAssignment]:
         """Let the identity register data, write to the container and read the sign-in's secret."""
         existing, secret = self._existing, self._settings.snowflake.secret_name
         register = data_registrar(self._settings.name, existing.resource_group_id)
@@ -70,7 +71,7 @@ class ImportsAlone:
             grants.append(self._assign("secret", Role.KEY_VAULT_SECRETS_USER, secret_id))
         return grants
 
-    def _assign(self, on: str, role: Role | CustomRole, scope: str) -> pulumi.Resource:
+    def _assign(self, on: str, role: Role | CustomRole, scope: str) -> authorization.RoleAssignment:
         return assign_role(
             f"{self._settings.name}-importer-on-{on}",
             role,

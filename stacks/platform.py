@@ -12,7 +12,8 @@ from pulumi_azure_native import authorization, resources
 from components.cluster import external_secrets
 from components.cluster.argo import Argo, ArgoArgs
 from components.cluster.cluster import Cluster
-from components.component import AzureArgs
+from components.component import AzureArgs, after
+from components.dynamic.roles_in_effect import RolesInEffect, RolesInEffectArgs
 from components.identity.identity import Identity
 from components.imports.import_alert import ImportAlert
 from components.network.network import Network
@@ -86,6 +87,9 @@ class Platform:
         lake = Lake(f"{name}lake", lake_args(settings, service, key))
 
         importer = Identity(f"{name}-importer", azure)
+        grants.grant_importer(
+            settings, importer, lake=lake, observability=observability, registry=registry, vault=vault
+        )
         workspace = Workspace(
             f"{name}mlw",
             workspace_args(
@@ -105,21 +109,13 @@ class Platform:
         if settings.workspace.compute_clusters:
             jobs = Identity(f"{name}-jobs", azure)
             grants.grant_jobs(jobs, lake, registry, workspace)
+            jobs_ready = jobs.in_effect()
             for compute in settings.workspace.compute_clusters:
-                workspace.add_compute_cluster(compute.name, compute_cluster_args(compute, jobs))
+                workspace.add_compute_cluster(compute.name, compute_cluster_args(compute, jobs, jobs_ready))
         builds = _build_importer(settings, azure, workspace, registry, deployer.object_id)
-        grants.grant_studio(workspace, lake)
         grants.grant_data_scientists(settings, workspace, lake)
-        grants.grant_importer(
-            settings,
-            importer,
-            group=group,
-            lake=lake,
-            observability=observability,
-            registry=registry,
-            vault=vault,
-            workspace=workspace,
-        )
+        grants.grant_registration(settings, importer, group, workspace)
+        importer_ready = importer.in_effect()
         grants.grant_snowflake(settings, lake)
 
         cluster = None
@@ -137,7 +133,7 @@ class Platform:
                     registry=registry,
                 ),
             )
-            _run_on_cluster(settings, cluster, azure, importer, lake, deployer.tenant_id)
+            _run_on_cluster(settings, cluster, azure, importer, importer_ready, lake, deployer.tenant_id)
 
         alerts = Alerts(
             f"{name}-alerts",
@@ -166,11 +162,11 @@ class Platform:
                 connection=CONNECTION,
                 datastore=RAW_CONTAINER,
                 clean_datastore=CLEAN_CONTAINER,
-                identity_client_id=importer.client_id,
+                identity_client_id=after(importer.client_id, [importer_ready]),
                 tags=tags,
                 now=now,
-                # an import needs the datastore, its identity's roles, and the builder of its environment
-                ready=[workspace, importer, *builds],
+                # an import needs the datastore, and the builder of its environment
+                ready=[workspace, *builds],
                 secret_uri=vault.secret_uri(secret) if secret is not None else None,
                 log_endpoint=observability.ingestion_endpoint,
                 log_rule=observability.ingestion_rule_immutable_id,
@@ -213,8 +209,9 @@ def _build_importer(
         return []
     builder = Identity(f"{settings.name}-image-builds", azure)
     grants.grant_image_builds(builder, workspace, registry)
-    workspace.add_compute_cluster(IMAGE_BUILD_COMPUTE, image_build_args(builder))
-    return [builder, grants.grant_upload(settings, deployer_id, workspace)]
+    workspace.add_compute_cluster(IMAGE_BUILD_COMPUTE, image_build_args(builder, builder.in_effect()))
+    upload = grants.grant_upload(settings, deployer_id, workspace)
+    return [RolesInEffect(f"{settings.name}-deployer-roles", RolesInEffectArgs(roles=[upload]))]
 
 
 def _run_on_cluster(
@@ -222,6 +219,7 @@ def _run_on_cluster(
     cluster: Cluster,
     azure: AzureArgs,
     importer: Identity,
+    importer_ready: RolesInEffect,
     lake: Lake,
     tenant_id: pulumi.Input[str],
 ) -> None:
@@ -234,9 +232,12 @@ def _run_on_cluster(
     argo = Argo(f"{name}-argo", ArgoArgs(namespace=ARGO_NAMESPACE), on_cluster)
     workflows = Identity(f"{name}-workflows", azure)
     grants.grant_workflows(workflows, lake)
-    for account, identity in {"workflows": workflows, "importer": importer}.items():
+    for account, identity, ready in (
+        ("workflows", workflows, workflows.in_effect()),
+        ("importer", importer, importer_ready),
+    ):
         identity.federate(cluster.oidc_issuer, argo.namespace, account)
-        argo.add_service_account(account, identity.client_id)
+        argo.add_service_account(account, after(identity.client_id, [ready]))
 
     secrets = Identity(f"{name}-secrets", azure)
     secrets.federate(cluster.oidc_issuer, external_secrets.NAMESPACE, external_secrets.SERVICE_ACCOUNT)

@@ -91,7 +91,7 @@ class _Monitor(MockMonitor):
         self.ignored: dict[str, list[str]] = {}
         #: the name of each resource's parent, if it has one, by name
         self.parents: dict[str, str] = {}
-        #: the URNs that each resource depends on, by URN
+        #: the URNs that each resource depends on, by URN; its provider is one of them
         self.dependencies: dict[str, set[str]] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
@@ -102,6 +102,8 @@ class _Monitor(MockMonitor):
             self.parents[request.name] = request.parent.rsplit("::", 1)[1]
         urn = self.make_urn(request.parent, request.type, request.name)
         self.dependencies[urn] = set(request.dependencies)
+        if request.provider:  # an explicit provider, as `urn::id`
+            self.dependencies[urn].add(request.provider.rsplit("::", 1)[0])
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 

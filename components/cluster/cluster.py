@@ -17,6 +17,7 @@ from components.cluster.node_pool import FIXED, NodePoolArgs, NodesArgs, add_use
 from components.cluster.nodes_network import ClusterNetworkArgs, api_server_access, network_profile
 from components.cluster.upgrades import MaintenanceArgs, schedule_upgrades, upgrade_profile
 from components.component import AzureArgs, PrivateLinkArgs
+from components.dynamic.roles_in_effect import RolesInEffect, RolesInEffectArgs
 from components.identity.identity import Identity, Role, assign_role
 from components.observability.diagnostics import add_diagnostics
 
@@ -107,10 +108,9 @@ class Cluster(pulumi.ComponentResource):
         self._name = name
         self._args = args = ClusterArgs.of(args)
         cluster = self._make_cluster()
-        ready: list[pulumi.Resource] = [
-            self._add_administrators(cluster),
-            add_user_pool(f"{name}-user", args.azure.resource_group, cluster.name, self._user_nodes(), self),
-        ]
+        pool = add_user_pool(
+            f"{name}-user", args.azure.resource_group, cluster.name, self._user_nodes(), self
+        )
         schedule_upgrades(name, args.azure.resource_group, cluster.name, args, self)
         add_diagnostics(name, cluster.id, args.log_analytics_id, self, log_categories=LOG_CATEGORIES)
         monitoring = self._add_monitoring(cluster)
@@ -130,7 +130,7 @@ class Cluster(pulumi.ComponentResource):
             # only another cluster replaces what runs on it, and not a rotated certificate of its API server
             # (https://github.com/pulumi/pulumi-kubernetes/issues/2745)
             cluster_identifier=cluster.id,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=ready),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._add_administrators(cluster), pool]),
         )
         self.register_outputs(
             {
@@ -227,7 +227,7 @@ class Cluster(pulumi.ComponentResource):
         return [f"{_POOLS}.count", f"{_POOLS}.orchestratorVersion", "kubernetesVersion"]
 
     def _roles(self, control_plane: Identity, nodes: Identity) -> Sequence[pulumi.Resource]:
-        """Assign what the control plane needs to make the cluster, and no more than that.
+        """Assign what the control plane needs to make the cluster, and no more; return the waits for it.
 
         Load balancers join the nodes' subnet (https://learn.microsoft.com/azure/aks/aks-service-permissions).
         A zone that is given is linked to the whole network
@@ -235,18 +235,16 @@ class Cluster(pulumi.ComponentResource):
         A disk encryption set is read (https://learn.microsoft.com/azure/aks/azure-disk-customer-managed-keys).
         """
         args = self._args
-        roles = [control_plane.grant(Role.MANAGED_IDENTITY_OPERATOR, "nodes", nodes.resource_id)]
+        control_plane.grant(Role.MANAGED_IDENTITY_OPERATOR, "nodes", nodes.resource_id)
         if args.private and args.private_dns_zone_id is not None:
             network_id = pulumi.Output.from_input(args.subnet_id).apply(virtual_network_id)
-            roles += [
-                control_plane.grant(Role.PRIVATE_DNS_ZONE_CONTRIBUTOR, "zone", args.private_dns_zone_id),
-                control_plane.grant(Role.NETWORK_CONTRIBUTOR, "network", network_id),
-            ]
+            control_plane.grant(Role.PRIVATE_DNS_ZONE_CONTRIBUTOR, "zone", args.private_dns_zone_id)
+            control_plane.grant(Role.NETWORK_CONTRIBUTOR, "network", network_id)
         else:
-            roles.append(control_plane.grant(Role.NETWORK_CONTRIBUTOR, "subnet", args.subnet_id))
+            control_plane.grant(Role.NETWORK_CONTRIBUTOR, "subnet", args.subnet_id)
         if args.disk_encryption_set_id is not None:
-            roles.append(control_plane.grant(Role.READER, "disk-encryption", args.disk_encryption_set_id))
-        return roles
+            control_plane.grant(Role.READER, "disk-encryption", args.disk_encryption_set_id)
+        return [control_plane.in_effect(), nodes.in_effect()]
 
     def _identity(self, name: str) -> Identity:
         return Identity(
@@ -275,20 +273,26 @@ class Cluster(pulumi.ComponentResource):
             tags=args.azure.tags,
         )
 
-    def _add_administrators(self, cluster: aks.ManagedCluster) -> authorization.RoleAssignment:
+    def _add_administrators(self, cluster: aks.ManagedCluster) -> RolesInEffect:
+        """Assign the administrators; return the wait until the deployer is one of them."""
         administrators = self._args.administrators
         opts = pulumi.ResourceOptions(parent=self)
         if administrators is None:
             administrators = authorization.get_client_config_output().object_id
             # otherwise a later deployer, such as a pipeline, would take the role from the first
             opts.ignore_changes = ["principalId", "roleAssignmentName"]
-        return assign_role(
+        assignment = assign_role(
             f"{self._name}-administrators",
             Role.AKS_RBAC_CLUSTER_ADMIN,
             cluster.id,
             administrators,
             None,
             opts,
+        )
+        return RolesInEffect(
+            f"{self._name}-administrators-roles",
+            RolesInEffectArgs(roles=[assignment], kubeconfig=self.kubeconfig),
+            pulumi.ResourceOptions(parent=self),
         )
 
     def _add_monitoring(self, cluster: aks.ManagedCluster) -> ClusterMonitoring:

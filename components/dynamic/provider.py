@@ -89,12 +89,8 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
         """Delete the resource, if it exists and is ours."""
 
     def configure(self, _req: dynamic.ConfigureRequest) -> None:
-        """Silence the libraries in Pulumi's plugin process: Pulumi shows everything that it prints."""
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - stays open as long as the process runs
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-        logging.getLogger("snowflake").setLevel(logging.CRITICAL)
-        logging.getLogger("grpc._server").addFilter(_is_unexpected)
+        """Silence the libraries in Pulumi's plugin process."""
+        silence_libraries()
 
     def check(self, _olds: Properties, news: Properties) -> dynamic.CheckResult:
         """Return the normalised inputs, or each rule that they break; unknown values pass."""
@@ -180,6 +176,15 @@ class ManagedProvider(dynamic.ResourceProvider, Generic[InputsT]):
             return arm_id.lower() != str(self._parse(news).arm_id).lower()
         except ValidationError:  # a part of the id is unknown
             return False
+
+
+def silence_libraries() -> None:
+    """Silence what libraries print in Pulumi's plugin process: Pulumi shows everything that it prints."""
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - stays open as long as the process runs
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    logging.getLogger("snowflake").setLevel(logging.CRITICAL)
+    logging.getLogger("grpc._server").addFilter(_is_unexpected)
 
 
 @contextmanager

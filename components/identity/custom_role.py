@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization
 
-from components.component import Args
+from components.component import Args, after
+from components.dynamic.roles_in_effect import DEFINITION_SECONDS, RolesInEffect, RolesInEffectArgs
 
 _ML = "Microsoft.MachineLearningServices/workspaces"
 
@@ -47,8 +48,9 @@ class CustomRoleArgs(Args):
 class CustomRole(pulumi.ComponentResource):
     """A custom role that can be assigned in one resource group.
 
-    `Identity.grant` assigns it. The deployer needs the right to write role definitions, as Owners and User
-    Access Administrators have it (https://learn.microsoft.com/azure/role-based-access-control/custom-roles).
+    `Identity.grant` assigns it, once Azure knows it everywhere. The deployer needs the right to write role
+    definitions, as Owners and User Access Administrators have it
+    (https://learn.microsoft.com/azure/role-based-access-control/custom-roles).
     """
 
     role_definition_id: pulumi.Output[str]
@@ -70,7 +72,12 @@ class CustomRole(pulumi.ComponentResource):
             assignable_scopes=[scope],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.role_definition_id = definition.id
+        known = RolesInEffect(
+            f"{name}-known",
+            RolesInEffectArgs(roles=[definition], seconds=DEFINITION_SECONDS),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.role_definition_id = after(definition.id, [known])
         self.register_outputs({"role_definition_id": self.role_definition_id})
 
 

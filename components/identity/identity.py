@@ -1,6 +1,7 @@
 """Managed identities, and role assignments."""
 
 import uuid
+from collections.abc import Sequence
 from enum import StrEnum
 
 import pulumi
@@ -8,6 +9,7 @@ from pulumi_azure_native import authorization, managedidentity
 
 from components.arm_id import part_of
 from components.component import AzureArgs
+from components.dynamic.roles_in_effect import RolesInEffect, RolesInEffectArgs
 from components.identity.custom_role import CustomRole
 
 
@@ -40,7 +42,8 @@ class Role(StrEnum):
 class Identity(pulumi.ComponentResource):
     """A user-assigned managed identity for one job, with its role assignments and federated credentials.
 
-    Each `grant` is one role at one scope; nothing is granted by default.
+    Each `grant` is one role at one scope; nothing is granted by default. Resources that use the identity
+    depend on its roles: on `in_effect`, or on `assignments` if they only refer to it.
     """
 
     resource_id: pulumi.Output[str]
@@ -51,6 +54,7 @@ class Identity(pulumi.ComponentResource):
         super().__init__("ai-platform:index:Identity", name, None, opts)
         self._name = name
         self._args = args = AzureArgs.of(args)
+        self._assignments: list[authorization.RoleAssignment] = []
         self._identity = managedidentity.UserAssignedIdentity(
             name,
             resource_group_name=args.resource_group,
@@ -74,12 +78,27 @@ class Identity(pulumi.ComponentResource):
         (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
         """
         called = role.name.lower().replace("_", "-") if isinstance(role, Role) else "custom-role"
-        return assign_role(
+        assignment = assign_role(
             f"{self._name}-{called}-on-{on}",
             role,
             scope,
             self.principal_id,
             authorization.PrincipalType.SERVICE_PRINCIPAL,
+            pulumi.ResourceOptions(parent=self),
+        )
+        self._assignments.append(assignment)
+        return assignment
+
+    @property
+    def assignments(self) -> Sequence[authorization.RoleAssignment]:
+        """The roles that are granted so far."""
+        return list(self._assignments)
+
+    def in_effect(self, *others: authorization.RoleAssignment) -> RolesInEffect:
+        """Return the wait until Azure has applied the roles that are granted so far, and `others`."""
+        return RolesInEffect(
+            f"{self._name}-roles",
+            RolesInEffectArgs(roles=[*self._assignments, *others]),
             pulumi.ResourceOptions(parent=self),
         )
 

@@ -7,6 +7,7 @@ from pulumi_azure_native import authorization, compute, keyvault
 
 from components.component import Args, ServiceArgs
 from components.deletion_protection import kept
+from components.dynamic.roles_in_effect import RolesInEffect
 from components.identity.identity import Identity, Role, assign_role
 from components.storage.vault import Vault, VaultArgs
 
@@ -66,8 +67,7 @@ class Encryption(pulumi.ComponentResource):
     (https://github.com/Azure/bicep/issues/8283): the key is deleted with its vault, and its rotation is
     changed in Key Vault.
 
-    Role assignments need minutes to take effect. If a service refuses the key (403) in the first `pulumi up`,
-    run it again (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting).
+    The key is made once the identity's roles are in effect, so services that name the key may use it at once.
     """
 
     vault_id: pulumi.Output[str]
@@ -89,8 +89,8 @@ class Encryption(pulumi.ComponentResource):
             # without the identity, no service can read what the key encrypts
             kept(self, args.service.keep),
         )
-        may_use = identity.grant(Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER, "vault", vault.resource_id)
-        self._grant_for_workspaces(name, vault, identity)
+        identity.grant(Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER, "vault", vault.resource_id)
+        may_use = identity.in_effect(*self._grant_for_workspaces(name, vault, identity))
         key = self._make_key(f"{name}-key", vault, may_use)
         disks = self._make_disk_encryption_set(f"{name}-disks", vault, key, identity)
         self.vault_id, self.vault_uri = vault.resource_id, vault.uri
@@ -111,15 +111,19 @@ class Encryption(pulumi.ComponentResource):
             }
         )
 
-    def _grant_for_workspaces(self, name: str, vault: Vault, identity: Identity) -> None:
-        """Grant what Azure ML also needs to encrypt a workspace's metadata.
+    def _grant_for_workspaces(
+        self, name: str, vault: Vault, identity: Identity
+    ) -> list[authorization.RoleAssignment]:
+        """Grant what Azure ML also needs to encrypt a workspace's metadata; return the roles of others.
 
         Cosmos DB needs the key only for a workspace whose metadata is in the subscription.
 
         https://learn.microsoft.com/azure/machine-learning/how-to-setup-customer-managed-keys
         """
         identity.grant(Role.CONTRIBUTOR, "vault", vault.resource_id)
-        if self._args.cosmos_db_principal_id is not None:
+        if self._args.cosmos_db_principal_id is None:
+            return []
+        return [
             assign_role(
                 f"{name}-cosmos-db",
                 Role.KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER,
@@ -128,10 +132,11 @@ class Encryption(pulumi.ComponentResource):
                 authorization.PrincipalType.SERVICE_PRINCIPAL,
                 pulumi.ResourceOptions(parent=self),
             )
+        ]
 
     @property
     def key(self) -> EncryptionKeyArgs:
-        """The key, for services to encrypt with; what is made of it waits for the identity's role."""
+        """The key, for services to encrypt with: it is known once the identity's roles are in effect."""
         return EncryptionKeyArgs(
             vault_id=self.vault_id,
             vault_uri=self.vault_uri,
@@ -156,7 +161,7 @@ class Encryption(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _make_key(self, name: str, vault: Vault, may_use: authorization.RoleAssignment) -> keyvault.Key:
+    def _make_key(self, name: str, vault: Vault, may_use: RolesInEffect) -> keyvault.Key:
         return keyvault.Key(
             name,
             resource_group_name=self._args.service.resource_group,
@@ -171,7 +176,7 @@ class Encryption(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=self._args.service.keep,
-                # resources that depend on the key also need the role
+                # resources that depend on the key also need the roles
                 depends_on=[may_use],
                 # Azure refuses a change, and rotation is one
                 ignore_changes=["properties"],

@@ -7,7 +7,8 @@ import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
 from components.arm_id import resource_group_id
-from components.component import Args, ServiceArgs
+from components.component import Args, ServiceArgs, after
+from components.dynamic.roles_in_effect import RolesInEffect, RolesInEffectArgs
 from components.identity.identity import Identity, Role
 from components.network.outbound import OutboundServiceArgs, changes_of_the_service, managed_network
 from components.network.private_link import add_private_endpoint
@@ -59,6 +60,8 @@ class WorkspaceArgs(Args):
     (https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet#enable-azure-container-registry-acr)."""
     compute_subnet_id: pulumi.Input[str] | None = None
     """The subnet that jobs run in, serverless or on a cluster, where `managed_network` is off."""
+    studio_container_ids: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    """ARM ids of the containers whose data the studio shows, by a word for each."""
 
 
 @dataclass(kw_only=True)
@@ -124,16 +127,19 @@ class Workspace(pulumi.ComponentResource):
             encryption_key=args.encryption_key,
         )
         vault = self._make_vault()
-        self._identity = identity = Identity(
+        identity = Identity(
             f"{name}-identity",
             args.service,
             pulumi.ResourceOptions(parent=self),
         )
         self._workspace = self._make_workspace(account, vault, identity)
-        self._ready: list[pulumi.Resource] = [
-            identity.grant(Role.CONTRIBUTOR, "workspace", self._workspace.id)
-        ]
-        self._let_studio_show_data(account, identity)
+        own_role = identity.grant(Role.CONTRIBUTOR, "workspace", self._workspace.id)
+        own_role_in_effect = RolesInEffect(
+            f"{name}-workspace-roles",
+            RolesInEffectArgs(roles=[own_role]),
+            pulumi.ResourceOptions(parent=self),
+        )
+        endpoints: list[pulumi.Resource] = []
         # `name` itself is the storage account's
         add_diagnostics(f"{name}-workspace", self._workspace.id, args.service.log_analytics_id, self)
         if args.service.private_link is not None:
@@ -146,13 +152,15 @@ class Workspace(pulumi.ComponentResource):
                 args.service,
                 self,
             )
-            self._ready.append(endpoint.ready)
+            endpoints.append(endpoint.ready)
+        self._ready = [own_role_in_effect, *endpoints]
         # resources that name the workspace call it, so they depend on its role and endpoint
-        reached = pulumi.Output.from_input([resource.urn for resource in self._ready])
-        self.workspace_name = pulumi.Output.all(self._workspace.name, reached).apply(lambda known: known[0])
+        self.workspace_name = after(self._workspace.name, self._ready)
         self.resource_id = self._workspace.id
         self.storage_account_id = account.account.id
-        self.job_containers = _job_containers(account.account.id, self._workspace.workspace_id, reached)
+        self.job_containers = _job_containers(
+            after(account.account.id, [own_role, *endpoints]), self._workspace.workspace_id
+        )
         self.vault_id = vault.resource_id
         self.register_outputs(
             {
@@ -184,10 +192,6 @@ class Workspace(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-
-    def let_studio_read(self, word: str, container_id: pulumi.Input[str]) -> None:
-        """Let the studio show a datastore's data, which it reads as the workspace's identity."""
-        self._identity.grant(Role.STORAGE_BLOB_DATA_READER, word, container_id)
 
     def add_compute_cluster(self, cluster_name: str, args: ComputeClusterArgs) -> ml.Compute:
         """Make a compute cluster that scales down to zero nodes and allows no sign-in to its nodes.
@@ -296,7 +300,7 @@ class Workspace(pulumi.ComponentResource):
             tags=args.service.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[vault, *account.ready, *roles],
+                depends_on=[vault, *account.ready, roles],
                 protect=args.service.keep,
                 replace_on_changes=["hbiWorkspace", "encryption"],
                 ignore_changes=[
@@ -312,10 +316,8 @@ class Workspace(pulumi.ComponentResource):
             ),
         )
 
-    def _grant_roles(
-        self, identity: Identity, storage: StorageAccount, vault: Vault
-    ) -> list[pulumi.Resource]:
-        """Give the workspace's identity the roles that Azure ML requires, before the workspace uses them.
+    def _grant_roles(self, identity: Identity, storage: StorageAccount, vault: Vault) -> RolesInEffect:
+        """Give the workspace's identity the roles that Azure ML requires; return the wait until they work.
 
         https://learn.microsoft.com/azure/machine-learning/how-to-identity-based-service-authentication#workspace
         With a managed network the identity also approves that network's private endpoints. It gets that role
@@ -324,44 +326,43 @@ class Workspace(pulumi.ComponentResource):
         (https://learn.microsoft.com/azure/machine-learning/how-to-managed-network#approval-of-private-endpoints).
         """
         account_id = storage.account.id
-        roles: list[pulumi.Resource] = [
-            identity.grant(Role.CONTRIBUTOR, "storage", account_id),
-            identity.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "storage", account_id),
-            identity.grant(Role.CONTRIBUTOR, "vault", vault.resource_id),
-            identity.grant(Role.KEY_VAULT_ADMINISTRATOR, "vault", vault.resource_id),
-            identity.grant(Role.CONTRIBUTOR, "registry", self._args.registry_id),
-            identity.grant(Role.CONTRIBUTOR, "insights", self._args.application_insights_id),
-        ]
+        identity.grant(Role.CONTRIBUTOR, "storage", account_id)
+        identity.grant(Role.STORAGE_BLOB_DATA_CONTRIBUTOR, "storage", account_id)
+        identity.grant(Role.CONTRIBUTOR, "vault", vault.resource_id)
+        identity.grant(Role.KEY_VAULT_ADMINISTRATOR, "vault", vault.resource_id)
+        identity.grant(Role.CONTRIBUTOR, "registry", self._args.registry_id)
+        identity.grant(Role.CONTRIBUTOR, "insights", self._args.application_insights_id)
         if self._args.managed_network:
             group_id = account_id.apply(resource_group_id)
-            roles.append(identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, "group", group_id))
-            roles += [
-                identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, name, service.resource_id)
-                for name, service in self._args.outbound_services.items()
-                if service.elsewhere
-            ]
-        return roles
+            identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, "group", group_id)
+            for name, service in self._args.outbound_services.items():
+                if service.elsewhere:
+                    identity.grant(Role.AI_NETWORK_CONNECTION_APPROVER, name, service.resource_id)
+        self._let_studio_show_data(storage, identity)
+        return identity.in_effect()
 
     def _let_studio_show_data(self, storage: StorageAccount, identity: Identity) -> None:
-        """Let the workspace's identity read the private endpoints of what the studio shows.
+        """Let the workspace's identity read what the studio shows, and the private endpoints of the storage.
 
         https://learn.microsoft.com/azure/machine-learning/how-to-enable-studio-virtual-network
         """
+        for word, container_id in self._args.studio_container_ids.items():
+            identity.grant(Role.STORAGE_BLOB_DATA_READER, word, container_id)
         for group in ("blob", "file"):
             if group in storage.endpoint_ids:
                 identity.grant(Role.READER, f"{group}-endpoint", storage.endpoint_ids[group])
 
 
 def _job_containers(
-    account_id: pulumi.Output[str], workspace_guid: pulumi.Output[str], reached: pulumi.Output[object]
+    account_id: pulumi.Output[str], workspace_guid: pulumi.Output[str]
 ) -> dict[str, pulumi.Output[str]]:
-    """Return the ids of the two containers that jobs use, known once the workspace answers and has made them.
+    """Return the ids of the two containers that jobs use, known once the workspace has made them.
 
     The first has code and inputs (the datastore `workspaceblobstore`), the second outputs and logs
     (`workspaceartifactstore`)
     (https://learn.microsoft.com/azure/machine-learning/concept-data#datastore).
     """
-    known = pulumi.Output.all(account_id, workspace_guid, reached)
+    known = pulumi.Output.all(account_id, workspace_guid)
     containers = known.apply(lambda found: f"{found[0]}/blobServices/default/containers/azureml")
     return {
         "code": pulumi.Output.format("{0}-blobstore-{1}", containers, workspace_guid),

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 
-from components.component import ServiceArgs
+from components.component import ServiceArgs, after
+from components.dynamic.roles_in_effect import RolesInEffect
 from components.identity.identity import Identity
 from components.network.outbound import (
     PACKAGE_HOSTS,
@@ -14,7 +15,7 @@ from components.network.outbound import (
 )
 from components.observability.observability import Observability
 from components.storage.encryption import EncryptionKeyArgs
-from components.storage.lake import Lake
+from components.storage.lake import CLEAN_CONTAINER, RAW_CONTAINER, Lake
 from components.storage.registry import Registry
 from components.storage.vault import Vault
 from components.workspace.workspace import ComputeClusterArgs, WorkspaceArgs
@@ -45,7 +46,7 @@ def workspace_args(
         application_insights_id=observability.application_insights_id,
         tenant_id=tenant_id,
         # everyone who may submit a job can act as it: attach it only if it has imports to run
-        job_identity_ids=[importer.resource_id] if settings.imports else [],
+        job_identity_ids=[after(importer.resource_id, importer.assignments)] if settings.imports else [],
         registry_id=registry.resource_id,
         storage_sku=redundancy(settings),
         encryption_key=key,
@@ -57,27 +58,37 @@ def workspace_args(
         image_build_compute=IMAGE_BUILD_COMPUTE if settings.builds_importer else None,
         firewall_sku=own.firewall_sku,
         compute_subnet_id=own.compute_subnet_id,
+        # the studio reads the lake's data as the workspace's identity
+        studio_container_ids={
+            RAW_CONTAINER: lake.raw_container_id,
+            CLEAN_CONTAINER: lake.clean_container_id,
+        },
     )
 
 
-def compute_cluster_args(settings: ComputeClusterSettings, jobs: Identity) -> ComputeClusterArgs:
-    """Return the arguments of one compute cluster, whose jobs act as `jobs`."""
+def compute_cluster_args(
+    settings: ComputeClusterSettings, jobs: Identity, in_effect: RolesInEffect
+) -> ComputeClusterArgs:
+    """Return the arguments of one compute cluster, whose jobs act as `jobs`, with its roles `in_effect`."""
     return ComputeClusterArgs(
         vm_size=settings.vm_size,
         max_nodes=settings.max_nodes,
-        identity_id=jobs.resource_id,
+        identity_id=after(jobs.resource_id, [in_effect]),
         idle_seconds=60 * settings.idle_minutes,
     )
 
 
-def image_build_args(builder: Identity) -> ComputeClusterArgs:
+def image_build_args(builder: Identity, in_effect: RolesInEffect) -> ComputeClusterArgs:
     """Return the arguments of the compute cluster that builds the importer's environment, as `builder`.
 
-    It needs a CPU; more nodes than one would wait for each other
+    Its roles are `in_effect`. It needs a CPU; more nodes than one would wait for each other
     (https://learn.microsoft.com/azure/machine-learning/how-to-secure-workspace-vnet#enable-azure-container-registry-acr).
     """
     return ComputeClusterArgs(
-        vm_size=_IMAGE_BUILD_SIZE, max_nodes=1, identity_id=builder.resource_id, idle_seconds=300
+        vm_size=_IMAGE_BUILD_SIZE,
+        max_nodes=1,
+        identity_id=after(builder.resource_id, [in_effect]),
+        idle_seconds=300,
     )
 
 

@@ -8,6 +8,7 @@ from pulumi.runtime import MockResourceArgs
 
 from stacks.settings.network import Isolation
 from stacks.settings.stack import Settings
+from tests.unit.stacks.role_order import late_roles
 from tools.declared import RESOURCES, SUBSCRIPTION, Declared
 
 STORAGE = "azure-native:storage:StorageAccount"
@@ -287,6 +288,10 @@ def people_have_every_role_that_their_jobs_can_act_with(case: Case) -> Iterator[
                 yield f"{resource.name}: its jobs can act as {identity}"
 
 
+def roles_precede_the_users_of_their_identity(case: Case) -> Iterator[str]:
+    yield from late_roles(case.declared)
+
+
 def _differences(resource: MockResourceArgs, wanted: dict[str, Any]) -> Iterator[str]:
     for name, value in wanted.items():
         if resource.inputs.get(name) != value:
@@ -312,4 +317,5 @@ RULES: list[Callable[[Case], Iterator[str]]] = [
     deleted_data_can_be_restored,
     nobody_is_granted_more_than_a_group,
     people_have_every_role_that_their_jobs_can_act_with,
+    roles_precede_the_users_of_their_identity,
 ]

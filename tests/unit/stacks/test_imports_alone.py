@@ -41,6 +41,7 @@ def test_existing_workspace_gets_only_connection_schedule_and_roles() -> None:
         SCHEDULE,
         "azure-native:authorization:RoleAssignment",
         "azure-native:authorization:RoleDefinition",
+        "pulumi-python:dynamic/identity:RolesInEffect",
     }
     schedule = declared.one(SCHEDULE)
     assert schedule["workspace"]["name"] == "mlw"

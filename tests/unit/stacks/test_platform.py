@@ -291,8 +291,8 @@ def test_longest_dependency_chain_has_only_dependencies_that_azure_needs() -> No
         *["network:PrivateEndpoint"] * 10,
         "network:PrivateDnsZoneGroup",  # by which a private workspace finds its vault
         "machinelearningservices:Workspace",
-        "network:PrivateEndpoint",  # resources that are made after it use it to reach the workspace
-        "network:PrivateDnsZoneGroup",
+        "authorization:RoleAssignment",  # of its identity on the workspace itself
+        "dynamic/identity:RolesInEffect",  # takes as long as the private endpoint beside it, or longer
         "dynamic/azureml:SnowflakeConnection",
         "dynamic/azureml:ImportSchedule",  # its first import starts at once, and needs the connection
         "monitor:ScheduledQueryRule",  # is late by when the schedule came to be

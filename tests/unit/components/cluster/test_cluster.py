@@ -27,6 +27,7 @@ LINK = PrivateLinkArgs(subnet_id=f"{NETWORK}/subnets/endpoints", zone_ids={METRI
 CLUSTER = "azure-native:containerservice:ManagedCluster"
 POOL = "azure-native:containerservice:AgentPool"
 WINDOW = "azure-native:containerservice:MaintenanceConfiguration"
+WAIT = "pulumi-python:dynamic/identity:RolesInEffect"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 RULE = "azure-native:monitor:DataCollectionRule"
 ASSOCIATION = "azure-native:monitor:DataCollectionRuleAssociation"
@@ -189,7 +190,9 @@ def test_roles_of_the_control_plane_are_there_before_the_cluster() -> None:
     roles = {a.name for a in made.all(ASSIGNMENT) if a.inputs["principalId"] == "principal-aks-control-plane"}
     before = made.options["aks"].depends_on
     assert isinstance(before, list)
-    assert {resource._name for resource in before} == roles
+    assert {resource._name for resource in before} == {"aks-control-plane-roles", "aks-nodes-roles"}
+    waited_for = made.one(WAIT, "aks-control-plane-roles")["roles"]
+    assert {role["id"] for role in waited_for} == {f"{RESOURCES}/{name}" for name in roles}
     assert len(roles) == 4
 
 
@@ -435,7 +438,10 @@ def test_what_runs_on_the_cluster_waits_for_its_administrators_and_its_nodes() -
     assert "kubelogin" in made.one("pulumi:providers:kubernetes")["kubeconfig"]
     before = made.options["aks-kubernetes"].depends_on
     assert isinstance(before, list)
-    assert {resource._name for resource in before} == {"aks-administrators", "aks-user"}
+    assert {resource._name for resource in before} == {"aks-administrators-roles", "aks-user"}
+    wait = made.one(WAIT, "aks-administrators-roles")
+    assert [role["id"] for role in wait["roles"]] == [f"{RESOURCES}/aks-administrators"]
+    assert "kubelogin" in wait["kubeconfig"]
 
 
 def test_children_are_named_after_the_cluster() -> None:

@@ -98,9 +98,12 @@ def test_disks_that_cannot_follow_the_key_do_not_rotate_it() -> None:
     assert declare_encryption(rotate_disks=False).one(DISKS)["rotationToLatestKeyVersionEnabled"] is False
 
 
-def test_services_that_use_the_key_depend_on_the_role_of_its_identity() -> None:
+def test_services_that_use_the_key_wait_for_every_role_of_its_identity() -> None:
     def program() -> None:
-        key = Encryption("cmk", EncryptionArgs(service=ServiceArgs(**SERVICE), tenant_id="7e4a")).key
+        args = EncryptionArgs(
+            service=ServiceArgs(**SERVICE), tenant_id="7e4a", cosmos_db_principal_id="cosmos"
+        )
+        key = Encryption("cmk", args).key
         Lake("lake", LakeArgs(service=ServiceArgs(**SERVICE), cool_after_days=30, encryption_key=key))
         Registry("registry", RegistryArgs(service=ServiceArgs(**SERVICE), encryption_key=key))
 
@@ -109,7 +112,10 @@ def test_services_that_use_the_key_depend_on_the_role_of_its_identity() -> None:
         urn.rsplit("::", 1)[1]: {name.rsplit("::", 1)[1] for name in names}
         for urn, names in declared.dependencies.items()
     }
-    assert "cmk-identity-key-vault-crypto-service-encryption-user-on-vault" in waits_for["cmk-key"]
+    assert "cmk-identity-roles" in waits_for["cmk-key"]
+    granted = {role.name for role in declared.all("azure-native:authorization:RoleAssignment")}
+    assert waits_for["cmk-identity-roles"] >= granted
+    assert len(granted) == 3
     for user in ("lake", "registry", "cmk-disks"):
         assert "cmk-key" in waits_for[user], user
 

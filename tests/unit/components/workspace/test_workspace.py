@@ -20,6 +20,7 @@ COMPUTE = "azure-native:machinelearningservices:Compute"
 ACCOUNT = "azure-native:storage:StorageAccount"
 VAULT = "azure-native:keyvault:Vault"
 ENDPOINT = "azure-native:network:PrivateEndpoint"
+WAIT = "pulumi-python:dynamic/identity:RolesInEffect"
 ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 
 LINK = PrivateLinkArgs(subnet_id="subnet", zone_ids={zone: f"zone-{zone}" for zone in Zone})
@@ -204,9 +205,16 @@ def test_roles_and_endpoints_come_before_the_workspace() -> None:
         "mlwkv",
         "mlw-blob-endpoint-zones",
         "mlw-file-endpoint-zones",
-        "mlw-identity-contributor-on-storage",
-        "mlw-identity-ai-network-connection-approver-on-group",
+        "mlw-identity-roles",
     }
+
+
+def test_workspace_waits_for_every_role_of_its_identity_but_the_one_on_itself() -> None:
+    declared = declare_workspace(private_link=LINK, studio_container_ids={"raw": "/lake/raw"})
+    waited_for = {role["id"] for role in declared.one(WAIT, "mlw-identity-roles")["roles"]}
+    names = {role.name for role in declared.all(ASSIGNMENT)} - {"mlw-identity-contributor-on-workspace"}
+    assert waited_for == {f"{RESOURCES}/{name}" for name in names}
+    assert "mlw-identity-storage-blob-data-reader-on-raw" in names
 
 
 def test_jobs_reach_only_what_is_approved() -> None:
@@ -335,7 +343,7 @@ def test_nodes_are_in_the_given_subnet() -> None:
 def test_cluster_waits_for_the_endpoint_and_the_role_on_the_workspace() -> None:
     assert names_before(COMPUTE, private_link=LINK) == {
         "mlw-amlworkspace-endpoint-zones",
-        "mlw-identity-contributor-on-workspace",
+        "mlw-workspace-roles",
     }
 
 
