@@ -9,6 +9,7 @@ repository, as if its image contained it.
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
 import re
 import secrets
@@ -28,10 +29,12 @@ from starlette.concurrency import run_in_threadpool
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from importer.spec.schedule import next_tick, version_of
+from importer.spec.scheduled_job import SPEC_VARIABLE
 from localcloud.arm import ArmStore, Document
 from localcloud.code_snapshots import CodeSnapshots
 from localcloud.home import Home
 from localcloud.image_builds import build_problem
+from localcloud.roles import Roles
 
 #: The property of a job that names the schedule that started it.
 SCHEDULE_PROPERTY = "azureml.scheduleName"
@@ -65,6 +68,7 @@ class JobRunner:
     def __init__(self, home: Home, store: ArmStore) -> None:
         self._home = home
         self._store = store
+        self._roles = Roles(home, store)
 
     async def run(self, lock: threading.Lock) -> None:
         """Fire schedules and track jobs until cancelled, holding `lock` while the store is used."""
@@ -163,10 +167,26 @@ class JobRunner:
         self._set_status(job, "Running")
         try:
             command, variables, code_uri = _command_of(job, self._store)
+            self._check_roles(job, variables)
             directory = self._get_code(job, code_uri) if code_uri is not None else _REPOSITORY
             self._process(job).start(command, directory, {**self._base_environment(), **variables})
         except (JobError, AzureError, OSError) as error:
             self._set_status(job, "Failed", str(error))
+
+    def _check_roles(self, job: Document, variables: Mapping[str, str]) -> None:
+        """Raise a JobError if the job's identity may not write its data, or has no role on the workspace."""
+        principal = self._roles.principal_of(variables.get("AZURE_CLIENT_ID", ""))
+        workspace = job["id"].rpartition("/jobs/")[0]
+        datastore = json.loads(variables.get(SPEC_VARIABLE, "{}")).get("datastore")
+        target = (self._store.get(f"{workspace}/datastores/{datastore}") or {}).get("properties", {})
+        end = f"/{target.get('accountName')}/blobServices/default/containers/{target.get('containerName')}"
+        containers = [d["id"] for d in self._store.descendants("") if d["id"].endswith(end)]
+        needs = [(container, "Storage Blob Data Contributor") for container in containers]
+        if not principal or not needs:  # not made by the program
+            return
+        for scope, role in [*needs, (workspace, None)]:
+            if why := self._roles.why_lacking(principal, role, scope):
+                raise JobError(f"The job's identity needs {role or 'a role'} on {scope} (403): {why}.")
 
     def _get_code(self, job: Document, code_uri: str) -> Path:
         """Return the job's own directory with the code that was uploaded to `code_uri`."""

@@ -20,6 +20,7 @@ from localcloud.providers.azure_body import (
     to_outputs,
 )
 from localcloud.providers.azure_outputs import Addresses, LocalAddresses, add_service_outputs
+from localcloud.providers.azure_roles import AzureRoles
 from localcloud.providers.azure_rules import AzureRules
 from localcloud.providers.azure_services import service_made, with_kept_values
 from localcloud.providers.azure_types import TYPES, ArmType, Naming, find, short_token
@@ -43,6 +44,7 @@ class AzureNative(Provider):
         self._addresses = addresses or LocalAddresses(home)
         self._store = ArmStore(home.arm_db)
         self._rules = AzureRules(self._store)
+        self._roles = AzureRoles(home, self._store)
         self._containers = BlobContainers(home)
         # one request at a time, so that two resources cannot take the same name
         self._lock = threading.Lock()
@@ -119,8 +121,11 @@ class AzureNative(Provider):
             self._rules.check_name(arm_type, arm_id)
             self._rules.check_references(inputs, subscription, arm_id)
             body = self._body(arm_type, arm_id, inputs)
+            self._roles.date(body, None)
             self._rules.check_role_assignment(body)
             self._rules.check_requirements(body)
+            self._roles.check_definition(body)
+            self._roles.check(body)
             if container := _CONTAINER_ID.fullmatch(arm_id):
                 self._containers.create(container[1], container[2])
             self._put(body)
@@ -173,6 +178,8 @@ class AzureNative(Provider):
             self._rules.check_etag(stored, inputs)
             body = self._body(arm_type, resource_id, inputs, stored)
             self._rules.check_requirements(body)
+            self._roles.date(body, stored)
+            self._roles.check(body)
             self._put(body)
         return _outputs(resource, body)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from localcloud.arm import ArmStore
 from localcloud.home import Home
 from localcloud.providers import helm, kubernetes_rules
 from localcloud.providers.grpc_provider import (
@@ -21,9 +22,13 @@ from localcloud.providers.grpc_provider import (
 )
 from localcloud.providers.kubernetes_objects import ObjectFiles
 from localcloud.providers.properties import UNKNOWN, Properties, overlay
+from localcloud.roles import Roles
 
 #: The annotation with which the real provider marks a name that it has generated.
 _AUTONAMED = "pulumi.com/autonamed"
+
+_CLUSTER = "Microsoft.ContainerService/managedClusters"
+_ADMINISTRATOR = "Azure Kubernetes Service RBAC Cluster Admin"
 
 _KUBECONFIG_KEYS = ("clusters", "contexts", "users", "current-context")
 
@@ -36,6 +41,8 @@ class Kubernetes(Provider):
 
     def __init__(self, home: Home) -> None:
         self._files = ObjectFiles(home)
+        self._store = ArmStore(home.arm_db)
+        self._roles = Roles(home, self._store)
 
     def check_config(self, config: Properties) -> list[Failure]:
         """Return why the kubeconfig, or the file with its path, is not valid."""
@@ -96,6 +103,7 @@ class Kubernetes(Provider):
 
     def create(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
         """Store the object, which must not exist yet; its namespace must."""
+        self._check_administrator(resource)
         if helm.is_release(resource):
             return helm.create(self._files, inputs)
         kind, name, namespace = _identity(inputs)
@@ -115,6 +123,18 @@ class Kubernetes(Provider):
         body = overlay({"metadata": created}, inputs)
         self._files.put(namespace, body)
         return resource_id, body
+
+    def _check_administrator(self, resource: Resource) -> None:
+        """Refuse an object on a cluster of the local Azure that has no administrator yet."""
+        kubeconfig = str(resource.config.get("kubeconfig", ""))
+        for cluster in self._store.descendants(""):
+            if cluster.get("type") != _CLUSTER or cluster["properties"]["fqdn"] not in kubeconfig:
+                continue
+            if why := self._roles.why_lacking(None, _ADMINISTRATOR, cluster["id"]):
+                raise ProviderError(
+                    f"{resource.name} is forbidden (403): the deployer needs the role {_ADMINISTRATOR} on "
+                    f"{cluster['name']}: {why}"
+                )
 
     def read(
         self, resource: Resource, resource_id: str, inputs: Properties
