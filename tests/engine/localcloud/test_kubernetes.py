@@ -19,8 +19,13 @@ cluster = containerservice.ManagedCluster("cluster", resource_group_name=group.n
     identity={"type": "SystemAssigned"}, oidc_issuer_profile={"enabled": True})
 credentials = containerservice.list_managed_cluster_user_credentials_output(
     resource_group_name=group.name, resource_name=cluster.name)
+administrator = authorization.RoleAssignment("administrator", scope=cluster.id,
+    principal_id=authorization.get_client_config_output().object_id,
+    role_definition_id="/subscriptions/5ab0/providers/Microsoft.Authorization/roleDefinitions/"
+    "b1ff04bb-8a4e-4dc4-8eb5-8693973ce19b")
 provider = kubernetes.Provider("aks", kubeconfig=credentials.apply(
-    lambda result: base64.b64decode(result.kubeconfigs[0].value).decode()))
+    lambda result: base64.b64decode(result.kubeconfigs[0].value).decode()),
+    opts=pulumi.ResourceOptions(depends_on=[administrator]))
 options = pulumi.ResourceOptions(provider=provider)
 namespace = kubernetes.core.v1.Namespace("argo", metadata={"name": "argo"}, opts=options)
 kubernetes.helm.v3.Release("workflows", name="workflows", chart="argo-workflows", version=VERSION,
