@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from localcloud.arm import ArmStore
 from localcloud.environment import ROLE_SECONDS_VARIABLE
 from localcloud.home import Home
 from tests.local_cloud import REPOSITORY, Cloud, new_cloud
@@ -16,9 +18,17 @@ from tests.local_stack import UP, LocalStack
 _OF_THE_CLOUD = ("endpoints", "snowflake")
 
 
+def prod_settings() -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load((REPOSITORY / "Pulumi.prod.yaml").read_text())
+    return settings
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[[int], LocalStack]]:
-    """A function that starts a local cloud whose roles take some seconds, and returns its stack."""
+    """A function that starts a local cloud whose roles take some seconds, and returns its stack.
+
+    The registry of the importer's image, which the program does not make, is there.
+    """
     cloud = new_cloud(tmp_path / "cloud")
 
     def start(role_seconds: int) -> LocalStack:
@@ -26,6 +36,9 @@ def start(tmp_path: Path) -> Iterator[Callable[[int], LocalStack]]:
         file.write_text(json.dumps({"ports": cloud.home.ports, "roleSeconds": role_seconds}))
         stack = LocalStack(Cloud(Home.open(cloud.home.path)))
         stack.start()
+        registry_id = prod_settings()["config"]["ai-platform:importerRegistryId"]
+        kind = {"type": "Microsoft.ContainerRegistry/registries", "properties": {}}
+        ArmStore(stack.cloud.home.arm_db).put(registry_id, {"id": registry_id, "name": "shared", **kind})
         return stack
 
     yield start
@@ -36,7 +49,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[int], LocalStack]]:
 def settings(tmp_path: Path) -> str:
     """The path of prod's settings, with the local cloud's endpoints and Snowflake, and its salt."""
     local = yaml.safe_load((REPOSITORY / "Pulumi.local.yaml").read_text())
-    prod = yaml.safe_load((REPOSITORY / "Pulumi.prod.yaml").read_text())
+    prod = prod_settings()
     prod["encryptionsalt"] = local["encryptionsalt"]
     for name in _OF_THE_CLOUD:
         prod["config"][f"ai-platform:{name}"] = local["config"][f"ai-platform:{name}"]
