@@ -3,12 +3,13 @@ SHELL := bash
 STACK ?= local
 export OFFLINE SUMMARY VERBOSE
 
-.PHONY: help up preview down test unit bench check format docs lock clean setup venv azurite pulumi
+.PHONY: help up preview preflight down test unit bench check format docs lock clean setup venv azurite pulumi
 
 help:
 	@echo "make up      [STACK=local]              set-up, then pulumi up; local: the local cloud and the first imports too"
 	@echo "make preview [STACK=local] [OFFLINE=1]  what pulumi up would change; OFFLINE=1: dev or prod without credentials;"
 	@echo "                                        SUMMARY=1: counts, and what opens, costs, keeps or loses data"
+	@echo "make preflight STACK=dev                what would make up of a real stack fail: a line each, with the command that mends it"
 	@echo "make down    [STACK=local]              pulumi destroy; local: stops the local cloud too"
 	@echo "make test                               every test"
 	@echo "make unit                               the unit tests: no engine, no local cloud, no matrix of settings"
@@ -20,7 +21,7 @@ help:
 	@echo "make clean                              remove .venv, node_modules, .local and caches; not while the local cloud runs"
 	@echo "More arguments for pulumi or pytest: ARGS='...'; all that pulumi says: make up VERBOSE=1"
 
-up preview down:
+up preview preflight down:
 	@tools/stack.sh $@ "$(STACK)" $(ARGS)
 
 test: setup

@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# tools/stack.sh up|preview|down STACK [argument of pulumi ...]
+# tools/stack.sh up|preview|preflight|down STACK [argument of pulumi ...]
 set -euo pipefail
 
 command=$1 stack=$2
 shift 2
 home=${LOCALCLOUD_HOME:-.local}
 
+is_for_azure() {
+  ! grep -qsE '^ *ai-platform:endpoints: *local( |$)' "Pulumi.$stack.yaml"
+}
+
 # Pulumi itself would create the stack in the local state, and write the local salt into the stack's settings.
 refuse_local_environment() {
   [ -n "${PULUMI_DEBUG_PROVIDERS:-}${AZUREML_DEV_URL_MFE:-}" ] || return 0
-  ! grep -qsE '^ *ai-platform:endpoints: *local( |$)' "Pulumi.$stack.yaml" || return 0
+  is_for_azure || return 0
   echo "$command: this shell has sourced $home/env, which sends $stack to the local cloud: use a new shell" >&2
   exit 1
 }
@@ -54,6 +58,7 @@ up() {
   if [ "$stack" = local ]; then
     up_local "$@"
   else
+    ! is_for_azure || python -m tools.preflight "$stack"
     pulumi up --stack "$stack" "$@"
   fi
 }
@@ -88,6 +93,11 @@ preview() {
     exec python -m tools.preview_summary "$stack" "$@"
   fi
   pulumi preview --diff --stack "$stack" "$@"
+}
+
+preflight() {
+  set_up
+  python -m tools.preflight "$stack"
 }
 
 down() {

@@ -52,8 +52,8 @@ def workspace_args(
         encryption_key=key,
         hbi=own.hbi,
         managed_network=own.managed_network,
-        outbound_hosts=_outbound_hosts(settings),
-        outbound_service_tags=_outbound_service_tags(settings),
+        outbound_hosts=outbound_hosts(settings),
+        outbound_service_tags=outbound_service_tags(settings),
         outbound_services=_outbound_services(settings, lake, vault, observability),
         image_build_compute=IMAGE_BUILD_COMPUTE if settings.builds_importer else None,
         firewall_sku=own.firewall_sku,
@@ -92,7 +92,7 @@ def image_build_args(builder: Identity, in_effect: RolesInEffect) -> ComputeClus
     )
 
 
-def _outbound_hosts(settings: Settings) -> list[str]:
+def outbound_hosts(settings: Settings) -> list[str]:
     """Return the hosts that jobs reach: Snowflake's, those of the importer's code, and more."""
     snowflake = settings.snowflake
     hosts = snowflake_hosts(snowflake.account, snowflake.host, snowflake.stage_hosts)
@@ -114,7 +114,7 @@ def _code_hosts(settings: Settings) -> Sequence[str]:
     return host, f"{host.split('.')[0]}.{settings.location}.data.azurecr.io"
 
 
-def _outbound_service_tags(settings: Settings) -> list[str]:
+def outbound_service_tags(settings: Settings) -> list[str]:
     """Return the service tags that jobs read large results through, if an import streams them."""
     if all(item.mode == "unload" for item in settings.imports):
         return []

@@ -27,6 +27,11 @@ MAX_SERVICE_PREFIX = 27
 Nodes = Annotated[int, Field(ge=1, le=1000)]
 
 
+def with_surge(nodes: int) -> int:
+    """Return the nodes of a pool during an upgrade, with those that it adds."""
+    return nodes + max(1, -int(-nodes * _SURGE // 1))
+
+
 class Weekday(StrEnum):
     """A day of the week, as AKS writes it."""
 
@@ -94,9 +99,7 @@ class ClusterSettings(Section):
     @property
     def most_nodes(self) -> int:
         """The maximum number of nodes at a time, including those that an upgrade adds."""
-        return sum(
-            most + max(1, -int(-most * _SURGE // 1)) for most in (self.max_nodes, self.max_system_nodes)
-        )
+        return with_surge(self.max_nodes) + with_surge(self.max_system_nodes)
 
     def check_network(self, network: NetworkSettings, *, is_private: bool) -> None:
         """Raise a contradiction unless the cluster's ranges and nodes fit the platform's own network."""

@@ -207,7 +207,6 @@ def test_offline_preview_of_an_unknown_stack_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("up", "up --stack dev --refresh"),
         ("preview", "preview --diff --stack dev --refresh"),
         ("down", "destroy --stack dev --refresh"),
     ],
@@ -253,7 +252,33 @@ def test_summary_of_a_preview_is_made_from_what_pulumi_prints_as_json(
     assert done.stdout.startswith("dev: nothing to change, 3 unchanged\n")
 
 
-@pytest.mark.parametrize("command", ["up", "preview", "down"])
+@pytest.mark.parametrize(
+    ("exit_code", "called"), [(0, ["preflight dev", "up --stack dev --refresh"]), (1, ["preflight dev"])]
+)
+def test_up_of_a_stack_for_azure_runs_pulumi_only_if_the_preflight_passes(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exit_code: int, called: list[str]
+) -> None:
+    write_cli(path, "v3.259.0")
+    calls = tmp_path / "calls"
+    write_program(path / "pulumi", f'[ "$1" = version ] && echo v3.259.0 || echo "$*" >>{calls}')
+    program = (
+        f"import sys; open({str(calls)!r}, 'a').write(f'preflight {{sys.argv[1]}}\\n'); sys.exit({exit_code})"
+    )
+    (tmp_path / "tools" / "preflight").mkdir(parents=True)
+    (tmp_path / "tools" / "preflight" / "__main__.py").write_text(program)
+    for name in (".venv", "Pulumi.yaml", "tools/stack.sh", "tools/environment.sh", "tools/pulumi"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.setenv("MAKE", "true")  # the set-up is done
+    for name in ("OFFLINE", *LOCAL_ROUTES):
+        monkeypatch.delenv(name, raising=False)
+
+    done = subprocess.run(["tools/stack.sh", "up", "dev", "--refresh"], cwd=tmp_path, check=False)
+
+    assert done.returncode == exit_code
+    assert calls.read_text().splitlines() == called
+
+
+@pytest.mark.parametrize("command", ["up", "preview", "preflight", "down"])
 def test_stack_for_azure_in_the_local_environment_is_refused_before_pulumi_runs(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

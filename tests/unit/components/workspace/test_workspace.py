@@ -210,7 +210,7 @@ def test_roles_and_endpoints_come_before_the_workspace() -> None:
 
 
 def test_workspace_waits_for_every_role_of_its_identity_but_the_one_on_itself() -> None:
-    declared = declare_workspace(private_link=LINK, studio_container_ids={"raw": "/lake/raw"})
+    declared = declare_workspace(private_link=LINK, studio_container_ids={"raw": f"{RESOURCES}/raw"})
     waited_for = {role["id"] for role in declared.one(WAIT, "mlw-identity-roles")["roles"]}
     names = {role.name for role in declared.all(ASSIGNMENT)} - {"mlw-identity-contributor-on-workspace"}
     assert waited_for == {f"{RESOURCES}/{name}" for name in names}

@@ -1,0 +1,51 @@
+"""What a check is, what it is given, and what it says."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from stacks.settings.stack import Settings
+from tools.preflight.arm import Arm
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that does not fit the settings, and the command or setting that mends it."""
+
+    text: str
+    mend: str
+    #: whether `pulumi up` would fail
+    blocks: bool = True
+
+
+@dataclass(frozen=True)
+class Context:
+    """The stack that is checked, and the subscription that it is for."""
+
+    stack: str
+    settings: Settings
+    arm: Arm
+
+    @property
+    def group_path(self) -> str:
+        """The ARM id of the platform's resource group."""
+        return f"{self.arm.subscription}/resourceGroups/rg-{self.settings.name}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question to Azure, Snowflake or this machine."""
+
+    title: str
+    #: whether the stack needs the answer
+    applies: Callable[[Settings], bool]
+    problems: Callable[[Context], Iterator[Problem]]
+
+
+def makes_platform(settings: Settings) -> bool:
+    """Return whether the stack is a whole platform, and not only imports in an existing workspace."""
+    return settings.existing is None
+
+
+def makes_cluster(settings: Settings) -> bool:
+    """Return whether the stack has an AKS cluster."""
+    return makes_platform(settings) and settings.cluster.enabled
