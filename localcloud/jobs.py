@@ -34,6 +34,7 @@ from localcloud.arm import ArmStore, Document
 from localcloud.code_snapshots import CodeSnapshots
 from localcloud.home import Home
 from localcloud.image_builds import build_problem
+from localcloud.job_identities import identity_problem
 from localcloud.roles import Roles
 
 #: The property of a job that names the schedule that started it.
@@ -339,10 +340,12 @@ def _command_of(job: Document, store: ArmStore) -> tuple[str, dict[str, str], st
     variables = {key: str(value) for key, value in step.get("environment_variables", {}).items()}
     kinds = [kind for kind in ("environment", "code") if component.get(kind)]
     referred = {kind: _referred(component[kind], kind, store) for kind in kinds}
-    if "environment" in referred:
-        problem = build_problem(referred["environment"], str(job["id"]).rpartition("/jobs/")[0], store)
-        if problem is not None:
-            raise JobError(problem)
+    workspace_id = str(job["id"]).rpartition("/jobs/")[0]
+    problem = identity_problem(step, workspace_id, store)
+    if problem is None and "environment" in referred:
+        problem = build_problem(referred["environment"], workspace_id, store)
+    if problem is not None:
+        raise JobError(problem)
     code_uri = str(referred["code"]["codeUri"]) if "code" in referred else None
     return _resolve(component["command"], inputs), variables, code_uri
 
