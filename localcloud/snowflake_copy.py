@@ -90,6 +90,9 @@ class Unload:
         table = table.cast(pa.schema(fields))
         if parameters.unloads_milliseconds:  # digits are lost
             table = table.cast(pa.schema([_in_milliseconds(field) for field in fields]), safe=False)
+        if parameters.unloads_smallest_types:
+            columns = [_smallest(column) for column in table.columns]
+            table = pa.table(columns, names=table.schema.names)
         return table
 
     def _write(self, table: pa.Table, query_id: str, home: Home) -> list[_File]:
@@ -188,6 +191,19 @@ def _field(projection: exp.Expr, column: pa.Field) -> pa.Field:
     is_cast = isinstance(projection, exp.Cast) and projection.to.this in _INTEGERS
     if pa.types.is_integer(column.type) and not is_cast:
         return column.with_type(pa.decimal128(38, 0))
+    return column
+
+
+def _smallest(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return whole numbers in the smallest type that holds the values, other columns as they are."""
+    is_whole = pa.types.is_integer(column.type) or (
+        pa.types.is_decimal(column.type) and column.type.scale == 0
+    )
+    for kind in (pa.int8(), pa.int16(), pa.int32()) if is_whole else ():
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid:
+            continue
     return column
 
 

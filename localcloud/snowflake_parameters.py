@@ -21,6 +21,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "STRICT_JSON_OUTPUT": False,
     "ROWS_PER_RESULTSET": 0,
     "UNLOAD_PARQUET_TIME_TIMESTAMP_MILLIS": True,
+    "ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION": True,
 }
 _HOSTILE: Mapping[str, Mapping[str, Any]] = {"IMPORTER": {"JSON_INDENT": 4, "ROWS_PER_RESULTSET": 1000}}
 
@@ -36,6 +37,7 @@ class Parameters:
     strict_json: bool
     most_rows: int
     unloads_milliseconds: bool
+    unloads_smallest_types: bool
 
     @classmethod
     def of(cls, user: str, given: Mapping[str, Any]) -> "Parameters":
@@ -46,6 +48,7 @@ class Parameters:
             strict_json=bool(values["STRICT_JSON_OUTPUT"]),
             most_rows=int(values["ROWS_PER_RESULTSET"]),
             unloads_milliseconds=bool(values["UNLOAD_PARQUET_TIME_TIMESTAMP_MILLIS"]),
+            unloads_smallest_types=bool(values["ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION"]),
         )
 
     def apply(self, answer: dict[str, Any], table: pa.Table) -> tuple[dict[str, Any], pa.Table]:

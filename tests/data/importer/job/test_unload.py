@@ -347,7 +347,8 @@ def test_rerun_after_a_crash_makes_one_version(home: Home, owner: type, step: st
 @pytest.fixture
 def copy(home: Home) -> Iterator[Callable[..., list[Any]]]:
     """Runs a COPY INTO that the importer would not send."""
-    connection = snowflake.connector.connect(**imports.deployer())
+    logical = {"ENABLE_UNLOAD_PHYSICAL_TYPE_OPTIMIZATION": False}
+    connection = snowflake.connector.connect(**imports.deployer(), session_parameters=logical)
 
     def run_copy(query: str, access: str = "STORAGE_INTEGRATION = LAKE", options: str = "") -> list[Any]:
         address = home.blob_url.removeprefix("https:")
@@ -399,6 +400,17 @@ def test_local_snowflake_writes_whole_numbers_as_decimals_unless_cast(
     assert (len(blob), rows) == (size, 2930)
     assert pq.read_schema(pa.BufferReader(blob)).types == [pa.decimal128(38, 0), pa.int64()]
     assert copy("SELECT 1 AS A WHERE 1 = 0") == []
+
+
+def test_local_snowflake_writes_the_smallest_types_and_milliseconds_by_default(home: Home) -> None:
+    sql(
+        "COPY INTO 'azure://lake.blob.core.windows.net/rawdata/small/' FROM (SELECT 1::BIGINT AS I, "
+        "'2020-01-01 00:00:00.123456'::TIMESTAMP_NTZ AS T) STORAGE_INTEGRATION = LAKE "
+        "FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE INCLUDE_QUERY_ID = TRUE DETAILED_OUTPUT = TRUE"
+    )
+    (name,) = container(home).list_blob_names(name_starts_with="small/data_")
+    blob = container(home).download_blob(name).readall()
+    assert pq.read_schema(pa.BufferReader(blob)).types == [pa.int8(), pa.timestamp("ms")]
 
 
 def test_unload_without_a_warehouse_fails_and_with_one_writes_a_file(home: Home) -> None:
