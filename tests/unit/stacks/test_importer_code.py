@@ -124,7 +124,8 @@ def test_imports_without_an_image_are_built_on_a_cluster_from_the_hosts_of_packa
 def test_code_is_uploaded_after_the_deployer_has_the_role_to() -> None:
     declared = build("platform", importerImage=None)
     (code,) = [urn for urn in declared.dependencies if urn.endswith("globodev-importer-code")]
-    waits_for = {urn.rsplit("::", 1)[1] for urn in declared.dependencies[code]}
+    (roles,) = [urn for urn in declared.dependencies[code] if urn.endswith("::globodev-deployer-roles")]
+    waits_for = {urn.rsplit("::", 1)[1] for urn in declared.dependencies[roles]}
     assert "globodev-deployer-on-code" in waits_for
 
 

@@ -291,11 +291,12 @@ def test_longest_dependency_chain_has_only_dependencies_that_azure_needs() -> No
         *["network:PrivateEndpoint"] * 10,
         "network:PrivateDnsZoneGroup",  # by which a private workspace finds its vault
         "machinelearningservices:Workspace",
-        "authorization:RoleAssignment",  # of its identity on the workspace itself
-        "dynamic/identity:RolesInEffect",  # takes as long as the private endpoint beside it, or longer
-        "dynamic/azureml:SnowflakeConnection",
-        "dynamic/azureml:ImportSchedule",  # its first import starts at once, and needs the connection
-        "monitor:ScheduledQueryRule",  # is late by when the schedule came to be
+        "network:PrivateEndpoint",  # a private workspace makes the containers of its jobs when it is reached
+        "network:PrivateDnsZoneGroup",
+        "authorization:RoleAssignment",  # of the importer on these containers
+        "dynamic/identity:RolesInEffect",  # takes minutes
+        "core/v1:ServiceAccount",  # a workflow that acts as the importer may start as soon as it exists
+        "rbac.authorization.k8s.io/v1:RoleBinding",
     ]
 
 
