@@ -38,20 +38,23 @@ class Home:
     ports: dict[str, int]
     role_seconds: float = 0
     """How long a new role assignment or role definition takes to work: in Azure it is minutes."""
+    unregistered: frozenset[str] = frozenset()
+    """The resource providers, such as `Microsoft.Compute`, that the subscription has not registered."""
 
     @classmethod
     def open(cls, path: Path | None = None) -> "Home":
         """Return the local cloud in `path` (LOCALCLOUD_HOME, else `.local` of the repository).
 
-        The first call chooses its ports and stores them; they never change afterwards. `roleSeconds` in the
-        file sets `role_seconds`.
+        The first call chooses its ports and stores them; they never change afterwards. `roleSeconds` and
+        `unregistered` in the file set the fields of these names.
         """
         path = (path or Path(os.environ.get("LOCALCLOUD_HOME", _REPOSITORY / ".local"))).resolve()
         file = path / _FILE
         if not file.exists():
             write_atomically(file, json.dumps({"ports": _free_ports()}, indent=2) + "\n")
         stored = json.loads(file.read_text())
-        return cls(path, stored["ports"], stored.get("roleSeconds", 0))
+        unregistered = frozenset(stored.get("unregistered", ()))
+        return cls(path, stored["ports"], stored.get("roleSeconds", 0), unregistered)
 
     @property
     def arm_db(self) -> Path:

@@ -43,7 +43,7 @@ class AzureNative(Provider):
     def __init__(self, home: Home, addresses: Addresses | None = None) -> None:
         self._addresses = addresses or LocalAddresses(home)
         self._store = ArmStore(home.arm_db)
-        self._rules = AzureRules(self._store)
+        self._rules = AzureRules(self._store, home.unregistered)
         self._roles = AzureRoles(home, self._store)
         self._containers = BlobContainers(home)
         # one request at a time, so that two resources cannot take the same name
@@ -117,6 +117,7 @@ class AzureNative(Provider):
         subscription = _subscription(resource)
         arm_id = resolve(arm_type.path, inputs, subscription)
         with self._rules.alone(arm_type, inputs), self._lock:
+            self._rules.check_registered(arm_type, arm_id)
             self._rules.check_parent(resolve(arm_type.parent, inputs, subscription), arm_id)
             self._rules.check_name(arm_type, arm_id)
             self._rules.check_references(inputs, subscription, arm_id)

@@ -6,7 +6,7 @@ Error codes: https://learn.microsoft.com/azure/azure-resource-manager/troublesho
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from localcloud.arm import ArmStore, Document
@@ -39,11 +39,22 @@ _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 class AzureRules:
     """The rules that depend on other resources. Each raises a ProviderError with ARM's error code."""
 
-    def __init__(self, store: ArmStore) -> None:
+    def __init__(self, store: ArmStore, unregistered: Collection[str] = ()) -> None:
         self._store = store
+        #: the resource providers that the subscription has not registered
+        self._unregistered = unregistered
         #: the resources in which a request of `ONE_AT_A_TIME` is running
         self._busy: set[str] = set()
         self._busy_lock = threading.Lock()
+
+    def check_registered(self, arm_type: ArmType, arm_id: str) -> None:
+        """Refuse a resource of a provider that the subscription has not registered."""
+        namespace = arm_type.arm_type.split("/")[0]
+        if namespace in self._unregistered:
+            raise ProviderError(
+                f"{arm_id}: the subscription is not registered for {namespace} (409 "
+                f"MissingSubscriptionRegistration): az provider register --namespace {namespace} --wait"
+            )
 
     def check_parent(self, parent: str, arm_id: str) -> None:
         """Refuse a resource whose parent or scope does not exist."""

@@ -1,5 +1,6 @@
 """What the local Azure refuses and keeps, by its tables of behaviours, without an engine."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from localcloud.arm import ArmStore, Document
+from localcloud.home import Home
 from localcloud.providers.azure_rules import AzureRules
 from localcloud.providers.azure_services import service_made, with_kept_values
 from localcloud.providers.azure_types import TYPES
@@ -194,3 +196,28 @@ def test_workspace_makes_the_containers_of_its_jobs() -> None:
         "azureml",
         "azureml-blobstore-guid",
     ]
+
+
+@pytest.mark.parametrize(
+    ("token", "is_refused"), [("network:PrivateEndpoint", True), ("keyvault:Vault", False)]
+)
+def test_provider_that_is_not_registered_makes_no_resource(
+    store: ArmStore, token: str, is_refused: bool
+) -> None:
+    rules = AzureRules(store, {"Microsoft.Network"})
+    if not is_refused:
+        rules.check_registered(TYPES[token], VAULT)
+        return
+    with pytest.raises(
+        ProviderError, match=r"409 MissingSubscriptionRegistration.*--namespace Microsoft.Network"
+    ):
+        rules.check_registered(TYPES[token], VAULT)
+
+
+def test_home_has_the_roles_time_and_the_unregistered_providers_of_its_file(tmp_path: Path) -> None:
+    assert (Home.open(tmp_path).role_seconds, Home.open(tmp_path).unregistered) == (0, frozenset())
+    file = tmp_path / "localcloud.json"
+    stored = json.loads(file.read_text()) | {"roleSeconds": 5, "unregistered": ["Microsoft.Network"]}
+    file.write_text(json.dumps(stored))
+    changed = Home.open(tmp_path)
+    assert (changed.role_seconds, changed.unregistered) == (5, frozenset({"Microsoft.Network"}))
