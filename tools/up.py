@@ -33,7 +33,7 @@ PREVIEW, RESOURCES = "Preview", "Resources"
 PLACES = {
     "azure-native:": "in Azure",
     "kubernetes:": "in Kubernetes",
-    "pulumi-python:": "for imports",
+    "pulumi-python:dynamic/azureml:": "for imports",
 }
 ONLY_IN_PULUMI = "only in Pulumi"
 
