@@ -27,7 +27,9 @@ class Context:
 
     @property
     def group_path(self) -> str:
-        """The ARM id of the platform's resource group."""
+        """The ARM id of the resource group: the platform's, or that of the existing workspace."""
+        if self.settings.existing is not None:
+            return self.settings.existing.resource_group_id
         return f"{self.arm.subscription}/resourceGroups/rg-{self.settings.name}"
 
 

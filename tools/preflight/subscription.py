@@ -27,10 +27,12 @@ _OF_A_CLUSTER = (
 
 #: What a deployer does that Contributor does not allow
 #: (https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/privileged#contributor).
-_RIGHTS = (
-    "Microsoft.Resources/subscriptions/resourceGroups/write",
+_RIGHTS_ON_ROLES = (
     "Microsoft.Authorization/roleAssignments/write",
     "Microsoft.Authorization/roleDefinitions/write",
+)
+_RIGHTS_OF_A_PLATFORM = (
+    "Microsoft.Resources/subscriptions/resourceGroups/write",
     "Microsoft.Authorization/locks/write",
 )
 
@@ -84,7 +86,8 @@ def missing_rights(context: Context) -> Iterator[Problem]:
     permissions = list(
         context.arm.items(f"{scope}/providers/Microsoft.Authorization/permissions", "2022-04-01")
     )
-    for right in _RIGHTS:
+    rights = (*_RIGHTS_ON_ROLES, *(_RIGHTS_OF_A_PLATFORM if context.settings.existing is None else ()))
+    for right in rights:
         if not any(_allows(given["actions"], given["notActions"], right) for given in permissions):
             yield Problem(
                 f"the deployer lacks {right} on {scope}",

@@ -13,6 +13,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from stacks.settings.load import load
+from tests.unit.stacks.declared_stacks import EXISTING_WORKSPACE
 from tests.unit.stacks.stack_config import IMPORT, OFFICE, config, snowflake
 from tools.preflight import __main__ as preflight
 from tools.preflight import capacity, reach, subscription
@@ -210,6 +211,20 @@ def test_rights_on_an_existing_resource_group_count(server: Server) -> None:
     server.answers[f"{SUBSCRIPTION}/providers/Microsoft.Authorization/permissions"] = []
     server.answers[f"{GROUP}/providers/Microsoft.Authorization/permissions"] = [RIGHTS]
     assert texts(subscription.missing_rights(context(server))) == []
+
+
+def test_imports_alone_need_rights_on_roles_in_the_workspaces_group_only(server: Server) -> None:
+    group = EXISTING_WORKSPACE["workspaceId"].split("/providers/")[0]
+    server.answers[group] = {}
+    granted = {"actions": ["Microsoft.Authorization/roleAssignments/*"], "notActions": []}
+    server.answers[f"{group}/providers/Microsoft.Authorization/permissions"] = [granted]
+    alone = context(server, existing=EXISTING_WORKSPACE)
+    assert texts(subscription.missing_rights(alone)) == [
+        f"the deployer lacks Microsoft.Authorization/roleDefinitions/write on {group}"
+    ]
+    titles = {check.title for check in preflight.CHECKS if check.applies(alone.settings)}
+    assert titles == {"resource providers", "rights of the deployer", "locks"}
+    assert subscription.namespaces(alone.settings) == ["Microsoft.MachineLearningServices"]
 
 
 @pytest.mark.parametrize(
