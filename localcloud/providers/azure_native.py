@@ -6,6 +6,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from localcloud.arm import ArmStore, Document
 from localcloud.home import SUBSCRIPTION_ID, Home
@@ -122,7 +123,7 @@ class AzureNative(Provider):
             self._rules.check_name(arm_type, arm_id)
             self._rules.check_references(inputs, subscription, arm_id)
             body = self._body(arm_type, arm_id, inputs)
-            self._roles.date(body, None)
+            self._roles.date(body, None, self.now())
             self._rules.check_role_assignment(body)
             self._rules.check_requirements(body)
             self._roles.check_definition(body)
@@ -132,11 +133,16 @@ class AzureNative(Provider):
             self._put(body)
         return arm_id, _outputs(resource, body)
 
+    def now(self) -> datetime:
+        """Return the time of a request."""
+        return datetime.now(UTC)
+
     def keep(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
         """Store the resource, whether or not Azure would refuse it, and return its id and outputs."""
         arm_id = self.id_of(resource, inputs)
         with self._lock:
             body = self._body(_arm_type(resource), arm_id, inputs)
+            self._roles.date(body, None, self.now())
             self._put(body)
         return arm_id, _outputs(resource, body)
 
@@ -179,7 +185,7 @@ class AzureNative(Provider):
             self._rules.check_etag(stored, inputs)
             body = self._body(arm_type, resource_id, inputs, stored)
             self._rules.check_requirements(body)
-            self._roles.date(body, stored)
+            self._roles.date(body, stored, self.now())
             self._roles.check(body)
             self._put(body)
         return _outputs(resource, body)

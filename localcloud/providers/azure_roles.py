@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from localcloud.arm import ArmStore, Document
@@ -99,12 +99,12 @@ class AzureRoles:
         self._store = store
         self._roles = Roles(home, store)
 
-    def date(self, body: Document, stored: Document | None) -> None:
+    def date(self, body: Document, stored: Document | None, now: datetime) -> None:
         """Set when a role assignment or a role definition was created and changed."""
         if body["type"] in (ASSIGNMENT, DEFINITION):
-            now = datetime.now(UTC).isoformat()
-            created = stored["properties"].get("createdOn", now) if stored else now
-            body["properties"] |= {"createdOn": created, "updatedOn": now}
+            changed = now.isoformat()
+            created = stored["properties"].get("createdOn", changed) if stored else changed
+            body["properties"] |= {"createdOn": created, "updatedOn": changed}
 
     def check(self, body: Document) -> None:
         """Raise a ProviderError if a role that the service needs does not work."""

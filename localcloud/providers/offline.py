@@ -4,6 +4,8 @@ All are derived from URNs and inputs, so two previews of the same settings are e
 the directory of the preview, where the resources that depend on it find it.
 """
 
+from datetime import UTC, datetime
+
 from localcloud.home import Home
 from localcloud.providers.azure_native import AzureNative
 from localcloud.providers.azure_types import find
@@ -42,6 +44,10 @@ class OfflineAzure(AzureNative):
         """Return the URN: a resource's name is the same in every preview."""
         del random
         return urn.encode()
+
+    def now(self) -> datetime:
+        """Return the time at which every preview happens: it would differ between two otherwise."""
+        return datetime(2026, 1, 1, tzinfo=UTC)
 
     def foresee(self, resource: Resource, inputs: Properties) -> tuple[str, Properties]:
         """Return the id and the outputs that the resource will have, if its inputs are known."""

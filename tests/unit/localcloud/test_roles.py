@@ -98,7 +98,7 @@ def test_custom_role_is_assigned_only_when_it_is_known(home: Home, store: ArmSto
     definition = f"{GROUP}/providers/{DEFINITION}/custom"
     body: Document = {"id": "a", "type": ASSIGNMENT, "properties": {"roleDefinitionId": definition}}
     new: Document = {"type": DEFINITION, "properties": {}}
-    AzureRoles(home, store).date(new, None)
+    AzureRoles(home, store).date(new, None, datetime.now(UTC))
     put(store, definition, DEFINITION, **new["properties"])
     with pytest.raises(ProviderError, match="404 RoleDefinitionDoesNotExist"):
         AzureRoles(home, store).check_definition(body)
@@ -108,7 +108,7 @@ def test_custom_role_is_assigned_only_when_it_is_known(home: Home, store: ArmSto
 def test_update_of_an_assignment_keeps_the_time_of_its_creation(home: Home, store: ArmStore) -> None:
     stored: Document = {"properties": {"createdOn": "2026-01-01T00:00:00+00:00"}}
     body: Document = {"type": ASSIGNMENT, "properties": {}}
-    AzureRoles(home, store).date(body, stored)
+    AzureRoles(home, store).date(body, stored, datetime.now(UTC))
     assert body["properties"]["createdOn"] == "2026-01-01T00:00:00+00:00"
 
 
