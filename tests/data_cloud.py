@@ -104,8 +104,11 @@ def blob_names(home: Home, asset: str) -> list[str]:
 
 
 def attempts(home: Home, asset: str, version: str) -> set[str]:
+    """Return the names of the attempts at a version, which have files."""
     names = blob_names(home, asset)
-    return {name.split("/")[2] for name in names if f"/version={version}/attempt=" in name}
+    return {
+        name.split("/")[2] for name in names if name.startswith(f"{asset}/{version}/") and name.count("/") > 2
+    }
 
 
 def spec(name: str, query: str = ALL_SALES, **fields: Any) -> ImportSpec:
@@ -119,9 +122,11 @@ def run(spec: ImportSpec, version: str = V1) -> None:
 def download(home: Home, asset: str, version: str, folder: Path) -> Manifest:
     """Download the one attempt of a version as a data scientist would, and return its manifest."""
     (attempt,) = attempts(home, asset, version)
-    prefix = f"{asset}/version={version}/{attempt}/"
+    prefix = f"{asset}/{version}/{attempt}/"
     for name in container(home).list_blob_names(name_starts_with=prefix):
-        (folder / name.removeprefix(prefix)).write_bytes(container(home).download_blob(name).readall())
+        path = folder / name.removeprefix(prefix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(container(home).download_blob(name).readall())
     return Manifest.model_validate_json((folder / "_manifest.json").read_text())
 
 

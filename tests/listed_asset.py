@@ -68,5 +68,5 @@ class ListedAsset:
     def check_alone(self, version: str) -> None:
         """Check `version`, and that nothing is left of any other."""
         self.check(version)
-        folder = f"{self._name}/version={version}/"
+        folder = f"{self._name}/{version}/"
         assert [name for name in blob_names(self._home, self._name) if not name.startswith(folder)] == []

@@ -16,7 +16,7 @@ from importer.job.contract.enforce import Enforcement
 from importer.lake.attempt import Attempt
 from importer.lake.azure import awaiting_roles
 from importer.lake.folder_signature import delegation_key, folder_token
-from importer.lake.manifest import Part, Written
+from importer.lake.manifest import DATA, Part, Written
 from importer.lake.parquet import row_groups, write_parts
 from importer.progress import Progress
 from importer.snowflake.columns import DescribedColumn
@@ -36,14 +36,14 @@ _FOOTER_BYTES = 64 * 2**10
 
 
 class _File(NamedTuple):
-    """A file as Snowflake reports it: its name in the folder, and its rows."""
+    """A file as Snowflake reports it: its name in the attempt's folder, and its rows."""
 
     name: str
     rows: int
 
 
 def snowflake_access(storage_integration: str | None, attempt: Attempt, progress: Progress) -> str:
-    """Return the clause that gives Snowflake access to the attempt's folder.
+    """Return the clause that gives Snowflake access to the folder of the attempt's parts.
 
     It names the storage integration, or else holds a token for the folder. A token expires with
     UNLOAD_TIMEOUT, so it is made only when the statement is about to run.
@@ -52,7 +52,7 @@ def snowflake_access(storage_integration: str | None, attempt: Attempt, progress
         return f"STORAGE_INTEGRATION = {storage_integration}"
     datastore = attempt.blobs.datastore
     key = awaiting_roles(progress, delegation_key, datastore, UNLOAD_TIMEOUT)
-    return f"CREDENTIALS = (AZURE_SAS_TOKEN = {literal(folder_token(datastore, attempt.folder, key))})"
+    return f"CREDENTIALS = (AZURE_SAS_TOKEN = {literal(folder_token(datastore, attempt.folder + DATA, key))})"
 
 
 def unload(
@@ -72,11 +72,11 @@ def unload(
     schema = arrow_schema(columns, "unload", types)
     # a query may end in a comment, so the parenthesis is on a line of its own
     select = f"SELECT {', '.join(selected(column, types) for column in columns)}\nFROM (\n{query}\n)"
-    url = attempt.blobs.datastore.snowflake_url(attempt.folder)
+    url = attempt.blobs.datastore.snowflake_url(attempt.folder + DATA)
     cursor = _copy(connection, _statement(url, select, access), schema)
     files = _reported_files(cursor)
     if files:
-        sizes = attempt.blobs.sizes(attempt.folder)
+        sizes = {DATA + name: size for name, size in attempt.blobs.sizes(attempt.folder + DATA).items()}
         parts = _check_files(attempt, files, sizes, schema, contract)
         for name in sizes.keys() - {file.name for file in files}:
             attempt.delete(name)  # a retry within Snowflake has left it
@@ -116,10 +116,10 @@ DETAILED_OUTPUT = TRUE"""
 
 
 def _reported_files(cursor: SnowflakeCursor) -> list[_File]:
-    """Return the files that the statement reports, by their names in the folder."""
+    """Return the files that the statement reports, by their names in the attempt's folder."""
     names = [column.name for column in cursor.description]
     reported = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return [_File(row["FILE_NAME"].rpartition("/")[2], int(row["ROW_COUNT"])) for row in reported]
+    return [_File(DATA + row["FILE_NAME"].rpartition("/")[2], int(row["ROW_COUNT"])) for row in reported]
 
 
 def _check_files(

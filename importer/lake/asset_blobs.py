@@ -25,11 +25,11 @@ class AssetBlobs:
 
     def version_folder(self, version: str) -> str:
         """Return the folder of a version, with a slash at its end."""
-        return f"{self.folder}version={version}/"
+        return f"{self.folder}{version}/"
 
     def attempt_folder(self, version: str, attempt: str) -> str:
         """Return the folder of an attempt at a version, with a slash at its end."""
-        return f"{self.version_folder(version)}attempt={attempt}/"
+        return f"{self.version_folder(version)}{attempt}/"
 
     @property
     def earlier_address(self) -> str:

@@ -11,7 +11,7 @@ from importer.lake.manifest import MANIFEST_NAME, MLTABLE_NAME, Manifest, Part, 
 
 
 class Attempt:
-    """The folder `<asset>/version=<version>/attempt=<name>/`; parts are named relative to it."""
+    """The folder `<asset>/<version>/<name>/`; parts are named relative to it."""
 
     def __init__(self, blobs: AssetBlobs, version: str, name: str) -> None:
         self.blobs = blobs

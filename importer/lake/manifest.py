@@ -14,6 +14,10 @@ from importer.lake.incremental_step import Step
 #: How the name of a part of an earlier version starts: the way from the attempt's folder to the asset's.
 UP = "../../"
 
+#: The folder of an attempt's parts. It holds nothing else, as pyarrow and Spark read every file of a folder.
+#: No folder's name has a `=`, as readers take `name=value` for a column.
+DATA = "data/"
+
 #: Written last: an attempt without it is not complete.
 MANIFEST_NAME = "_manifest.json"
 MLTABLE_NAME = "MLTable"
@@ -22,7 +26,8 @@ MLTABLE_NAME = "MLTable"
 class Part(NamedTuple):
     """One Parquet file: its name, the number of rows in its footer, its size.
 
-    The name is relative to the attempt's folder: `../../version=…/attempt=…/…` for an earlier version's part.
+    The name is relative to the attempt's folder: `data/…` for its own parts, and
+    `../../<version>/<attempt>/data/…` for those of an earlier version.
     """
 
     name: str
@@ -110,7 +115,7 @@ def part_path(folder: str, part: Part) -> str:
 def listed_versions(manifest: Manifest) -> set[str]:
     """Return the earlier versions whose parts a manifest lists."""
     names = (part.name for part in manifest.files if part.name.startswith(UP))
-    return {name.split("/")[2].removeprefix("version=") for name in names}
+    return {name.split("/")[2] for name in names}
 
 
 def schema_hash(columns: list[ManifestColumn]) -> str:

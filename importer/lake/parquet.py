@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from importer.errors import ImporterError
 from importer.lake.attempt import Attempt
-from importer.lake.manifest import Part
+from importer.lake.manifest import DATA, Part
 from importer.lake.upload import uploading
 
 #: The size at which a new part starts, in bytes: what Azure recommends for a data lake
@@ -64,7 +64,7 @@ def row_groups(
 
 
 def write_parts(
-    groups: Iterator[pa.Table], schema: pa.Schema, attempt: Attempt, prefix: str = ""
+    groups: Iterator[pa.Table], schema: pa.Schema, attempt: Attempt, prefix: str = DATA
 ) -> list[Part]:
     """Write each table as a row group of the attempt's `<prefix>part-00000.parquet`, …; return the parts."""
     parts: list[Part] = []

@@ -1,6 +1,6 @@
 """The versions of an asset in its blobs: their attempts, which attempt is committed, and which are retired.
 
-An attempt becomes the version when `<asset>/version=<v>/_committed.json` names it. That blob can be created
+An attempt becomes the version when `<asset>/<version>/_committed.json` names it. That blob can be created
 only once, so of several attempts exactly one becomes the version.
 """
 
@@ -25,7 +25,7 @@ _COMMIT_NAME = "_committed.json"
 
 #: The blob that marks a version as about to be deleted: no new version may list its parts.
 _RETIRED_NAME = "_retired.json"
-_PATH = re.compile(r"[^/]+/version=([^/]+)/(?:attempt=([^/]+)/.*|(_committed|_retired)\.json)")
+_PATH = re.compile(r"[^/]+/([^/]+)/(?:([0-9a-f]{12})/.*|(_committed|_retired)\.json)")
 
 #: An attempt that has written nothing for this long counts as crashed, and its files are deleted.
 ABANDONED_AFTER = timedelta(minutes=30)
@@ -54,7 +54,7 @@ class StoredVersions:
         """Return every version that has blobs, oldest first."""
         attempts: dict[str, dict[str, datetime]] = defaultdict(dict)
         marked: dict[str, set[str]] = {"_committed": set(), "_retired": set()}
-        for blob in self.blobs.list_blobs(f"{self.blobs.folder}version="):
+        for blob in self.blobs.list_blobs(self.blobs.folder):
             if (found := _PATH.fullmatch(blob.name)) is None:
                 continue
             version, attempt, mark = found.groups()
@@ -119,7 +119,7 @@ class StoredVersions:
         return [
             path
             for path, size in paths.items()
-            if stored.get(path) != size or path.split("attempt=")[0] + _RETIRED_NAME in stored
+            if stored.get(path) != size or _version_folder(path) + _RETIRED_NAME in stored
         ]
 
     def is_committed(self, version: str) -> bool:
@@ -167,3 +167,9 @@ class StoredVersions:
     def delete_attempt(self, version: str, attempt: str) -> None:
         """Delete all blobs of an attempt."""
         self.blobs.delete_folder(self.blobs.attempt_folder(version, attempt))
+
+
+def _version_folder(path: str) -> str:
+    """Return the folder of the version that a blob belongs to."""
+    asset, version, _ = path.split("/", 2)
+    return f"{asset}/{version}/"

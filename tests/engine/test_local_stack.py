@@ -60,12 +60,14 @@ def test_up_registers_the_houses_and_mltable_loads_the_values_of_the_table(
     mltable = pytest.importorskip("mltable")  # no wheel for Apple silicon
 
     (arrived,) = clients.imports()
-    folder = f"{arrived['name']}/version={arrived['version']}/"
+    folder = f"{arrived['name']}/{arrived['version']}/"
     blobs = container(clients)
-    names = [blob.name for blob in blobs.list_blobs(name_starts_with=folder + "attempt=")]
-    assert {name.rsplit("/", 1)[1] for name in names} == {"MLTable", "_manifest.json", "part-00000.parquet"}
-    for name in names:
-        (tmp_path / name.rsplit("/", 1)[1]).write_bytes(blobs.download_blob(name).readall())
+    names = [name.removeprefix(folder) for name in blobs.list_blob_names(name_starts_with=folder)]
+    (attempt,) = {name.split("/")[0] for name in names if name != "_committed.json"}
+    (tmp_path / "data").mkdir()
+    for name in ("MLTable", "_manifest.json", "data/part-00000.parquet"):
+        (tmp_path / name).write_bytes(blobs.download_blob(f"{folder}{attempt}/{name}").readall())
+    assert len(names) == 4
 
     with snowflake.connector.connect(
         **{k: os.environ[f"SNOWFLAKE_{k.upper()}"] for k in ("user", "password", "account", "host", "port")},
@@ -74,7 +76,7 @@ def test_up_registers_the_houses_and_mltable_loads_the_values_of_the_table(
         cursor = connection.cursor()
         cursor.execute("SELECT * FROM GLOBOREALTY.REAL_ESTATE.RAW")
         table = cursor.fetchall()
-    written = pq.read_table(tmp_path / "part-00000.parquet")
+    written = pq.read_table(tmp_path / "data")
     loaded = mltable.load(str(tmp_path)).to_pandas_dataframe()
 
     assert len(loaded) == len(table) == arrived["rows"] == 2930
@@ -104,7 +106,7 @@ def test_clients_of_the_readmes_example_reach_the_local_cloud_in_a_sourced_shell
     assert done.returncode == 0, done.stderr
     counted, *blobs, tags = done.stdout.splitlines()
     assert counted == "(2930,)"
-    assert any(re.fullmatch(r"raw_house_data/version=.*/part-00000\.parquet", name) for name in blobs)
+    assert any(re.fullmatch(r"raw_house_data/.*/data/part-00000\.parquet", name) for name in blobs)
     assert "'rows': '2930'" in tags
 
 

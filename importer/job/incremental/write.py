@@ -10,7 +10,7 @@ from importer.job.incremental.plan import Plan
 from importer.job.incremental.watermark import Seen, see_watermark
 from importer.lake.attempt import Attempt
 from importer.lake.incremental_step import Step
-from importer.lake.manifest import UP, Manifest, Part
+from importer.lake.manifest import DATA, UP, Manifest, Part
 from importer.lake.parquet import row_groups, write_parts
 from importer.progress import Progress
 
@@ -88,7 +88,7 @@ def _step(plan: Plan, seen: Seen, rows: _Rows, own: list[Part]) -> Step:
 
 def _as_earlier(base: Manifest) -> list[Part]:
     """Return the parts of a version under the names that a later version gives them."""
-    way = f"{UP}version={base.version}/attempt={base.attempt}/"
+    way = f"{UP}{base.version}/{base.attempt}/"
     return [p if p.name.startswith(UP) else p._replace(name=way + p.name) for p in base.files]
 
 
@@ -103,7 +103,7 @@ def _in_types_of(earlier: Part, read: list[Part], attempt: Attempt) -> list[Part
                 found.append(part)
                 continue
             groups = row_groups(_batches(file), schema)
-            found += write_parts(groups, schema, attempt, prefix=f"widened-{number:05d}-")
+            found += write_parts(groups, schema, attempt, prefix=f"{DATA}widened-{number:05d}-")
         attempt.delete(part.name)
     return found
 
@@ -141,7 +141,7 @@ def _without_superseded(merge: "Merge", number: int, part: Part, attempt: Attemp
         with attempt.open_part(part) as file:
             schema = file.schema_arrow.remove_metadata()
             groups = row_groups(_remaining_rows(file, merge, number), schema)
-            rewritten = write_parts(groups, schema, attempt, prefix=f"merged-{number:05d}-")
+            rewritten = write_parts(groups, schema, attempt, prefix=f"{DATA}merged-{number:05d}-")
     if not part.name.startswith(UP):
         attempt.delete(part.name)
     return rewritten

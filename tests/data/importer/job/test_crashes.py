@@ -82,8 +82,8 @@ def test_two_concurrent_runs_make_one_version(home: Home, monkeypatch: pytest.Mo
 
     (attempt,) = attempts(home, "race", V1)
     (registered,) = Workspace().versions("race")
-    committed = json.loads(container(home).download_blob(f"race/version={V1}/_committed.json").readall())
-    assert attempt == f"attempt={committed['attempt']}"
+    committed = json.loads(container(home).download_blob(f"race/{V1}/_committed.json").readall())
+    assert attempt == committed["attempt"]
     assert registered.tags["rows"] == "2930"
 
 
@@ -93,7 +93,7 @@ def test_run_overtaken_by_another_one_succeeds(home: Home, monkeypatch: pytest.M
     def overtaken(self: StoredVersions, manifest: Manifest) -> None:
         monkeypatch.setattr(StoredVersions, "commit", commit)
         run(spec("overtaken"))
-        assert f"attempt={manifest.attempt}" not in attempts(home, "overtaken", V1)
+        assert manifest.attempt not in attempts(home, "overtaken", V1)
         commit(self, manifest)
 
     monkeypatch.setattr(StoredVersions, "commit", overtaken)
@@ -163,7 +163,9 @@ def test_attempt_with_a_missing_file_is_not_committed(home: Home, monkeypatch: p
     commit = StoredVersions.commit
 
     def lose_first(self: StoredVersions, manifest: Manifest) -> None:
-        container(home).delete_blob(self.blobs.attempt_folder(V1, manifest.attempt) + "part-00000.parquet")
+        container(home).delete_blob(
+            self.blobs.attempt_folder(V1, manifest.attempt) + "data/part-00000.parquet"
+        )
         commit(self, manifest)
 
     monkeypatch.setattr(StoredVersions, "commit", lose_first)

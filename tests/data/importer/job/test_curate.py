@@ -77,7 +77,11 @@ def blob_names(home: Home, asset: str) -> list[str]:
 
 def download(home: Home, asset: str, version: str, folder: Path) -> Manifest:
     """Download the one attempt of a clean version, and return its manifest."""
-    names = [name for name in blob_names(home, asset) if f"/version={version}/attempt=" in name]
+    names = [
+        name
+        for name in blob_names(home, asset)
+        if name.startswith(f"{asset}/{version}/") and name.count("/") > 2
+    ]
     (attempt,) = {"/".join(name.split("/")[:3]) for name in names}
     for name in names:
         path = folder / name.removeprefix(f"{attempt}/")
@@ -360,7 +364,7 @@ def test_unchanged_columns_keep_exact_types_and_unusual_names(home: Home, tmp_pa
     folder.mkdir()
     data_cloud.download(home, "odd", V1, raw_folder)
     download(home, "clean_odd", V1, folder)
-    raw, found = (pq.read_table(path / "part-00000.parquet") for path in (raw_folder, folder))
+    raw, found = (pq.read_table(path / "data") for path in (raw_folder, folder))
     assert found.schema.names == ["exact", "a.b", "D", "J", "é", "first", "wide"]
     for before, after in zip(raw.columns, found.columns, strict=False):
         assert before == after

@@ -51,7 +51,10 @@ def test_command_imports_the_house_sales_unchanged(home: Home, tmp_path: Path) -
     assert registered.version == V1
     assert registered.tags["rows"] == "2930"
     assert registered.tags["schema_hash"] == manifest.schema_hash
-    written = [result.stdout, *(path.read_text(errors="replace") for path in tmp_path.iterdir())]
+    written = [
+        result.stdout,
+        *(path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()),
+    ]
     assert not [text for text in written if read_passwords(home)["IMPORTER"] in text]
 
 

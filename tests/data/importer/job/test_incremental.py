@@ -99,8 +99,8 @@ class Table:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(container(self.home).download_blob(name).readall())
-        attempt = folder / self.name / f"version={version(day)}" / f"attempt={found.attempt}"
-        tables = [pq.read_table(attempt / part.name, partitioning=None) for part in found.files]
+        attempt = folder / self.name / version(day) / found.attempt
+        tables = [pq.read_table(attempt / part.name) for part in found.files]
         listed = [line[10:] for line in (attempt / "MLTable").read_text().splitlines() if "file: " in line]
         assert [name.removeprefix("./") for name in listed] == [part.name for part in found.files]
         assert [table.num_rows for table in tables] == [part.rows for part in found.files]
@@ -143,7 +143,7 @@ def test_version_lists_new_rows_beside_the_parts_of_the_previous_one(
     assert (first.step.full, first.step.base) == (True, None)
     assert str(first.step.watermark).startswith(f"{at(2)}.000000")
     assert (second.step.full, second.step.base, second.step.added_rows) == (False, version(1), 1)
-    way = f"../../version={version(1)}/attempt={first.attempt}/"
+    way = f"../../{version(1)}/{first.attempt}/"
     assert [part.name.startswith(way) for part in second.files] == [True, False]
     assert t.rows(1, tmp_path) == [(1, at(1), ""), (2, at(2), "")]
     tags = Workspace().versions(t.name)[0].tags

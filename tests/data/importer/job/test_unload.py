@@ -60,7 +60,7 @@ def test_command_unloads_the_house_sales_unchanged(home: Home, tmp_path: Path) -
     assert imports.events(result.stdout) == ["started", "registered"]
     manifest = imports.download(home, "unloaded", V1, tmp_path)
     assert manifest.rows == sum(part.rows for part in manifest.files) == 2930
-    assert [part.name for part in manifest.files] == [f"data_{manifest.query_id}_0_0_0.snappy.parquet"]
+    assert [part.name for part in manifest.files] == [f"data/data_{manifest.query_id}_0_0_0.snappy.parquet"]
     assert manifest.casts == []
     loaded = pa.Table.from_pandas(mltable.load(str(tmp_path)).to_pandas_dataframe(), preserve_index=False)
     assert loaded.to_pylist() == house_sales().to_pylist()
@@ -126,9 +126,9 @@ def test_empty_result_makes_one_empty_part_with_the_same_schema(home: Home, tmp_
     run(spec("unload_none", f"{ALL_SALES} WHERE 1 = 0"), V2)
 
     empty = imports.download(home, "unload_none", V2, tmp_path)
-    assert (empty.rows, [part.name for part in empty.files]) == (0, ["part-00000.parquet"])
+    assert (empty.rows, [part.name for part in empty.files]) == (0, ["data/part-00000.parquet"])
     assert empty.schema_hash == full.schema_hash
-    assert pq.read_schema(tmp_path / "part-00000.parquet").names == house_sales().column_names
+    assert pq.read_schema(tmp_path / "data" / "part-00000.parquet").names == house_sales().column_names
     assert mltable.load(str(tmp_path)).to_pandas_dataframe().empty
 
 
@@ -189,7 +189,7 @@ def test_token_can_write_into_its_folder_for_hours_and_cannot_delete(home: Home,
     outside: list[Callable[[], object]] = [
         lambda: snowflakes.delete_blob(file),
         lambda: snowflakes.upload_blob(f"{folder}1/x", b""),
-        lambda: snowflakes.upload_blob(f"bounded/version={V1}/_committed.json", b"", overwrite=True),
+        lambda: snowflakes.upload_blob(f"bounded/{V1}/_committed.json", b"", overwrite=True),
         lambda: list(snowflakes.list_blob_names(name_starts_with="bounded/")),
     ]
     for call in outside:

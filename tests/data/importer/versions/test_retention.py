@@ -43,7 +43,7 @@ def registered(name: str) -> list[str]:
 
 def stored(home: Home, name: str) -> list[str]:
     """Return the versions that have Parquet files."""
-    return sorted({n.split("/")[1][8:] for n in blob_names(home, name) if n.endswith(".parquet")})
+    return sorted({n.split("/")[1] for n in blob_names(home, name) if n.endswith(".parquet")})
 
 
 def stored_versions(name: str) -> StoredVersions:
@@ -63,7 +63,7 @@ def lines(*arguments: str, spec: ImportSpec) -> list[dict[str, Any]]:
 def test_dry_run_lists_the_versions_that_the_command_then_deletes(home: Home) -> None:
     import_days("dry", range(1, 5))
     kept = spec("dry", keep_versions=2)
-    sizes = container(home).list_blobs(name_starts_with=f"dry/version={version(1)}/")
+    sizes = container(home).list_blobs(name_starts_with=f"dry/{version(1)}/")
     frees = sum(blob.size for blob in sizes)
 
     would = lines("retire", "dry", "--dry-run", spec=kept)

@@ -61,7 +61,7 @@ class Lake(AssetBlobs):
             sink = pa.BufferOutputStream()
             pq.write_table(table, sink)
             content = bytes(sink.getvalue())
-            name = names[i] if names else f"part-{i:05d}.parquet"
+            name = names[i] if names else f"data/part-{i:05d}.parquet"
             parts.append(Part(name, table.num_rows, len(content)))
             self.blobs.setdefault(normpath(self.attempt_folder(version, "a") + name), content)
         columns = [ManifestColumn(f.name, f"SQL {f.type}", str(f.type)) for f in tables[0].schema]
@@ -82,7 +82,7 @@ class Lake(AssetBlobs):
         )
 
     def read(self, path: str) -> bytes:
-        version = path.split("/")[1].removeprefix("version=")
+        version = path.split("/")[1]
         if version not in self.manifests:
             raise ImporterError(f"no {version}")
         if path == self.version_folder(version) + "_committed.json":
@@ -340,8 +340,8 @@ def test_map_counts_every_row_except_outliers(lake: Lake, html: Callable[..., st
 def test_part_of_an_earlier_version_is_read(lake: Lake, html: Callable[..., str]) -> None:
     old = table(N=[1, 2])
     lake.add(V1, old)
-    own = f"../../version={V1}/attempt=a/part-00000.parquet"
-    lake.add(V2, old, table(N=[7], M=[1]), names=(own, "part-00001.parquet"))
+    own = f"../../{V1}/a/data/part-00000.parquet"
+    lake.add(V2, old, table(N=[7], M=[1]), names=(own, "data/part-00001.parquet"))
     assert Page(html()).cards["N"].values["max"] == 7
 
 
@@ -369,7 +369,7 @@ def test_sample_reads_evenly_spread_parts(lake: Lake, tmp_path: Path) -> None:
 
 def test_corrupt_part_is_an_error_with_its_path(lake: Lake, html: Callable[..., str]) -> None:
     lake.add(V1, table(N=[1]), table(N=[2]))
-    path = lake.attempt_folder(V1, "a") + "part-00001.parquet"
+    path = lake.attempt_folder(V1, "a") + "data/part-00001.parquet"
     lake.blobs[path] = b"x" * len(lake.blobs[path])
     with pytest.raises(ImporterError, match=r"part-00001\.parquet .*cannot be read"):
         html()

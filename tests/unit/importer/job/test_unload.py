@@ -30,12 +30,12 @@ from importer.spec.snowflake_target import SignIn, SnowflakeTarget
 from importer.spec.snowflake_types import SnowflakeType
 
 VERSION = "20261123T060000Z"
-FOLDER = f"houses/version={VERSION}/attempt=0123456789ab/"
+FOLDER = f"houses/{VERSION}/0123456789ab/"
 
 #: The data lake in Azure.
 LAKE = Datastore("rawdata", "lake", "rawdata", "https", "core.windows.net")
 GOLDEN = f"""\
-COPY INTO 'azure://lake.blob.core.windows.net/rawdata/{FOLDER}'
+COPY INTO 'azure://lake.blob.core.windows.net/rawdata/{FOLDER}data/'
 FROM (
 SELECT "ID"::BIGINT AS "ID", "PRICE", "a ""b"
 FROM (
@@ -74,7 +74,7 @@ class Blobs(AssetBlobs):
         return {"data_1.snappy.parquet": len(self._content)}
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        assert path == FOLDER + "data_1.snappy.parquet"
+        assert path == FOLDER + "data/data_1.snappy.parquet"
         self.reads.append(end - start)
         return self._content[start:end]
 
@@ -142,7 +142,7 @@ def test_statement_matches_the_golden_one(monkeypatch: pytest.MonkeyPatch) -> No
     content = file_of(columns)
     written = run(monkeypatch, snowflake, Blobs(content))
     assert snowflake.statements == [GOLDEN]
-    assert written.parts == [Part("data_1.snappy.parquet", 2, len(content))]
+    assert written.parts == [Part("data/data_1.snappy.parquet", 2, len(content))]
     assert (written.rows, written.query_id, written.casts) == (2, "q", [])
 
 
@@ -194,7 +194,7 @@ def test_token_gives_access_to_the_attempts_folder_only(monkeypatch: pytest.Monk
     run(monkeypatch, snowflake, Blobs(one_text()), key())
     (token,) = re.findall(r"CREDENTIALS = \(AZURE_SAS_TOKEN = '(.*)'\)", snowflake.statements[0])
     granted = {name: values[0] for name, values in parse_qs(token).items()}
-    assert (granted["sr"], granted["sdd"]) == ("d", "3")  # a directory, three levels deep
+    assert (granted["sr"], granted["sdd"]) == ("d", "4")  # a directory, four levels deep
     assert (granted["sp"], granted["spr"]) == ("racwl", "https")
     assert (granted["se"], granted["skoid"]) == ("2026-11-23T12:15:00Z", "o")
 
@@ -202,7 +202,7 @@ def test_token_gives_access_to_the_attempts_folder_only(monkeypatch: pytest.Monk
 def test_tokens_of_two_folders_have_different_signatures() -> None:
     one, same, other = (
         parse_qs(folder_token(LAKE, folder, key()))["sig"]
-        for folder in (FOLDER, FOLDER, FOLDER.replace("attempt=0", "attempt=1"))
+        for folder in (FOLDER, FOLDER, FOLDER.replace("/0", "/1"))
     )
     assert one == same != other
 
@@ -225,8 +225,8 @@ def test_footer_longer_than_the_first_read_takes_a_second_one(
 
 
 def test_file_reported_with_its_path_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    snowflake = Snowflake([column("C", "VARCHAR")], rows=2, path=FOLDER)
-    assert run(monkeypatch, snowflake, Blobs(one_text())).parts[0].name == "data_1.snappy.parquet"
+    snowflake = Snowflake([column("C", "VARCHAR")], rows=2, path=FOLDER + "data/")
+    assert run(monkeypatch, snowflake, Blobs(one_text())).parts[0].name == "data/data_1.snappy.parquet"
 
 
 @pytest.mark.parametrize(

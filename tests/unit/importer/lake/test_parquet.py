@@ -55,7 +55,7 @@ class Parts:
         self, batches: list[pa.Table], schema: pa.Schema, row_group_bytes: int = ROW_GROUP_BYTES
     ) -> pa.Table:
         parts = write_parts(row_groups(batches, schema, row_group_bytes), schema, self._attempt)
-        assert [part.name for part in parts] == list(self.tables)
+        assert [part.name for part in parts] == [f"data/{name}" for name in self.tables]
         assert [part.rows for part in parts] == [table.num_rows for table in self.tables.values()]
         return pa.concat_tables(self.tables.values())
 

@@ -49,7 +49,7 @@ class Lake:
     def manifest(self, version: str, _: str) -> Manifest:
         if (day := DAYS.index(version)) in self.without_manifest:
             raise ImporterError("no manifest")
-        parts = [Part(f"{UP}version={DAYS[d]}/attempt=a/part", 1, 1) for d in self.lists[day]]
+        parts = [Part(f"{UP}{DAYS[d]}/a/data/part", 1, 1) for d in self.lists[day]]
         return Manifest.model_construct(files=parts, rows=day)
 
     def committed_manifest(self, version: str) -> Manifest:

@@ -170,14 +170,14 @@ def test_rows_of_other_types_are_discarded_and_all_rows_are_read() -> None:
 
 
 def test_mltable_lists_parts_of_earlier_versions_by_the_given_address() -> None:
-    parts = [Part(f"{UP}version=1/attempt=a/part-0.parquet", 1, 1), Part("part-0.parquet", 1, 1)]
-    assert part_path("houses/version=2/attempt=b/", parts[0]) == "houses/version=1/attempt=a/part-0.parquet"
+    parts = [Part(f"{UP}1/a/data/part-0.parquet", 1, 1), Part("data/part-0.parquet", 1, 1)]
+    assert part_path("houses/2/b/", parts[0]) == "houses/1/a/data/part-0.parquet"
     listed = mltable(parts, "azureml://subscriptions/s/paths/houses/").splitlines()
     assert listed[2:4] == [
-        "  - file: azureml://subscriptions/s/paths/houses/version=1/attempt=a/part-0.parquet",
-        "  - file: ./part-0.parquet",
+        "  - file: azureml://subscriptions/s/paths/houses/1/a/data/part-0.parquet",
+        "  - file: ./data/part-0.parquet",
     ]
-    assert mltable(parts).splitlines()[2] == "  - file: ../../version=1/attempt=a/part-0.parquet"
+    assert mltable(parts).splitlines()[2] == "  - file: ../../1/a/data/part-0.parquet"
 
 
 @pytest.mark.parametrize(
