@@ -1,6 +1,7 @@
 """`python -m tools.preflight STACK`: a line for each check; the exit code is 1 if `pulumi up` would fail."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -51,9 +52,15 @@ _WIDTH = max(len(check.title) for check in CHECKS)
 
 def main(stack: str) -> int:
     """Print the checks of a stack; return the exit code."""
+    logging.disable(logging.WARNING)  # azure-identity logs each sign-in that it tries
     try:
         settings = load(stack_config(stack))
-    except (SettingsError, OSError) as error:
+    except FileNotFoundError:
+        print(
+            f"preflight: there is no Pulumi.{stack}.yaml: create it, or name another STACK", file=sys.stderr
+        )
+        return 1
+    except SettingsError as error:
         print(f"preflight: {error}", file=sys.stderr)
         return 1
     if settings.endpoints is Endpoints.LOCAL:
@@ -67,7 +74,7 @@ def main(stack: str) -> int:
         return report(context, CHECKS)
     except (ClientAuthenticationError, LookupError) as error:
         text = error_text(error) if isinstance(error, AzureError) else str(error)
-        print(f"preflight: cannot sign in to Azure: {text}; run `az login`", file=sys.stderr)
+        print(f"preflight: {text}; run `az login`", file=sys.stderr)
         return 1
 
 
