@@ -19,8 +19,10 @@ from importer.spec.memory import MERGE_FIXED_MB
 class Merge:
     """Finds the superseded rows among those that were read and those of earlier versions.
 
-    Of the rows with the same key, the one with the greatest watermark is kept, or the first of several such.
-    NULL is the least watermark. A row with a NULL in its key equals no other row.
+    Of the rows with the same key, the one with the greatest watermark is kept; NULL is the least. A row that
+    was read and has the watermark of an earlier one is kept if any other value differs: it was updated within
+    the watermark's unit. Of several such rows that were read, the first is kept. A row with a NULL in its key
+    equals no other row.
     """
 
     def __init__(self, key: Sequence[str], column: str, memory_mb: int, folder: Path) -> None:
@@ -44,6 +46,7 @@ class Merge:
         """
         for group in range(file.num_row_groups):
             with self._registered(part, file, group):
+                self._add_contents(file, group)
                 self._keep_rows()
                 if since is not None:
                     self._execute(
@@ -53,7 +56,7 @@ class Merge:
                     )
 
     def _keep_rows(self) -> None:
-        select = f"SELECT * FROM incoming WHERE {self._whole()}"  # noqa: S608 - names of ours
+        select = f"SELECT * FROM incoming JOIN contents USING (row) WHERE {self._whole()}"  # noqa: S608 - names of ours
         self._execute(f"INSERT INTO read {select}" if self._has_rows else f"CREATE TABLE read AS {select}")
         self._has_rows = True
 
@@ -73,7 +76,7 @@ class Merge:
         self._execute("DROP TABLE read")
 
     def meet(self, part: int, file: pq.ParquetFile) -> None:
-        """Compare the rows that were read with a file of an earlier version, whose rows win ties."""
+        """Compare the rows that were read with a file of an earlier version."""
         if not self._has_rows:
             return
         bounds = self._first_key_bounds(file)
@@ -83,10 +86,17 @@ class Merge:
             with self._registered(part, file, group):
                 self._execute(
                     f"""CREATE OR REPLACE TEMP TABLE met AS SELECT i.part, i.row, r.part AS read_part,
-                        r.row AS read_row, r.w IS NOT NULL AND (i.w IS NULL OR r.w > i.w) AS is_newer
+                        r.row AS read_row, r.w IS NOT NULL AND (i.w IS NULL OR r.w > i.w) AS is_newer,
+                        r.w IS NOT DISTINCT FROM i.w AS is_tie, r.content
                     FROM incoming i JOIN ranked r USING ({", ".join(self._keys)})
                     WHERE r.place = 1"""  # noqa: S608 - names of ours
                 )
+                if self._execute("SELECT 1 FROM met WHERE is_tie LIMIT 1"):
+                    self._add_contents(file, group)
+                    self._execute(
+                        """UPDATE met SET is_newer = TRUE FROM contents
+                        WHERE met.row = contents.row AND is_tie AND met.content <> contents.content"""
+                    )
                 self._execute("INSERT INTO superseded SELECT part, row FROM met WHERE is_newer")
                 self._execute("INSERT INTO superseded SELECT read_part, read_row FROM met WHERE NOT is_newer")
 
@@ -108,7 +118,7 @@ class Merge:
     @contextmanager
     def _registered(self, part: int, file: pq.ParquetFile, group: int) -> Iterator[None]:
         """Make the table `incoming`: keys, watermarks and positions of the rows of a row group."""
-        first = sum(file.metadata.row_group(n).num_rows for n in range(group))
+        first = _first_row(file, group)
         found = file.read_row_group(group, columns=self._columns)
         rows = pa.table(
             [
@@ -123,6 +133,22 @@ class Merge:
             yield
         finally:
             self._database.unregister("incoming")
+
+    def _add_contents(self, file: pq.ParquetFile, group: int) -> None:
+        """Make the table `contents`: a hash of all values of each row of a row group, 64 bits long."""
+        values = file.read_row_group(group)
+        names = [f"c{n}" for n in range(values.num_columns)]
+        first = _first_row(file, group)
+        numbers = pa.array(range(first, first + values.num_rows), pa.int64())
+        table = pa.table([numbers, *map(_plain, values.columns)], names=["row", *names])
+        self._database.register("values_of_rows", table)
+        try:
+            self._execute(
+                f"CREATE OR REPLACE TEMP TABLE contents AS "  # noqa: S608 - names of ours
+                f"SELECT row, hash({', '.join(names)}) AS content FROM values_of_rows"
+            )
+        finally:
+            self._database.unregister("values_of_rows")
 
     def _first_key_bounds(self, file: pq.ParquetFile) -> tuple[int, int] | None:
         """Return the bounds of the first key column of the rows that were read, as in Parquet statistics."""
@@ -160,6 +186,11 @@ def merging(key: Sequence[str], column: str, memory_mb: int) -> Iterator[Merge]:
             yield merge
         finally:
             merge.close()
+
+
+def _first_row(file: pq.ParquetFile, group: int) -> int:
+    """Return the number of a row group's first row in its file."""
+    return sum(file.metadata.row_group(n).num_rows for n in range(group))
 
 
 def _is_apart(file: pq.ParquetFile, group: int, name: str, bounds: tuple[int, int]) -> bool:

@@ -286,6 +286,36 @@ def test_row_groups_whose_statistics_exclude_all_new_keys_are_not_fetched(
         assert merge.superseded(0) == 0
 
 
+@pytest.mark.parametrize(
+    ("watermark", "value", "is_kept"),
+    [
+        (4, "same", False),
+        (4, "other", False),
+        (5, "same", False),
+        (5, "other", True),
+        (5, None, True),
+        (6, "same", True),
+        (6, "other", True),
+    ],
+)
+def test_row_that_is_read_replaces_an_older_one_and_one_of_its_watermark_with_other_values(
+    watermark: int, value: str | None, is_kept: bool
+) -> None:
+    columns = ["ID", "V", "W", "L"]
+
+    def file(of_watermark: int, of_value: str | None) -> pq.ParquetFile:
+        moment = pa.array([of_watermark, 9], pa.timestamp("us", "UTC"))
+        listed = pa.array([[1.5, None], None], pa.list_(pa.float32()))
+        return parquet(pa.table([[1, 2], [of_value, "x"], moment, listed], columns))
+
+    with merging(["ID"], "W", 400) as merge:
+        merge.add(0, file(watermark, value), None)
+        merge.settle()
+        merge.meet(1, file(5, "same"))
+        assert merge.superseded_rows(1, 0, 2) == ([0] if is_kept else [])
+        assert merge.superseded_rows(0, 0, 2) == ([1] if is_kept else [0, 1])
+
+
 def test_row_that_is_read_again_unchanged_stays_in_its_earlier_part() -> None:
     new, old = files([(1, "a", 1), (2, "a", None)], [(1, "a", 1), (2, "a", 5)])
     with merging(["ID", "k.2"], "W", 400) as merge:
