@@ -248,6 +248,7 @@ def test_run_by_hand_says_so_and_a_job_does_not(home: Home) -> None:
     assert "runs here" not in in_job.stdout
 
 
+@pytest.mark.usefixtures("home")
 def test_preview_is_a_table_also_in_a_pipe() -> None:
     result = command("preview", "tabled", spec=spec("tabled", ALL_SALES.replace("*", "SALE_PRICE")))
     assert result.returncode == 0, result.stderr
