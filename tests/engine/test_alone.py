@@ -94,6 +94,16 @@ def example(stack: LocalStack) -> dict[str, Any]:
     return {"encryptionsalt": local["encryptionsalt"], "config": config}
 
 
+def attach_identity(stack: LocalStack) -> None:
+    """Attach the identity of the example to the workspace, as the page asks of its owner."""
+    identity = resource(stack, "Microsoft.ManagedIdentity/userAssignedIdentities", "globolocal-workflows")
+    store = ArmStore(stack.cloud.home.arm_db)
+    workspace = resource(stack, "Microsoft.MachineLearningServices/workspaces", "globolocal")
+    ids = {name: identity["properties"][name] for name in ("clientId", "principalId")}
+    workspace["identity"]["userAssignedIdentities"][identity["id"]] = ids
+    store.put(workspace["id"], workspace)
+
+
 def rows(stack: LocalStack) -> dict[str, int]:
     """Return the rows of each import's newest version."""
     return {arrived["name"]: arrived["rows"] for arrived in stack.imports()}
@@ -102,6 +112,7 @@ def rows(stack: LocalStack) -> dict[str, int]:
 def test_the_example_in_the_docs_imports_into_the_workspace_of_another_stack(
     stack: LocalStack, config_file: Path
 ) -> None:
+    attach_identity(stack)
     config_file.write_text(yaml.safe_dump(example(stack)))
     done = stack.run("pulumi", *UP, "--config-file", str(config_file), *ALONE)
     assert done.returncode == 0, done.stdout + done.stderr
