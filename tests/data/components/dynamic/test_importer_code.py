@@ -134,7 +134,8 @@ def test_upload_goes_to_the_workspaces_own_account_with_a_signature(home: Home) 
     assert uri.startswith(f"{home.blob_url}/wsaccount/ws-")
     assert "?" not in uri
     assert document["properties"]["properties"]["hash_sha256"]
-    stored = home.arm_db.read_bytes() + (home.path / "arm.db-wal").read_bytes()
+    stored = b"".join(file.read_bytes() for file in home.path.glob("arm.db*"))
+    assert uri.encode() in stored
     assert b"sig=" not in stored
     assert BLOB_KEY.encode() not in stored
 
