@@ -1,5 +1,6 @@
 """The blobs of one asset, below `<asset>/` in a container: their paths, and how to read and write them."""
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -91,9 +92,10 @@ class AssetBlobs:
         with calling(self.service), suppress(ResourceNotFoundError):
             self.container.delete_blob(path)
 
-    def delete_folder(self, folder: str) -> None:
-        """Delete all blobs in a folder."""
+    def delete_folder(self, folder: str, last: Collection[str] = ()) -> None:
+        """Delete all blobs in a folder, those with the paths in `last` after the others."""
         # in reverse, so that the directories of a hierarchical account are empty before they are deleted
-        for blob in reversed(self.list_blobs(folder)):
-            self.delete(blob.name)
+        paths = [blob.name for blob in reversed(self.list_blobs(folder))]
+        for path in sorted(paths, key=lambda path: path in last):
+            self.delete(path)
         self.delete(folder.rstrip("/"))

@@ -161,8 +161,9 @@ class StoredVersions:
         self.blobs.write(self.blobs.version_folder(version) + _RETIRED_NAME, "")
 
     def delete(self, version: str) -> None:
-        """Delete all blobs of a version."""
-        self.blobs.delete_folder(self.blobs.version_folder(version))
+        """Delete all blobs of a version, its marks last: they let the next run complete a killed deletion."""
+        folder = self.blobs.version_folder(version)
+        self.blobs.delete_folder(folder, last=(folder + _COMMIT_NAME, folder + _RETIRED_NAME))
 
     def delete_attempt(self, version: str, attempt: str) -> None:
         """Delete all blobs of an attempt."""

@@ -1,7 +1,7 @@
 """Retention end to end: which versions are deleted, and which are kept because newer ones list them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -133,7 +133,7 @@ def test_failed_deletion_is_retried_by_the_next_run(
 ) -> None:
     import_days("immutable", range(1, 4))
 
-    def refuse(_: AssetBlobs, folder: str) -> None:
+    def refuse(_: AssetBlobs, folder: str, **_options: Collection[str]) -> None:
         raise ImporterError(f"{folder}: BlobImmutableDueToPolicy")
 
     with monkeypatch.context() as patch:
