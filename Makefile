@@ -16,7 +16,7 @@ help:
 	@echo "make bench                              measure the importer and a preview: tables, bench/*.json, docs/bench.svg"
 	@echo "make check                              format, lint, types, import rules, generated docs, links"
 	@echo "make format                             format the code, and fix what the linter can"
-	@echo "make docs                               write docs/settings.md and docs/access.md again"
+	@echo "make docs                               write docs/settings.md, docs/access.md and docs/types.md again"
 	@echo "make lock                               resolve pyproject.toml into dev-requirements.txt and its two parts"
 	@echo "make clean                              remove .venv, node_modules, .local and caches; not while the local cloud runs"
 	@echo "More arguments for pulumi or pytest: ARGS='...'; all that pulumi says: make up VERBOSE=1"

@@ -23,8 +23,9 @@ phase() {
   printf '%-14s%s\n' "$1" "$2"
 }
 
-is_verbose() {
-  case ${VERBOSE:-} in
+# Whether the variable with this name asks for what it names.
+asks_for() {
+  case ${!1:-} in
     1 | true | yes) ;;
     *) return 1 ;;
   esac
@@ -40,17 +41,9 @@ set_up() {
 start_local_cloud() {
   local said
   said=$(python -m localcloud start 2>&1) || { echo "$said" >&2 && return 1; }
-  ! is_verbose || echo "$said" >&2
+  ! asks_for VERBOSE || echo "$said" >&2
   . "$home/env"
   said=$(pulumi stack select --create local 2>&1) || { echo "$said" >&2 && return 1; }
-}
-
-# Whether the variable with this name asks for what it names.
-asks_for() {
-  case ${!1:-} in
-    1 | true | yes) ;;
-    *) return 1 ;;
-  esac
 }
 
 up() {
@@ -69,7 +62,7 @@ up_local() {
   phase Set-up "packages and Pulumi are installed"
   phase "Local cloud" "blob, snowflake, azure and providers, in $home"
   start_local_cloud
-  if is_verbose; then
+  if asks_for VERBOSE; then
     pulumi up --yes --suppress-progress --suppress-outputs --stack local "$@"
   else
     python tools/up.py "$@"
