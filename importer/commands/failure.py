@@ -28,7 +28,13 @@ def failure_note(job: ImportJob, spec: ImportSpec, workspace: Workspace) -> RunN
     return note if is_of_job else None
 
 
-def log_path(url: str | None) -> Path | None:
+def log_place(url: str | None) -> str | None:
+    """Return where a person finds a job's log: a file's path, or the address in the studio."""
+    log = _log_file(url)
+    return str(log) if log else url
+
+
+def _log_file(url: str | None) -> Path | None:
     """Return the file that is a job's log, as in the local cloud; None if the log is in the studio."""
     parts = urlsplit(url or "")
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
@@ -36,7 +42,7 @@ def log_path(url: str | None) -> Path | None:
 
 def last_line_of_log(url: str | None) -> str | None:
     """Return the last line of a job's log, if the log is a file with text."""
-    log = log_path(url)
+    log = _log_file(url)
     if log is None or not log.is_file():
         return None
     lines = log.read_text(errors="replace").split("\n")

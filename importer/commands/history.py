@@ -6,11 +6,11 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from importer.commands.failure import last_line_of_log, log_path, run_notes
+from importer.commands.failure import last_line_of_log, log_place, run_notes
 from importer.commands.import_status import number_of
 from importer.commands.table import moment, number, print_table
 from importer.lake.run_notes import Outcome, RunNote
-from importer.versions.workspace import AssetVersion, ImportJob, Workspace
+from importer.versions.workspace import FAILED_STATUSES, AssetVersion, ImportJob, Workspace
 
 _HEADINGS = ("VERSION", "STARTED", "SECONDS", "READ", "NEW", "REPLACED", "ROWS", "OUTCOME", "JOB")
 _NUMBERS = frozenset({"SECONDS", "READ", "NEW", "REPLACED", "ROWS"})
@@ -20,7 +20,7 @@ _COMPLETED = "completed"
 
 #: The outcomes of jobs whose run may have left a note.
 _NOTED_AS: dict[Outcome, frozenset[str]] = {
-    "failed": frozenset({"failed", "canceled", "notresponding"}),
+    "failed": frozenset(status.lower() for status in FAILED_STATUSES),
     "unchanged": frozenset({_COMPLETED, "registered already"}),
 }
 
@@ -112,15 +112,13 @@ def _runs_of(tick: str, jobs: list[ImportJob], made: AssetVersion | None, notes:
 
 
 def _run_of_job(tick: str, job: ImportJob) -> Run:
-    error = last_line_of_log(job.url) if job.has_failed else None
-    log = log_path(job.url) or job.url
     return Run(
         version=tick,
         outcome=job.status.lower(),
         started=job.started,
         job=job.name,
-        error=error,
-        log=str(log) if log else None,
+        error=last_line_of_log(job.url) if job.has_failed else None,
+        log=log_place(job.url),
     )
 
 

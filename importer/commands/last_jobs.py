@@ -4,10 +4,10 @@ from datetime import datetime
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from importer.commands.failure import log_path
+from importer.commands.failure import log_place
 from importer.commands.import_status import ImportStatus
 from importer.errors import ImporterError
-from importer.versions.workspace import ImportJob, Workspace
+from importer.versions.workspace import FAILED_STATUSES, ImportJob, Workspace
 
 _POLL_SECONDS = 1
 
@@ -57,7 +57,7 @@ def _failure(status: ImportStatus, since: datetime | None) -> str | None:
 
 def failed_job(status: ImportStatus) -> str | None:
     """Return in one line which job failed, why, and where its log is; None if the last job did not fail."""
-    if status.job_status not in ("Failed", "Canceled", "NotResponding"):
+    if status.job_status not in FAILED_STATUSES:
         return None
-    log = log_path(status.job_url) or status.job_url
-    return f"job {status.job} is {status.job_status}: {status.job_error or 'see its log'}; log: {log}"
+    reason = status.job_error or "see its log"
+    return f"job {status.job} is {status.job_status}: {reason}; log: {log_place(status.job_url)}"

@@ -46,10 +46,11 @@ def print_statuses(statuses: list[ImportStatus], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps([status.model_dump(mode="json") for status in statuses], indent=2))  # noqa: T201
         return
-    rows = [_cells(status) for status in statuses]
-    for status in reversed(statuses):
+    rows = []
+    for status in statuses:
+        rows.append(_cells(status))
         if status.clean is not None:
-            rows.insert(statuses.index(status) + 1, _clean_cells(status.clean))
+            rows.append(_clean_cells(status.clean))
     print_table(_HEADINGS, rows, right=_NUMBERS)
     for status in statuses:
         for note in _notes(status):

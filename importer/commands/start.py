@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from importer.commands.failure import log_path
+from importer.commands.failure import log_place
 from importer.errors import ImporterError
 from importer.spec.schedule import version_of
 from importer.versions.workspace import Workspace
@@ -22,5 +22,5 @@ def start_import(name: str) -> None:
     job = workspace.trigger(scheduled, at)
     typer.echo(f"Job {job} imports {name} as version {version_of(at)}.")
     for url in (found.url for found in workspace.jobs(scheduled) if found.name == job):
-        typer.echo(f"Its log: {log_path(url) or url}")
+        typer.echo(f"Its log: {log_place(url)}")
     typer.echo(f"`importer list` shows how it ends, `importer history {name}` what it read.")

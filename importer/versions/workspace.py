@@ -23,6 +23,9 @@ from importer.spec.schedule import is_older, version_order, windows_time_zone
 from importer.spec.scheduled_job import IMPORT_TAG, SPEC_VARIABLE, TIME_ZONE_TAG, step_variables
 from importer.spec.snowflake_target import SnowflakeTarget
 
+#: The statuses of a job that has ended without a result.
+FAILED_STATUSES = ("Failed", "Canceled", "NotResponding")
+
 _VARIABLES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE")
 
 #: The scheduled time at the end of a job's display name, `<schedule>-<time>`
@@ -83,7 +86,7 @@ class ImportJob(NamedTuple):
     @property
     def has_failed(self) -> bool:
         """Whether the job has ended without a result."""
-        return self.status in ("Failed", "Canceled", "NotResponding")
+        return self.status in FAILED_STATUSES
 
 
 class Workspace:
