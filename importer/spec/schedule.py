@@ -60,21 +60,19 @@ def check_time_zone(name: str) -> str:
 
 def next_tick(expression: str, time_zone: str, after: datetime) -> datetime:
     """Return the first time in UTC after `after` at which the cron fires; a ValueError if it never does."""
-    zone = ZoneInfo(win_tz[windows_time_zone(time_zone)])
-    try:
-        return next(CronSim(expression, after.astimezone(zone))).astimezone(UTC)
-    except CronSimError as error:
-        raise ValueError(f"not a cron expression: {error}") from None
-    except StopIteration:
-        raise ValueError("the cron expression never fires") from None
+    return _tick(expression, time_zone, after)
 
 
 def last_tick(expression: str, time_zone: str, until: datetime) -> datetime:
     """Return the last time in UTC until `until` at which the cron fired; a ValueError if it never did."""
+    return _tick(expression, time_zone, until.replace(microsecond=0) + timedelta(seconds=1), reverse=True)
+
+
+def _tick(expression: str, time_zone: str, start: datetime, *, reverse: bool = False) -> datetime:
+    """Return the first time after `start` at which the cron fires, or the last one before it."""
     zone = ZoneInfo(win_tz[windows_time_zone(time_zone)])
-    after = until.astimezone(zone).replace(microsecond=0) + timedelta(seconds=1)
     try:
-        return next(CronSim(expression, after, reverse=True)).astimezone(UTC)
+        return next(CronSim(expression, start.astimezone(zone), reverse=reverse)).astimezone(UTC)
     except CronSimError as error:
         raise ValueError(f"not a cron expression: {error}") from None
     except StopIteration:
