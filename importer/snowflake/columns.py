@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from importer.errors import ImporterError
-from importer.spec.snowflake_types import SnowflakeType
+from importer.spec.snowflake_types import LONGEST_TEXT, SnowflakeType
 
 #: The types that a response names differently than Snowflake's documentation does.
 _RESPONSE_NAMES = {
@@ -20,7 +20,6 @@ _WITH_SCALE = (
     SnowflakeType.TIMESTAMP_LTZ,
     SnowflakeType.TIMESTAMP_TZ,
 )
-_LONGEST_TEXT = 16_777_216
 
 
 class Column(NamedTuple):
@@ -85,7 +84,7 @@ def type_text(column: DescribedColumn) -> str:
         return f"NUMBER({column.precision},{column.scale})"
     if kind in _WITH_SCALE:
         return f"{kind}({column.scale})"
-    if kind is SnowflakeType.VARCHAR and 0 < (column.length or 0) < _LONGEST_TEXT:
+    if kind is SnowflakeType.VARCHAR and 0 < (column.length or 0) < LONGEST_TEXT:
         return f"VARCHAR({column.length})"
     if kind is SnowflakeType.VECTOR:
         return f"VECTOR({column.element},{column.dimension})"

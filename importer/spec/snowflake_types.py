@@ -62,7 +62,7 @@ _VECTOR = re.compile(r"VECTOR\s*\(\s*(FLOAT|INT)\s*,\s*([1-9]\d*)\s*\)")
 _PLAIN = frozenset(SnowflakeType) - {SnowflakeType.VECTOR}
 
 #: The length of a VARCHAR that is declared without one.
-_LONGEST_TEXT = 16_777_216
+LONGEST_TEXT = 16_777_216
 
 
 def normal_type(written: str) -> str:
@@ -76,8 +76,8 @@ def normal_type(written: str) -> str:
         return f"NUMBER({38 if first is None else first},{second or 0})"
     if second is None:
         if name in _LONG_TEXTS or name in _SHORT_TEXTS:
-            length = (1 if name in _SHORT_TEXTS else _LONGEST_TEXT) if first is None else first
-            return f"VARCHAR({length})" if length < _LONGEST_TEXT else "VARCHAR"
+            length = (1 if name in _SHORT_TEXTS else LONGEST_TEXT) if first is None else first
+            return f"VARCHAR({length})" if length < LONGEST_TEXT else "VARCHAR"
         if name in _MOMENTS:
             return f"{_MOMENTS[name]}({9 if first is None else first})"
         if name in _BYTES:
