@@ -45,8 +45,9 @@ class Merge:
         no key by which it could be found in an earlier version.
         """
         for group in range(file.num_row_groups):
-            with self._registered(part, file, group):
-                self._add_contents(file, group)
+            values, first = file.read_row_group(group), _first_row(file, group)
+            self._add_contents(values, first)
+            with self._registered(part, values, first):
                 self._keep_rows()
                 if since is not None:
                     self._execute(
@@ -83,7 +84,8 @@ class Merge:
         for group in range(file.num_row_groups):
             if bounds is not None and _is_apart(file, group, self._columns[0], bounds):
                 continue
-            with self._registered(part, file, group):
+            first = _first_row(file, group)
+            with self._registered(part, file.read_row_group(group, columns=self._columns), first):
                 self._execute(
                     f"""CREATE OR REPLACE TEMP TABLE met AS SELECT i.part, i.row, r.part AS read_part,
                         r.row AS read_row, r.w IS NOT NULL AND (i.w IS NULL OR r.w > i.w) AS is_newer,
@@ -92,7 +94,7 @@ class Merge:
                     WHERE r.place = 1"""  # noqa: S608 - names of ours
                 )
                 if self._execute("SELECT 1 FROM met WHERE is_tie LIMIT 1"):
-                    self._add_contents(file, group)
+                    self._add_contents(file.read_row_group(group), first)
                     self._execute(
                         """UPDATE met SET is_newer = TRUE FROM contents
                         WHERE met.row = contents.row AND is_tie AND met.content <> contents.content"""
@@ -116,10 +118,11 @@ class Merge:
         return [int(row) for (row,) in found]
 
     @contextmanager
-    def _registered(self, part: int, file: pq.ParquetFile, group: int) -> Iterator[None]:
-        """Make the table `incoming`: keys, watermarks and positions of the rows of a row group."""
-        first = _first_row(file, group)
-        found = file.read_row_group(group, columns=self._columns)
+    def _registered(self, part: int, found: pa.Table, first: int) -> Iterator[None]:
+        """Make the table `incoming`: keys, watermarks and positions of the rows of a row group.
+
+        `first` is the number of the first row in the file.
+        """
         rows = pa.table(
             [
                 pa.repeat(pa.scalar(part, pa.int32()), found.num_rows),
@@ -134,11 +137,9 @@ class Merge:
         finally:
             self._database.unregister("incoming")
 
-    def _add_contents(self, file: pq.ParquetFile, group: int) -> None:
+    def _add_contents(self, values: pa.Table, first: int) -> None:
         """Make the table `contents`: a hash of all values of each row of a row group, 64 bits long."""
-        values = file.read_row_group(group)
         names = [f"c{n}" for n in range(values.num_columns)]
-        first = _first_row(file, group)
         numbers = pa.array(range(first, first + values.num_rows), pa.int64())
         table = pa.table([numbers, *map(_plain, values.columns)], names=["row", *names])
         self._database.register("values_of_rows", table)
