@@ -1,5 +1,7 @@
 """What the parts of an ARM id say, by Azure's own parser."""
 
+import hashlib
+
 from azure.mgmt.core.tools import parse_resource_id, resource_id
 
 
@@ -16,6 +18,11 @@ def resource_group_id(arm_id: str) -> str:
     return resource_id(
         subscription=part_of(arm_id, "subscription"), resource_group=part_of(arm_id, "resource_group")
     )
+
+
+def digest_of(arm_id: str) -> str:
+    """Return eight characters that follow from an ARM id, for a name that must be unique."""
+    return hashlib.sha256(arm_id.lower().encode()).hexdigest()[:8]
 
 
 def virtual_network_id(subnet_id: str) -> str:

@@ -1,6 +1,5 @@
 """A custom role, for cases in which every built-in role allows too much."""
 
-import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization
 
+from components.arm_id import digest_of
 from components.component import Args, after
 from components.dynamic.roles_in_effect import DEFINITION_SECONDS, RolesInEffect, RolesInEffectArgs
 
@@ -89,14 +89,9 @@ def data_registrar(stack_name: str, scope: pulumi.Input[str]) -> CustomRole:
             scope=scope,
             # unique in the tenant, where another subscription may have a stack of the same name
             role_name=pulumi.Output.from_input(scope).apply(
-                lambda known: f"{stack_name} data registrar {_digest(known)}"
+                lambda known: f"{stack_name} data registrar {digest_of(known)}"
             ),
             description="Reads a workspace's connections and datastores, and registers data assets.",
             actions=REGISTER_DATA_ASSETS,
         ),
     )
-
-
-def _digest(scope: str) -> str:
-    """Return eight characters that follow from an ARM id."""
-    return hashlib.sha256(scope.lower().encode()).hexdigest()[:8]

@@ -1,13 +1,13 @@
 """Private DNS zones, by which the names of private endpoints resolve inside a network."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_azure_native import privatedns
 
-from components.component import Args, AzureArgs
+from components.arm_id import digest_of
+from components.component import Args, AzureArgs, after
 
 #: Private zones are in no region (https://learn.microsoft.com/azure/dns/private-dns-privatednszone).
 GLOBAL = "global"
@@ -61,9 +61,8 @@ class PrivateDns(pulumi.ComponentResource):
         name = f"{self._name}-{zone_name}-link"
         links = [self._link(name, zone, args.virtual_network_id)]
         for network_id in args.other_network_ids:
-            digest = hashlib.sha256(network_id.lower().encode()).hexdigest()[:8]
-            links.append(self._link(f"{name}-{digest}", zone, network_id))
-        return pulumi.Output.all(zone.id, *(link.id for link in links)).apply(lambda ids: str(ids[0]))
+            links.append(self._link(f"{name}-{digest_of(network_id)}", zone, network_id))
+        return after(zone.id, links)
 
     def _link(
         self, name: str, zone: privatedns.PrivateZone, network_id: pulumi.Input[str]
