@@ -1,14 +1,12 @@
 """The roles that services check when a resource is made: a table, by type of resource."""
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from localcloud.arm import ArmStore, Document
 from localcloud.home import Home
 from localcloud.providers.grpc_provider import ProviderError
+from localcloud.providers.properties import at_path
 from localcloud.roles import ASSIGNMENT, DEFINITION, Roles, scope_of_address
 
 _CRYPTO = "Key Vault Crypto Service Encryption User"
@@ -85,7 +83,7 @@ NEEDS: dict[str, tuple[Need, ...]] = {
         Need(
             _CONTROL_PLANE,
             "Network Contributor",
-            "properties.agentPoolProfiles.0.vnetSubnetID",
+            "properties.agentPoolProfiles.vnetSubnetID",
             "LinkedAuthorizationFailed",
         ),
     ),
@@ -132,13 +130,8 @@ class AzureRoles:
 
 
 def _text(body: Document, path: str) -> str | None:
-    """Return the text at a dotted path; of a mapping or list there, the first key or item."""
-    found: Any = body
-    for key in path.split("."):
-        if isinstance(found, list):
-            found = found[int(key)] if len(found) > int(key) else None
-        else:
-            found = found.get(key) if isinstance(found, dict) else None
-    first: Iterator[Any] = iter(found if isinstance(found, dict | list) else [found])
-    text = next(first, None)
-    return text if isinstance(text, str) and not re.fullmatch(r"\s*", text) else None
+    """Return the first text at a dotted path; of a mapping there, the first key."""
+    for found in at_path(body, path):
+        text = next(iter(found), None) if isinstance(found, dict) else found
+        return text if isinstance(text, str) and text.strip() else None
+    return None
