@@ -15,7 +15,7 @@ _VERSION = "2021-07-01"
 
 def unavailable_sizes(context: Context) -> Iterator[Problem]:
     """Yield each size that the region lacks, does not sell to the subscription, or has not in every zone."""
-    settings, skus = context.settings, _sizes(context)
+    settings, skus = context.settings, context.sizes
     own = settings.cluster
     for setting, size in (("nodeSize", own.node_size), ("systemNodeSize", own.system_node_size)):
         mend = (
@@ -44,18 +44,13 @@ def exceeded_quota(context: Context) -> Iterator[Problem]:
     nodes that an upgrade adds, the pools must fit into the limit, or they stop to grow.
     https://learn.microsoft.com/azure/quotas/per-vm-quota-requests
     """
-    settings, skus = context.settings, _sizes(context)
+    settings, skus = context.settings, context.sizes
     location = f"{context.arm.subscription}/providers/Microsoft.Compute/locations/{settings.location}"
     usages = {
         item["name"]["value"].lower(): item for item in context.arm.items(f"{location}/usages", _VERSION)
     }
     first, most = _vcpus(settings.cluster, skus)
-    has_cluster = any(
-        True
-        for _ in context.arm.items(
-            f"{context.group_path}/providers/Microsoft.ContainerService/managedClusters", "2024-09-01"
-        )
-    )
+    has_cluster = bool(context.clusters)
     for family, needed in most.items():
         usage = usages.get(family.lower())
         if usage is None:
@@ -92,16 +87,6 @@ def _vcpus(cluster: ClusterSettings, skus: dict[str, Sku]) -> tuple[Counter[str]
             first[quota] += least * vcpus
             most[quota] += with_surge(limit) * vcpus
     return first, most
-
-
-def _sizes(context: Context) -> dict[str, Sku]:
-    """Return the sizes of virtual machines in the region, by name in lower case."""
-    items = context.arm.items(
-        f"{context.arm.subscription}/providers/Microsoft.Compute/skus",
-        _VERSION,
-        **{"$filter": f"location eq '{context.settings.location}'"},
-    )
-    return {item["name"].lower(): item for item in items if item["resourceType"] == "virtualMachines"}
 
 
 def _zones(sku: Sku) -> set[str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from stacks.settings.stack import Settings
-from tools.preflight.arm import Arm
+from tools.preflight.arm import Arm, Document
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,25 @@ class Context:
         if self.settings.existing is not None:
             return self.settings.existing.resource_group_id
         return f"{self.arm.subscription}/resourceGroups/rg-{self.settings.name}"
+
+    @cached_property
+    def clusters(self) -> list[Document]:
+        """The clusters in the resource group."""
+        path = f"{self.group_path}/providers/Microsoft.ContainerService/managedClusters"
+        return list(self.arm.items(path, "2024-09-01"))
+
+    @cached_property
+    def sizes(self) -> dict[str, Document]:
+        """The sizes of virtual machines in the region, by name in lower case.
+
+        https://learn.microsoft.com/rest/api/compute/resource-skus/list
+        """
+        items = self.arm.items(
+            f"{self.arm.subscription}/providers/Microsoft.Compute/skus",
+            "2021-07-01",
+            **{"$filter": f"location eq '{self.settings.location}'"},
+        )
+        return {item["name"].lower(): item for item in items if item["resourceType"] == "virtualMachines"}
 
 
 @dataclass(frozen=True)

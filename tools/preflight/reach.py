@@ -30,8 +30,7 @@ def unreachable_endpoints(context: Context) -> Iterator[Problem]:
 
 def _private_hosts(context: Context) -> Iterator[str]:
     """Yield the hosts that a deployment calls: the API server, and the vaults."""
-    clusters = f"{context.group_path}/providers/Microsoft.ContainerService/managedClusters"
-    for cluster in context.arm.items(clusters, "2024-09-01"):
+    for cluster in context.clusters:
         if host := cluster["properties"].get("privateFQDN"):
             yield host
     for vault in context.arm.items(f"{context.group_path}/providers/Microsoft.KeyVault/vaults", "2023-07-01"):
