@@ -34,8 +34,6 @@ def write_step(plan: Plan, read: list[Part], attempt: Attempt, progress: Progres
     A part that loses some of its rows is rewritten into the attempt: earlier versions keep theirs.
     """
     earlier = _as_earlier(plan.base) if plan.base else []
-    if earlier and any(part.rows for part in read):
-        read = _in_types_of(earlier[0], read, attempt)
     seen = Seen()
     for part in read:
         with attempt.open_part(part) as file:
@@ -90,22 +88,6 @@ def _as_earlier(base: Manifest) -> list[Part]:
     """Return the parts of a version under the names that a later version gives them."""
     way = f"{UP}{base.version}/{base.attempt}/"
     return [p if p.name.startswith(UP) else p._replace(name=way + p.name) for p in base.files]
-
-
-def _in_types_of(earlier: Part, read: list[Part], attempt: Attempt) -> list[Part]:
-    """Return the parts that were read, rewritten if their types differ from those of an earlier part."""
-    with attempt.open_part(earlier) as file:
-        schema = file.schema_arrow.remove_metadata()
-    found: list[Part] = []
-    for number, part in enumerate(read):
-        with attempt.open_part(part) as file:
-            if not part.rows or file.schema_arrow.types == schema.types:
-                found.append(part)
-                continue
-            groups = row_groups(_batches(file), schema)
-            found += write_parts(groups, schema, attempt, prefix=f"{DATA}widened-{number:05d}-")
-        attempt.delete(part.name)
-    return found
 
 
 def _one_row_a_key(
